@@ -1,0 +1,86 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/alecthomas/units"
+	"github.com/rs/zerolog"
+
+	"example.com/sse-demo/routes/tail"
+)
+
+// flags are the options of the service. Each can be set by a flag, or by the
+// environment variable SSE_<NAME>.
+type flags struct {
+	Addr            string           `default:":8000" env:"SSE_ADDR,PORT" help:"Listen address, or a port alone. Port 0 takes a free one; the first log line names it."`
+	LogFile         []logFile        `placeholder:"[NAME=]PATH" sep:"," help:"File that /stream/log may follow; repeatable. Default: the service's own log."`
+	Heartbeat       time.Duration    `default:"15s" help:"Silence on a stream after which a comment is sent."`
+	Retry           time.Duration    `default:"3s" help:"Base of the reconnect delay given to clients; each gets it ± 50 % at random."`
+	History         int              `default:"1024" help:"Events kept per channel for replay."`
+	HistoryBytes    units.Base2Bytes `default:"64MiB" help:"Bytes kept over all channels; the least recently used channel goes first."`
+	MaxStreams      int              `default:"10000" help:"Open streams at once."`
+	WriteTimeout    time.Duration    `default:"10s" help:"A client that takes no bytes for this long is cut off."`
+	ShutdownTimeout time.Duration    `default:"10s" help:"Time that SIGTERM gives open requests."`
+	LogLevel        zerolog.Level    `default:"info" help:"Lowest level that is logged: trace, debug, info, warn, error."`
+	LogFormat       string           `default:"auto" enum:"auto,json,console" help:"Format of the log on stderr: json, console, or auto (console on a terminal)."`
+}
+
+// AfterApply is called by kong when all values are set.
+func (f *flags) AfterApply() error {
+	if _, err := strconv.ParseUint(f.Addr, 10, 16); err == nil { // as PORT has it
+		f.Addr = ":" + f.Addr
+	}
+	return f.check()
+}
+
+func (f *flags) check() error {
+	names := map[string]bool{}
+	for _, file := range f.LogFile {
+		if names[file.name] {
+			return fmt.Errorf("--log-file: two files are named %q; write NAME=PATH to tell them apart", file.name)
+		}
+		names[file.name] = true
+	}
+	switch {
+	case f.Heartbeat <= 0:
+		return errors.New("--heartbeat must be above 0")
+	case f.Retry < time.Millisecond:
+		return errors.New("--retry must be at least 1ms")
+	case f.History < 1:
+		return errors.New("--history must be at least 1")
+	case f.HistoryBytes < 1:
+		return errors.New("--history-bytes must be at least 1")
+	case f.MaxStreams < 1:
+		return errors.New("--max-streams must be at least 1")
+	case f.WriteTimeout <= 0:
+		return errors.New("--write-timeout must be above 0")
+	case f.ShutdownTimeout < 0:
+		return errors.New("--shutdown-timeout must not be negative")
+	}
+	return nil
+}
+
+// logFile is a file and the name that clients know it by.
+type logFile struct{ name, path string }
+
+// namedPath is NAME=PATH. A slash before the = makes it a path with one in it.
+var namedPath = regexp.MustCompile(`^([A-Za-z0-9._-]+)=(.+)$`)
+
+// UnmarshalText reads PATH or NAME=PATH; the name of a bare path is its last
+// element.
+func (f *logFile) UnmarshalText(text []byte) error {
+	f.path = string(text)
+	f.name = filepath.Base(f.path)
+	if m := namedPath.FindStringSubmatch(f.path); m != nil {
+		f.name, f.path = m[1], m[2]
+	}
+	if f.path == "" {
+		return errors.New("the path is empty")
+	}
+	return tail.Check(f.path)
+}

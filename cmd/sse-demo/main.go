@@ -1,0 +1,103 @@
+// Command sse-demo is a reference service for Server-Sent Events.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+const (
+	// readHeaderTimeout ends connections that never finish a request head. There
+	// is no WriteTimeout: it would end every stream; each write has its own.
+	readHeaderTimeout = 10 * time.Second
+	maxHeaderBytes    = 32 << 10
+)
+
+// errUsage says that the command line is wrong.
+var errUsage = errors.New("usage")
+
+func main() {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	err := run(context.Background(), os.Args[1:], signals, os.Stdout, os.Stderr)
+	if err == nil {
+		return
+	}
+	fmt.Fprintf(os.Stderr, "sse-demo: %v\n", err)
+	if errors.Is(err, errUsage) {
+		os.Exit(2)
+	}
+	os.Exit(1)
+}
+
+type command struct {
+	Flags       flags    `embed:""`
+	Serve       struct{} `cmd:"" default:"1" help:"Serve the demo; this is what happens without a command."`
+	Healthcheck struct{} `cmd:"" help:"Ask the service at --addr for its health, for containers without a shell; exit status 0 where it is well."`
+}
+
+// run is the program without the process around it. It returns when the service
+// has ended, by a signal or because ctx is cancelled.
+func run(ctx context.Context, args []string, signals <-chan os.Signal, stdout, stderr io.Writer) error {
+	var c command
+	exited := false
+	parser, err := kong.New(
+		&c,
+		kong.Name("sse-demo"),
+		kong.Description("A reference service for Server-Sent Events."),
+		kong.DefaultEnvars("SSE"),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(int) { exited = true }),
+	)
+	if err != nil {
+		return err
+	}
+	parsed, err := parser.Parse(args)
+	if exited { // --help was all that was wanted
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w (%w: sse-demo --help)", err, errUsage)
+	}
+	if parsed.Command() == "healthcheck" {
+		return checkHealth(ctx, c.Flags.Addr)
+	}
+	return serve(ctx, &c.Flags, signals, stderr)
+}
+
+// listen opens the address before anything is served, so that a port in use is
+// an error of the start and the real address is known.
+func listen(ctx context.Context, f *flags) (net.Listener, error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", f.Addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("the address %s is in use; stop the other program or choose another with --addr", f.Addr)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen: %w", err)
+	}
+	return listener, nil
+}
+
+// newServer serves HTTP/1.1, and HTTP/2 to clients that know beforehand.
+func newServer(handler http.Handler) *http.Server {
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: readHeaderTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		Protocols:         new(http.Protocols),
+	}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
+	return server
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	stdlog "log"
+	"net"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"sync"
+
+	"github.com/rs/zerolog"
+
+	"example.com/sse-demo/pubsub"
+	"example.com/sse-demo/routes"
+	"example.com/sse-demo/routes/job"
+	"example.com/sse-demo/routes/tail"
+	"example.com/sse-demo/sse"
+)
+
+// version is set by the linker in releases.
+var version = ""
+
+func versionName() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return "unknown"
+}
+
+// serve runs the service until a signal or the end of ctx, and then ends what it
+// has started, in the opposite order.
+func serve(ctx context.Context, f *flags, signals <-chan os.Signal, stderr io.Writer) error {
+	listener, err := listen(ctx, f)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = listener.Close() }() // Shutdown has done it, but for the errors below
+
+	logger, closeLog, err := startLog(f, listener.Addr(), stderr)
+	if err != nil {
+		return err
+	}
+	defer closeLog()
+	logger.Info().Str("addr", listener.Addr().String()).Str("version", versionName()).Msg("listening")
+
+	logs, stopTails := startTails(ctx, f, logger)
+	defer stopTails()
+	jobs := job.NewManager(logger)
+	defer jobs.Close()
+
+	handler := routes.New(routes.Config{
+		Stream:     sse.Options{Retry: f.Retry, Heartbeat: f.Heartbeat, WriteTimeout: f.WriteTimeout},
+		MaxStreams: f.MaxStreams,
+		Version:    versionName(),
+		Logger:     logger,
+		Broker:     pubsub.NewMemory(f.History, int(f.HistoryBytes)),
+		Jobs:       jobs,
+		Logs:       logs,
+	})
+	server := newServer(handler)
+	server.ErrorLog = stdlog.New(logger, "", 0)
+	server.RegisterOnShutdown(handler.Drain)
+	return serveUntil(ctx, f, server, listener, signals, logger)
+}
+
+// startLog returns the logger. Without --log-file it also writes the file that
+// /stream/log follows, and adds it to f.LogFile.
+func startLog(f *flags, addr net.Addr, stderr io.Writer) (zerolog.Logger, func(), error) {
+	if len(f.LogFile) > 0 {
+		return newLogger(f, stderr, nil), func() {}, nil
+	}
+	own, err := openOwnLog(addr)
+	if err != nil {
+		return zerolog.Logger{}, nil, fmt.Errorf("cannot write the service's own log file; set TMPDIR, or follow other files with --log-file: %w", err)
+	}
+	f.LogFile = []logFile{{"sse-demo", own.Filename}}
+	return newLogger(f, stderr, own), func() { _ = own.Close() }, nil
+}
+
+// startTails follows the log files until stop is called.
+func startTails(ctx context.Context, f *flags, logger zerolog.Logger) (logs []routes.LogFile, stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	for _, file := range f.LogFile {
+		follower := tail.New(file.path, logger)
+		running.Go(func() { follower.Run(ctx) })
+		logs = append(logs, routes.LogFile{Name: file.name, Tail: follower})
+	}
+	return logs, func() { cancel(); running.Wait() }
+}
+
+// errForced says that open requests were cut off.
+var errForced = errors.New("ended before all requests were")
+
+// serveUntil serves until the end of ctx or a signal, and then gives open
+// requests f.ShutdownTimeout. A second signal ends at once.
+func serveUntil(
+	ctx context.Context, f *flags, server *http.Server, listener net.Listener, signals <-chan os.Signal, logger zerolog.Logger,
+) error {
+	failed := make(chan error, 1)
+	var serving sync.WaitGroup
+	serving.Go(func() { failed <- server.Serve(listener) })
+	defer serving.Wait()
+
+	select {
+	case err := <-failed:
+		return err
+	case sig := <-signals:
+		logger.Info().Stringer("signal", sig).Msg("shutting down")
+	case <-ctx.Done():
+		logger.Info().Msg("shutting down")
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.ShutdownTimeout)
+	defer cancel()
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	over := make(chan struct{})
+	defer close(over)
+	waiting.Go(func() {
+		select {
+		case <-signals:
+			cancel()
+		case <-over:
+		}
+	})
+	if err := server.Shutdown(grace); err != nil {
+		_ = server.Close() // what Shutdown has told is the news
+		return fmt.Errorf("%w: %w", errForced, err)
+	}
+	logger.Info().Msg("all requests have ended")
+	return nil
+}

@@ -1,0 +1,50 @@
+package pubsub
+
+import (
+	"cmp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// An ID names an event: two numbers, written "1763683200000-0". In the logs of a
+// broker they are the Unix time in ms and a sequence number within it, as in the
+// entries of a Redis Stream.
+type ID [2]uint64
+
+// ParseID reads an ID as String writes it; ok is false for everything else.
+func ParseID(s string) (id ID, ok bool) {
+	left, right, _ := strings.Cut(s, "-")
+	var errLeft, errRight error
+	id[0], errLeft = strconv.ParseUint(left, 10, 64)
+	id[1], errRight = strconv.ParseUint(right, 10, 64)
+	if errLeft != nil || errRight != nil || id.String() != s { // "+1-01" is no id that was ever given out
+		return ID{}, false
+	}
+	return id, true
+}
+
+// String returns the decimal form of both numbers with a dash between.
+func (id ID) String() string {
+	return strconv.FormatUint(id[0], 10) + "-" + strconv.FormatUint(id[1], 10)
+}
+
+// Compare is negative, zero or positive where id is before, at or after other.
+func (id ID) Compare(other ID) int {
+	return cmp.Or(cmp.Compare(id[0], other[0]), cmp.Compare(id[1], other[1]))
+}
+
+// A Clock gives out the ids of a broker's events. They rise even where the
+// system's clock is set back. The zero value is ready; it is not safe for
+// concurrent use.
+type Clock struct{ last ID }
+
+// Next returns an id of now, greater than all before it.
+func (c *Clock) Next() ID {
+	if now := uint64(time.Now().UnixMilli()); now > c.last[0] {
+		c.last = ID{now, 0}
+	} else {
+		c.last[1]++
+	}
+	return c.last
+}

@@ -1,0 +1,187 @@
+package pubsub
+
+import (
+	"container/list"
+	"context"
+	"fmt"
+	"sync"
+
+	"example.com/sse-demo/sse"
+)
+
+// channelSize is counted for a channel on top of its events: the log, its place
+// in the map and in the list.
+const channelSize = 512
+
+// A Broker takes events in and hands them to subscribers.
+type Broker interface {
+	// Publish appends an event to a channel. name is the event's, or "". After an
+	// error that wraps sse.ErrField the event is at fault; after any other the
+	// broker did not accept it, and trying again may help.
+	Publish(ctx context.Context, channel, name string, data []byte) (Receipt, error)
+	// Subscribe returns a cursor into the channels, to be closed after use.
+	Subscribe(channels []string, start Start) *Subscription
+	// Subscribers counts the subscriptions of each channel that has any.
+	Subscribers() map[string]int
+}
+
+// A Receipt tells a publisher what became of its event.
+type Receipt struct {
+	ID        ID
+	Delivered int // subscribers of the channel in this process
+}
+
+// Memory is a Broker in one process.
+type Memory struct {
+	mu        sync.RWMutex
+	maxEvents int
+	maxBytes  int
+	clock     Clock
+	channels  map[string]*channel // those with events or subscribers
+	kept      list.List           // of *channel, those with events, most recently used first
+	bytes     int                 // that kept channels are counted with
+	forgotten ID                  // the newest id in a channel that was dropped as a whole
+}
+
+type channel struct {
+	*Log
+	name string
+	used *list.Element // in Memory.kept, or nil
+}
+
+// NewMemory returns a broker that keeps up to maxEvents events a channel, and
+// maxBytes over all. The newest event of the channel that was used last is always
+// kept.
+func NewMemory(maxEvents, maxBytes int) *Memory {
+	return &Memory{maxEvents: maxEvents, maxBytes: maxBytes, channels: map[string]*channel{}}
+}
+
+// Publish implements [Broker]. It fails only where name is not one that an event
+// can have.
+func (m *Memory) Publish(_ context.Context, channel, name string, data []byte) (Receipt, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	id := m.clock.Next()
+	frame, err := encode(id, name, data)
+	if err != nil {
+		return Receipt{}, fmt.Errorf("publish to %q: %w", channel, err)
+	}
+	return Receipt{ID: id, Delivered: m.append(channel, Entry{id, frame})}, nil
+}
+
+func encode(id ID, name string, data []byte) ([]byte, error) {
+	const fields = len("id: 1763683200000-1000\nevent: \ndata: \n\n")
+	return sse.Event{ID: id.String(), Name: name, Data: data}.Append(make([]byte, 0, fields+len(name)+len(data)))
+}
+
+// append returns how many subscribers the event has reached.
+func (m *Memory) append(name string, e Entry) int {
+	c := m.channel(name)
+	before := c.size()
+	c.append(e)
+	m.bytes += c.size() - before
+	m.touch(c)
+	m.evict(c)
+	return len(c.subs)
+}
+
+// Subscribe implements [Broker].
+func (m *Memory) Subscribe(channels []string, start Start) *Subscription {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	seen := map[string]bool{}
+	var logs []*Log
+	for _, name := range channels {
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		c := m.channel(name)
+		if c.used != nil {
+			m.touch(c)
+		}
+		logs = append(logs, c.Log)
+	}
+	s := subscribe(&m.mu, logs, start)
+	s.closed = func() {
+		for name := range seen {
+			if c := m.channels[name]; c != nil { // nil where Close is called twice
+				m.forgetUnused(c)
+			}
+		}
+	}
+	return s
+}
+
+// Subscribers implements [Broker].
+func (m *Memory) Subscribers() map[string]int {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	counts := map[string]int{}
+	for name, c := range m.channels {
+		if len(c.subs) > 0 {
+			counts[name] = len(c.subs)
+		}
+	}
+	return counts
+}
+
+// channel returns the channel of that name. A new one may be one that was
+// dropped: it begins after all that was forgotten, so that whoever resumes from
+// before that is told of a gap rather than of nothing.
+func (m *Memory) channel(name string) *channel {
+	c := m.channels[name]
+	if c == nil {
+		c = &channel{Log: newLog(&m.mu, m.maxEvents, 0, m.forgotten), name: name}
+		m.channels[name] = c
+	}
+	return c
+}
+
+// size is what the channel counts against Memory.maxBytes.
+func (c *channel) size() int {
+	if c.len() == 0 {
+		return 0
+	}
+	return channelSize + len(c.name) + c.bytes
+}
+
+func (m *Memory) touch(c *channel) {
+	if c.used == nil {
+		c.used = m.kept.PushFront(c)
+	}
+	m.kept.MoveToFront(c.used)
+}
+
+// evict drops the channels used least recently until the rest fits, and then the
+// oldest events of the one in use.
+func (m *Memory) evict(inUse *channel) {
+	for m.bytes > m.maxBytes {
+		c := m.kept.Back().Value.(*channel)
+		if c == inUse && c.len() == 1 {
+			return
+		}
+		before := c.size()
+		c.drop()
+		for c != inUse && c.len() > 0 {
+			c.drop()
+		}
+		m.bytes += c.size() - before
+		if c.len() == 0 {
+			m.kept.Remove(c.used)
+			c.used, c.ring = nil, nil
+			m.forgetUnused(c)
+		}
+	}
+}
+
+// forgetUnused removes a channel that has neither events nor subscribers.
+func (m *Memory) forgetUnused(c *channel) {
+	if c.len() > 0 || len(c.subs) > 0 {
+		return
+	}
+	delete(m.channels, c.name)
+	if c.dropped.Compare(m.forgotten) > 0 {
+		m.forgotten = c.dropped
+	}
+}

@@ -1,0 +1,233 @@
+package pubsub
+
+import (
+	"sync"
+
+	"example.com/sse-demo/sse"
+)
+
+// What one Next returns at the most, so that one subscriber's backlog is neither
+// copied in one go nor written under one deadline.
+const (
+	batchEvents = 256
+	batchBytes  = 64 << 10
+)
+
+// Start says where a subscription begins.
+type Start struct {
+	// After is the id of the last event that the subscriber has, as its client
+	// gave it. It may be anything: what is no id of the log starts with a gap.
+	After string
+	// Replay is how many of the newest kept events come first where After is
+	// empty.
+	Replay int
+}
+
+// A Subscription is a position in one or more logs. One goroutine may use it.
+type Subscription struct {
+	mu      *sync.RWMutex // of the logs
+	cursors []cursor
+	after   string // the id that the client gave, until an event is read
+	last    ID     // the last event that was read
+	lost    bool   // the logs have forgotten what follows the start
+	ready   chan struct{}
+	closed  func() // called with the lock held; may be nil
+}
+
+type cursor struct {
+	log  *Log
+	next uint64 // number of the event to be read next
+}
+
+func newSubscription(mu *sync.RWMutex, cursors []cursor, last ID) *Subscription {
+	s := &Subscription{mu: mu, cursors: cursors, last: last, ready: make(chan struct{}, 1)}
+	for _, c := range cursors {
+		c.log.subs[s] = struct{}{}
+	}
+	return s
+}
+
+// subscribe needs the lock of the logs.
+func subscribe(mu *sync.RWMutex, logs []*Log, start Start) *Subscription {
+	var last ID
+	cursors := make([]cursor, len(logs))
+	for i, l := range logs {
+		cursors[i] = cursor{l, l.end}
+		if l.lastID().Compare(last) > 0 {
+			last = l.lastID()
+		}
+	}
+	s := newSubscription(mu, cursors, last)
+	if start.After != "" {
+		s.resume(start.After)
+		return s
+	}
+	for range start.Replay {
+		s.stepBack()
+	}
+	return s
+}
+
+// resume moves the cursors right after the event with this id, or, where it is
+// none of theirs, to the oldest event that is kept.
+func (s *Subscription) resume(after string) {
+	s.after = after
+	id, known := ParseID(after)
+	if known {
+		known = false
+		for i := range s.cursors {
+			c := &s.cursors[i]
+			n, here := c.log.after(id)
+			c.next = n
+			known = known || here
+			s.lost = s.lost || c.log.dropped.Compare(id) > 0
+		}
+	}
+	if known {
+		s.last = id
+	} else {
+		s.lost = true
+		for i := range s.cursors {
+			s.cursors[i].next = s.cursors[i].log.first
+		}
+	}
+}
+
+// stepBack moves the cursors before the newest event that is before them.
+func (s *Subscription) stepBack() {
+	var newest *cursor
+	for i := range s.cursors {
+		c := &s.cursors[i]
+		if c.next > c.log.first && (newest == nil || c.log.at(c.next-1).ID.Compare(newest.log.at(newest.next-1).ID) > 0) {
+			newest = c
+		}
+	}
+	if newest != nil {
+		newest.next--
+	}
+}
+
+// Ready receives when there may be something to read.
+func (s *Subscription) Ready() <-chan struct{} { return s.ready }
+
+func (s *Subscription) wake() {
+	select {
+	case s.ready <- struct{}{}:
+	default: // it has been told already
+	}
+}
+
+// Next appends to frames what follows the position and moves on: a gap first
+// where events were lost, then events in the order of their ids. It returns no
+// more than a batch; when it appends nothing, wait for Ready. The error is always
+// nil; it is there for sources that end.
+func (s *Subscription) Next(frames [][]byte) ([][]byte, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.fellBehind() {
+		frames = append(frames, s.gap())
+		s.catchUp()
+	}
+	for bytes, n := 0, 0; bytes < batchBytes && n < batchEvents; n++ {
+		e, ok := s.step()
+		if !ok {
+			break
+		}
+		frames = append(frames, e.Frame)
+		bytes += len(e.Frame)
+	}
+	return frames, nil
+}
+
+// Read is Next for those who want the events themselves. Where events were lost
+// it returns ok false, and the position stays.
+func (s *Subscription) Read(entries []Entry) (_ []Entry, ok bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.fellBehind() {
+		return entries, false
+	}
+	for bytes, n := 0, 0; bytes < batchBytes && n < batchEvents; n++ {
+		e, ok := s.step()
+		if !ok {
+			break
+		}
+		entries = append(entries, e)
+		bytes += len(e.Frame)
+	}
+	return entries, true
+}
+
+// Last is the id of the event that was read last, or that of the newest event
+// when the subscription began.
+func (s *Subscription) Last() ID { return s.last }
+
+// Close takes the subscription off its logs.
+func (s *Subscription) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.cursors {
+		delete(c.log.subs, s)
+	}
+	if s.closed != nil {
+		s.closed()
+	}
+}
+
+func (s *Subscription) fellBehind() bool {
+	for _, c := range s.cursors {
+		if c.next < c.log.first {
+			return true
+		}
+	}
+	return s.lost
+}
+
+func (s *Subscription) catchUp() {
+	s.lost = false
+	for i := range s.cursors {
+		c := &s.cursors[i]
+		c.next = max(c.next, c.log.first)
+	}
+}
+
+func (s *Subscription) gap() []byte {
+	after := s.after
+	if after == "" {
+		after = s.last.String()
+	}
+	return sse.AppendGap(nil, after, oldest(s.cursors))
+}
+
+// oldest is the oldest id that the logs still keep, or "".
+func oldest(cursors []cursor) string {
+	var id ID
+	found := false
+	for _, c := range cursors {
+		if c.log.len() > 0 && (!found || c.log.at(c.log.first).ID.Compare(id) < 0) {
+			id, found = c.log.at(c.log.first).ID, true
+		}
+	}
+	if !found {
+		return ""
+	}
+	return id.String()
+}
+
+// step reads the event with the lowest id that a cursor stands at.
+func (s *Subscription) step() (Entry, bool) {
+	var lowest *cursor
+	for i := range s.cursors {
+		c := &s.cursors[i]
+		if c.next < c.log.end && (lowest == nil || c.log.at(c.next).ID.Compare(lowest.log.at(lowest.next).ID) < 0) {
+			lowest = c
+		}
+	}
+	if lowest == nil {
+		return Entry{}, false
+	}
+	e := *lowest.log.at(lowest.next)
+	lowest.next++
+	s.last, s.after = e.ID, ""
+	return e, true
+}

@@ -1,0 +1,23 @@
+package routes
+
+import (
+	"github.com/labstack/echo/v4"
+
+	"example.com/sse-demo/pubsub"
+)
+
+type channelParams struct {
+	Names  []string `param:"name" validate:"required,max=32,dive,channel"`
+	Replay int      `param:"replay" validate:"min=0,max=1000"`
+}
+
+// channel streams what is published to one or more channels.
+func (s *Server) channel(c echo.Context) error {
+	var p channelParams
+	if err := s.bindQuery(c, &p); err != nil {
+		return err
+	}
+	return s.stream(c, channelStream, func(lastEventID string) (cursor, error) {
+		return s.Broker.Subscribe(p.Names, pubsub.Start{After: lastEventID, Replay: p.Replay}), nil
+	})
+}

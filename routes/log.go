@@ -1,0 +1,74 @@
+package routes
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"example.com/sse-demo/routes/tail"
+)
+
+// maxGrep is the length of an expression, in bytes.
+const maxGrep = 256
+
+// A LogFile is a file that /stream/log may follow.
+type LogFile struct {
+	Name string // by which clients ask for it
+	Tail *tail.Follower
+}
+
+type logParams struct {
+	File  string `param:"file"`
+	Lines int    `param:"lines" validate:"min=0,max=1000"` // tail.MaxLines
+	Grep  string `param:"grep"`
+}
+
+// log streams the lines of a file.
+func (s *Server) log(c echo.Context) error {
+	if len(s.Logs) == 0 {
+		return newProblem(http.StatusNotFound, "no log file is configured")
+	}
+	p := logParams{File: s.Logs[0].Name, Lines: 10}
+	if err := s.bindQuery(c, &p); err != nil {
+		return err
+	}
+	file, err := s.logFile(p.File)
+	if err != nil {
+		return err
+	}
+	grep, err := compileGrep(p.Grep)
+	if err != nil {
+		return err
+	}
+	return s.stream(c, logStream, func(lastEventID string) (cursor, error) {
+		return file.Follow(p.Lines, grep, lastEventID), nil
+	})
+}
+
+func (s *Server) logFile(name string) (*tail.Follower, error) {
+	var names []string
+	for _, l := range s.Logs {
+		if l.Name == name {
+			return l.Tail, nil
+		}
+		names = append(names, l.Name)
+	}
+	return nil, invalid(fieldError{"file", "oneof", "file must be one of " + strings.Join(names, ", ")})
+}
+
+// compileGrep returns nil for the empty expression, which matches every line.
+func compileGrep(expr string) (*regexp.Regexp, error) {
+	if expr == "" {
+		return nil, nil //nolint:nilnil // no expression is no error
+	}
+	if len(expr) > maxGrep {
+		return nil, invalid(fieldError{"grep", "max", "grep must be at most 256 bytes"})
+	}
+	re, err := regexp.Compile(expr)
+	if err != nil {
+		return nil, invalid(fieldError{"grep", "re2", "grep must be an RE2 expression: " + err.Error()})
+	}
+	return re, nil
+}

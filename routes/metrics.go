@@ -1,0 +1,77 @@
+package routes
+
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// The streams, as they are named in paths, metrics and logs.
+const (
+	tickStream     = "tick"
+	logStream      = "log"
+	progressStream = "progress"
+	channelStream  = "channel"
+)
+
+var streamNames = []string{tickStream, logStream, progressStream, channelStream}
+
+// Why a stream ended.
+const (
+	endClient   = "client"   // the client has left
+	endStalled  = "stalled"  // the client took no bytes for the write timeout
+	endShutdown = "shutdown" // the service is going down
+	endDone     = "done"     // all was said
+	endFailed   = "failed"   // the service has failed
+)
+
+var endings = []string{endClient, endStalled, endShutdown, endDone, endFailed}
+
+// metrics counts what the streams do. What /health and /metrics say of
+// connections is the same number.
+type metrics struct {
+	registry  *prometheus.Registry
+	streams   map[string]*streamMetrics
+	published prometheus.Counter
+	panics    prometheus.Counter
+}
+
+// streamMetrics are those of one of the streams.
+type streamMetrics struct {
+	open                        atomic.Int64
+	opened, events, bytes, gaps prometheus.Counter
+	closed                      map[string]prometheus.Counter // by reason
+}
+
+func newMetrics() *metrics {
+	m := &metrics{registry: prometheus.NewRegistry(), streams: map[string]*streamMetrics{}}
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	counter := func(name, help string, labels prometheus.Labels) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels})
+		m.registry.MustRegister(c)
+		return c
+	}
+	m.published = counter("sse_published_total", "Events that were published.", nil)
+	m.panics = counter("sse_panics_total", "Handlers that panicked.", nil)
+	for _, name := range streamNames {
+		labels := prometheus.Labels{"stream": name}
+		stream := &streamMetrics{
+			opened: counter("sse_connections_opened_total", "Streams that were opened.", labels),
+			events: counter("sse_events_sent_total", "Events that were sent, gap events included.", labels),
+			bytes:  counter("sse_bytes_sent_total", "Bytes that were sent, without the framing of HTTP.", labels),
+			gaps:   counter("sse_gaps_total", "Times that a client was told of lost events.", labels),
+			closed: map[string]prometheus.Counter{},
+		}
+		for _, reason := range endings {
+			stream.closed[reason] = counter("sse_connections_closed_total", "Streams that have ended, by reason.",
+				prometheus.Labels{"stream": name, "reason": reason})
+		}
+		m.registry.MustRegister(prometheus.NewGaugeFunc(
+			prometheus.GaugeOpts{Name: "sse_connections", Help: "Open streams.", ConstLabels: labels},
+			func() float64 { return float64(stream.open.Load()) },
+		))
+		m.streams[name] = stream
+	}
+	return m
+}

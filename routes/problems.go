@@ -1,0 +1,101 @@
+package routes
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"example.com/sse-demo/sse"
+)
+
+// A problem is an error that a client is told, in the form of RFC 9457.
+type problem struct {
+	Type   string       `json:"type"`
+	Title  string       `json:"title"`
+	Status int          `json:"status"`
+	Detail string       `json:"detail,omitempty"`
+	Errors []fieldError `json:"errors,omitempty"`
+
+	retryAfter time.Duration // 0 for no such header
+}
+
+// A fieldError is what was wrong with one field of the input.
+type fieldError struct {
+	Field   string `json:"field"` // as the client named it
+	Rule    string `json:"rule"`
+	Message string `json:"message"`
+}
+
+func newProblem(status int, detail string) *problem {
+	return &problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail}
+}
+
+// invalid is the answer to input that is well-formed but wrong.
+func invalid(fields ...fieldError) *problem {
+	p := newProblem(http.StatusUnprocessableEntity, fields[0].Message)
+	p.Errors = fields
+	return p
+}
+
+func (p *problem) Error() string { return p.Detail }
+
+func (p *problem) json() []byte {
+	data, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // strings and an integer always marshal
+	}
+	return data
+}
+
+// unavailable is the answer to what would succeed later.
+func (s *Server) unavailable(detail string) *problem {
+	p := newProblem(http.StatusServiceUnavailable, detail)
+	p.retryAfter = sse.Jitter(s.busyRetry())
+	return p
+}
+
+// busyRetry is the base of the delay for clients that there was no room for.
+func (s *Server) busyRetry() time.Duration { return 10 * s.Stream.Retry }
+
+// answerError is Echo's error handler, the only place that answers errors.
+func (s *Server) answerError(err error, c echo.Context) {
+	if c.Response().Committed {
+		return // a stream has begun, or the answer was written
+	}
+	p := s.problemOf(err, c)
+	header := c.Response().Header()
+	if p.retryAfter > 0 {
+		header.Set(echo.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(p.retryAfter.Seconds()))))
+	}
+	if c.Request().Method == http.MethodHead {
+		err = c.NoContent(p.Status)
+	} else {
+		err = c.Blob(p.Status, "application/problem+json", p.json())
+	}
+	if err != nil {
+		s.Logger.Debug().Err(err).Msg("a client left before its error was written")
+	}
+}
+
+func (s *Server) problemOf(err error, c echo.Context) *problem {
+	if p, ok := errors.AsType[*problem](err); ok {
+		return p
+	}
+	fromEcho, ok := errors.AsType[*echo.HTTPError](err)
+	switch {
+	case errors.Is(err, echo.ErrNotFound):
+		return newProblem(http.StatusNotFound, "there is nothing at this path; see the README for the routes")
+	case errors.Is(err, echo.ErrMethodNotAllowed):
+		return newProblem(http.StatusMethodNotAllowed, "this path does not take "+c.Request().Method+"; see the Allow header")
+	case ok && fromEcho.Code < http.StatusInternalServerError:
+		return newProblem(fromEcho.Code, "")
+	default:
+		s.Logger.Error().Err(err).Str("route", c.Path()).Msg("a request failed")
+		return newProblem(http.StatusInternalServerError, "the service has failed; its log says why")
+	}
+}

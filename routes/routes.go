@@ -1,0 +1,105 @@
+// Package routes serves the HTTP interface: the streams, publishing, jobs, health
+// and metrics. Each route is a file; what the streams share is in streams.go.
+package routes
+
+import (
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-playground/validator/v10"
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/rs/zerolog"
+
+	"example.com/sse-demo/pubsub"
+	"example.com/sse-demo/routes/job"
+	"example.com/sse-demo/sse"
+)
+
+// Config is what a Server is made of.
+type Config struct {
+	Stream     sse.Options
+	MaxStreams int // open at once
+	Version    string
+	Logger     zerolog.Logger
+	Broker     pubsub.Broker
+	Jobs       *job.Manager
+	Logs       []LogFile // the first is the default
+}
+
+// A Server is the HTTP handler of the service.
+type Server struct {
+	Config
+	echo     *echo.Echo
+	validate *validator.Validate
+	metrics  *metrics
+	started  time.Time
+	open     atomic.Int64 // streams
+
+	drain    sync.Once
+	draining chan struct{}
+}
+
+// New returns a server.
+func New(config Config) *Server {
+	s := &Server{
+		Config:   config,
+		echo:     echo.New(),
+		validate: newValidator(),
+		metrics:  newMetrics(),
+		started:  time.Now(),
+		draining: make(chan struct{}),
+	}
+	s.echo.HTTPErrorHandler = s.answerError
+	s.echo.IPExtractor = echo.ExtractIPDirect() // forwarded headers are only what a client says
+	s.echo.Use(middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: s.logPanic}), refuseCrossSite)
+
+	reads := []string{http.MethodGet, http.MethodHead}
+	s.echo.Match(reads, "/stream/tick", s.tick)
+	s.echo.Match(reads, "/stream/log", s.log)
+	s.echo.Match(reads, "/stream/progress", s.progress)
+	s.echo.Match(reads, "/stream/channel", s.channel)
+	s.echo.POST("/publish", s.publish)
+	s.echo.POST("/jobs", s.startJob)
+	s.echo.DELETE("/jobs/:id", s.cancelJob)
+	s.echo.Match(reads, "/health", s.health)
+	s.echo.Match(reads, "/metrics", echo.WrapHandler(promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{})))
+	return s
+}
+
+// ServeHTTP implements [http.Handler].
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
+
+// Drain ends every stream cleanly and lets no new one begin. Give it to
+// [http.Server.RegisterOnShutdown]: Shutdown waits for streams, but does not end
+// them.
+func (s *Server) Drain() { s.drain.Do(func() { close(s.draining) }) }
+
+func (s *Server) isDraining() bool {
+	select {
+	case <-s.draining:
+		return true
+	default:
+		return false
+	}
+}
+
+// refuseCrossSite lets pages of other sites neither publish nor start jobs.
+func refuseCrossSite(next echo.HandlerFunc) echo.HandlerFunc {
+	protection := http.NewCrossOriginProtection()
+	return func(c echo.Context) error {
+		if err := protection.Check(c.Request()); err != nil {
+			return newProblem(http.StatusForbidden, "requests from another site are refused")
+		}
+		return next(c)
+	}
+}
+
+func (s *Server) logPanic(c echo.Context, err error, stack []byte) error {
+	s.metrics.panics.Inc()
+	s.Logger.Error().Err(err).Str("route", c.Path()).Bytes("stack", stack).Msg("a handler panicked")
+	return newProblem(http.StatusInternalServerError, "the service has failed; its log says why")
+}

@@ -1,0 +1,471 @@
+package tail_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"example.com/sse-demo/routes/tail"
+	"example.com/sse-demo/sse/ssetest"
+)
+
+// patience is how long a test waits for what should come at once.
+const patience = 20 * time.Second
+
+// fixture is a followed file.
+type fixture struct {
+	*testing.T
+	path string
+	*tail.Follower
+	stop func()
+}
+
+func follow(t *testing.T, content string) *fixture {
+	f := &fixture{T: t, path: filepath.Join(t.TempDir(), "app.log")}
+	if content != "" {
+		f.write(content)
+	}
+	f.start()
+	return f
+}
+
+func (f *fixture) start() {
+	ctx, cancel := context.WithCancel(f.Context())
+	f.Follower = tail.New(f.path, zerolog.New(zerolog.NewTestWriter(f.T)))
+	var wg sync.WaitGroup
+	wg.Go(func() { f.Follower.Run(ctx) })
+	f.stop = func() { cancel(); wg.Wait() }
+	f.Cleanup(f.stop)
+}
+
+func (f *fixture) restart() { f.stop(); f.start() }
+
+// must fails the test on an error.
+func (f *fixture) must(err error) {
+	f.Helper()
+	if err != nil {
+		f.Fatal(err)
+	}
+}
+
+// write appends text to the file.
+func (f *fixture) write(text string) {
+	f.Helper()
+	file, err := os.OpenFile(f.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	f.must(err)
+	_, err = file.WriteString(text)
+	f.must(err)
+	f.must(file.Close())
+}
+
+func (f *fixture) rename(to string) {
+	f.Helper()
+	f.must(os.Rename(f.path, f.path+to))
+}
+
+// client reads a cursor.
+type client struct {
+	t      *testing.T
+	cursor *tail.Cursor
+	queue  []ssetest.Event
+}
+
+func (f *fixture) client(lines int, grep, lastEventID string) *client {
+	var re *regexp.Regexp
+	if grep != "" {
+		re = regexp.MustCompile(grep)
+	}
+	c := &client{t: f.T, cursor: f.Follow(lines, re, lastEventID)}
+	f.Cleanup(c.cursor.Close)
+	return c
+}
+
+// next waits for the next event.
+func (c *client) next() ssetest.Event {
+	c.t.Helper()
+	timeout := time.After(patience)
+	for len(c.queue) == 0 {
+		if c.poll() {
+			continue
+		}
+		select {
+		case <-c.cursor.Ready():
+		case <-timeout:
+			c.t.Fatal("the event did not come")
+		}
+	}
+	event := c.queue[0]
+	c.queue = c.queue[1:]
+	return event
+}
+
+// poll reads a batch; false where there was none.
+func (c *client) poll() bool {
+	c.t.Helper()
+	frames, err := c.cursor.Next(nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	r := ssetest.NewReader(strings.NewReader(strings.Join(toStrings(frames), "")))
+	for range frames {
+		e, err := r.Next()
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		c.queue = append(c.queue, e)
+	}
+	if len(r.Faults) > 0 {
+		c.t.Error(r.Faults)
+	}
+	return len(frames) > 0
+}
+
+func toStrings(frames [][]byte) (s []string) {
+	for _, f := range frames {
+		s = append(s, string(f))
+	}
+	return s
+}
+
+// expect waits for these lines and returns the id of the last.
+func (c *client) expect(want ...string) string {
+	c.t.Helper()
+	id := ""
+	for _, w := range want {
+		e := c.next()
+		if e.Data != w || e.Name != "log" {
+			c.t.Fatalf("%s %q, want %q", e.Name, e.Data, w)
+		}
+		id = e.ID
+	}
+	return id
+}
+
+func numbers(from, to int) (lines []string) {
+	for i := from; i < to; i++ {
+		lines = append(lines, fmt.Sprintf("line %d", i))
+	}
+	return lines
+}
+
+func text(lines []string) string { return strings.Join(lines, "\n") + "\n" }
+
+func TestLastLinesThenNew(t *testing.T) {
+	f := follow(t, text(numbers(0, 20))+"unfini")
+	for n, from := range map[int]int{0: 20, 1: 19, 3: 17, 20: 0, 21: 0, 1000: 0} {
+		c := f.client(n, "", "")
+		c.expect(numbers(from, 20)...)
+		defer func() { c.expect("unfinished", "more") }()
+	}
+	f.write("shed\nmo")
+	f.write("re\n")
+}
+
+// TestManyLinesAreReadFromTheFile has more lines, and longer ones, than memory
+// keeps.
+func TestManyLinesAreReadFromTheFile(t *testing.T) {
+	lines := numbers(0, 3000)
+	for i := range lines {
+		lines[i] += strings.Repeat(".", 10_000)
+	}
+	f := follow(t, text(lines))
+	c := f.client(1000, "", "")
+	c.expect(lines[2000:]...)
+	id := f.client(1000, "", "").expect(lines[2000:2001]...)
+	f.write("new\n")
+	c.expect("new")
+	f.client(0, "", id).expect(append(lines[2001:], "new")...)
+}
+
+func TestWhatALineIs(t *testing.T) {
+	f := follow(t, "")
+	c := f.client(10, "", "")
+	long := strings.Repeat("x", tail.MaxLine)
+	wide := strings.Repeat("x", tail.MaxLine-1) + "é" // its last rune is cut through
+	const cut = " …[truncated]"
+	for in, want := range map[string]string{
+		"plain\n":                          "plain",
+		"\n":                               "",
+		"windows\r\n":                      "windows",
+		"\r\r\n":                           "\n",   // a lone CR is a line end to SSE
+		"a\rb\n":                           "a\nb", // so is this
+		" \tblank \n":                      " \tblank ",
+		"caf\xe9 \xff\xfe \xe2\x82 é\n":    "caf\ufffd \ufffd\ufffd \ufffd é",
+		"id: 1\n":                          "id: 1",
+		"nul \x00\n":                       "nul \x00",
+		long + "\n":                        long,
+		long + "\r\n":                      long,
+		long + "y\n":                       long + cut,
+		long + "\r\r\n":                    long + cut,
+		strings.Repeat(long, 20) + "\n":    long + cut,
+		strings.Repeat("é", 40_000) + "\n": strings.Repeat("é", tail.MaxLine/2) + cut,
+		wide + "\n":                        strings.Repeat("x", tail.MaxLine-1) + cut,
+	} {
+		f.write(in)
+		if e := c.next(); e.Data != want {
+			t.Errorf("%.30q… of %d bytes: %.30q… of %d bytes", in, len(in), e.Data, len(e.Data))
+		}
+	}
+}
+
+func TestGrep(t *testing.T) {
+	f := follow(t, text(numbers(0, 30)))
+	c := f.client(10, "[05]$", "")
+	id := c.expect("line 20", "line 25")
+	f.write("no\nline 30\nnone\nline 31\nline 35\n")
+	c.expect("line 30", "line 35")
+	f.client(0, "[05]$", id).expect("line 30", "line 35")
+}
+
+func TestResume(t *testing.T) {
+	f := follow(t, text(numbers(0, 2000)))
+	c := f.client(1000, "", "")
+	middle := c.expect(numbers(1000, 1500)...)
+	last := c.expect(numbers(1500, 2000)...)
+	for range 2 {
+		f.client(5, "", middle).expect(numbers(1500, 2000)...)
+		f.client(5, "", last)
+		f.restart()
+	}
+	f.write("new\n")
+	f.client(5, "", last).expect("new")
+}
+
+// TestResumeFarBehind resumes over a restart at the first line, which only the
+// file still has.
+func TestResumeFarBehind(t *testing.T) {
+	f := follow(t, "line 0\n")
+	id := f.client(10, "", "").expect("line 0")
+	f.stop()
+	f.write(text(numbers(1, 10_000)))
+	f.start()
+	f.client(0, "", id).expect(numbers(1, 10_000)...)
+}
+
+func TestGap(t *testing.T) {
+	f := follow(t, text(numbers(0, 20)))
+	oldest := f.client(20, "", "").expect("line 0")
+	id := f.client(1, "", "").expect("line 19")
+	_, offset, _ := strings.Cut(id, "-")
+	for _, bad := range []string{"rubbish", "1-" + offset, id + "0", "18446744073709551615-18446744073709551615", "0-0"} {
+		c := f.client(3, "", bad)
+		want := fmt.Sprintf(`{"after":%q,"oldest":%q}`, bad, oldest)
+		if e := c.next(); e.Name != "gap" || e.Data != want || e.ID != "" {
+			t.Errorf("%s: %+v", bad, e)
+		}
+		c.expect(numbers(0, 20)...)
+	}
+	// Another file of the same name is not taken for the old one.
+	f.stop()
+	f.must(os.Remove(f.path))
+	f.write(strings.ReplaceAll(text(numbers(0, 30)), "line", "LINE"))
+	f.start()
+	if e := f.client(3, "", id).next(); e.Name != "gap" {
+		t.Errorf("in another file: %+v", e)
+	}
+}
+
+func TestMissingFile(t *testing.T) {
+	f := follow(t, "")
+	c := f.client(10, "", "")
+	f.write("first\n")
+	c.expect("first")
+}
+
+func TestMissingFolder(t *testing.T) {
+	f := &fixture{T: t, path: filepath.Join(t.TempDir(), "a", "b", "app.log")}
+	f.start()
+	c := f.client(10, "", "")
+	for _, line := range []string{"first", "second"} {
+		f.must(os.MkdirAll(filepath.Dir(f.path), 0o700))
+		f.write(line + "\n")
+		c.expect(line)
+		f.must(os.RemoveAll(filepath.Dir(f.path)))
+	}
+}
+
+func TestDeletedAndCreatedAgain(t *testing.T) {
+	f := follow(t, "old\n")
+	c := f.client(10, "", "")
+	c.expect("old")
+	for i := range 3 {
+		f.must(os.Remove(f.path))
+		f.write(fmt.Sprintf("new %d\n", i))
+		c.expect(fmt.Sprintf("new %d", i))
+	}
+	f.client(10, "", "").expect("new 2")
+}
+
+func TestTruncated(t *testing.T) {
+	f := follow(t, text(numbers(0, 100)))
+	c := f.client(1, "", "")
+	last := c.expect("line 99")
+	f.must(os.Truncate(f.path, 0)) // as copytruncate does
+	f.write("after 1\n")
+	c.expect("after 1")
+	f.must(os.WriteFile(f.path, []byte("another beginning\nand more than before\n"), 0o600))
+	c.expect("another beginning", "and more than before")
+	f.client(10, "", "").expect("another beginning", "and more than before")
+	f.client(10, "", last).expect("after 1", "another beginning", "and more than before")
+}
+
+func TestRenamedWithAnUnfinishedLine(t *testing.T) {
+	f := follow(t, "one\ntw")
+	c := f.client(10, "", "")
+	c.expect("one")
+	f.rename(".1")
+	f.write("three\n")
+	c.expect("tw", "three")
+}
+
+// TestWriterThatNoticesLate goes on in the renamed file for a while, as a daemon
+// does until logrotate's signal has reached it.
+func TestWriterThatNoticesLate(t *testing.T) {
+	f := follow(t, "one\n")
+	c := f.client(10, "", "")
+	c.expect("one")
+	old, err := os.OpenFile(f.path, os.O_APPEND|os.O_WRONLY, 0)
+	f.must(err)
+	defer func() { f.must(old.Close()) }()
+	f.rename(".1")
+	f.write("") // the new file is there, empty
+	for i := range 3 {
+		_, err = fmt.Fprintf(old, "late %d\n", i)
+		f.must(err)
+		c.expect(fmt.Sprintf("late %d", i))
+	}
+	f.write("two\n")
+	c.expect("two")
+}
+
+// TestQuickRotations renames the file 100 times after 50 lines, as fast as it
+// can, in the ways that rotation does it.
+func TestQuickRotations(t *testing.T) {
+	for name, rotate := range map[string]func(f *fixture, i int){
+		"numbers rise": func(f *fixture, i int) { f.rename(fmt.Sprintf(".%d", i)) },
+		"shifted": func(f *fixture, i int) {
+			for n := i; n > 0; n-- {
+				f.must(os.Rename(fmt.Sprintf("%s.%d", f.path, n), fmt.Sprintf("%s.%d", f.path, n+1)))
+			}
+			f.rename(".1")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := follow(t, "start\n")
+			c := f.client(1, "", "")
+			c.expect("start")
+			const files, perFile = 100, 50
+			for i := range files {
+				f.write(text(numbers(i*perFile, (i+1)*perFile)))
+				rotate(f, i)
+			}
+			f.write("end\n")
+			c.expect(append(numbers(0, files*perFile), "end")...)
+		})
+	}
+}
+
+// TestRotationsWithClientsThatComeAndGo rotates while clients resume, so that
+// they are served from memory and from files by turns.
+func TestRotationsWithClientsThatComeAndGo(t *testing.T) {
+	f := follow(t, "start\n")
+	id := f.client(1, "", "").expect("start")
+	const files, perFile = 20, 40
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := range files {
+			for _, line := range numbers(i*perFile, (i+1)*perFile) {
+				f.write(line + "\n")
+			}
+			f.rename(fmt.Sprintf(".%d", i))
+		}
+	})
+	for i := 0; i < files*perFile; i += 10 {
+		c := f.client(0, "", id)
+		id = c.expect(numbers(i, i+10)...)
+		c.cursor.Close()
+	}
+	wg.Wait()
+}
+
+// TestClientFallsBehind stops reading until memory has moved on, and then reads
+// the rest from the file.
+func TestClientFallsBehind(t *testing.T) {
+	f := follow(t, "start\n")
+	c := f.client(1, "", "")
+	c.expect("start")
+	watcher := f.client(0, "", "")
+	f.write(text(numbers(0, 20_000)))
+	watcher.expect(numbers(0, 20_000)...) // so all of it is read
+	c.expect(numbers(0, 20_000)...)
+}
+
+// TestGapWhereTheFileIsGone falls behind in a file that was rotated away.
+func TestGapWhereTheFileIsGone(t *testing.T) {
+	f := follow(t, "start\n")
+	c := f.client(1, "", "")
+	id := c.expect("start")
+	watcher := f.client(0, "", "")
+	const files, perFile, kept = 40, 1000, 16 << 10
+	for i := range files {
+		f.write(text(numbers(i*perFile, (i+1)*perFile)))
+		watcher.expect(numbers(i*perFile, (i+1)*perFile)...)
+		f.rename(fmt.Sprintf(".%d", i))
+	}
+	e := c.next()
+	if e.Name != "gap" || !strings.Contains(e.Data, fmt.Sprintf(`"after":%q`, id)) {
+		t.Fatalf("%+v", e)
+	}
+	c.expect(numbers(files*perFile-kept, files*perFile)...)
+}
+
+func TestOtherFilesAreNotTaken(t *testing.T) {
+	f := follow(t, "one\n")
+	c := f.client(10, "", "")
+	c.expect("one")
+	for _, name := range []string{".bak", ".1.gz", "2", "-old"} {
+		f.must(os.WriteFile(f.path+name, []byte("no\n"), 0o600))
+	}
+	f.rename(".1")
+	f.write("two\n")
+	c.expect("two")
+	if c.poll() {
+		t.Errorf("%+v", c.queue)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	dir := t.TempDir()
+	if err := tail.Check(filepath.Join(dir, "missing")); err != nil {
+		t.Error(err)
+	}
+	if err := tail.Check(dir); err == nil {
+		t.Error("a folder can be followed")
+	}
+}
+
+func TestIDsAreShort(t *testing.T) {
+	f := follow(t, text(numbers(0, 100)))
+	c := f.client(100, "", "")
+	var ids []string
+	for range 100 {
+		id := c.next().ID
+		if len(id) >= 40 || strings.Trim(id, "0123456789-") != "" {
+			t.Errorf("id %q", id)
+		}
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	if len(slices.Compact(ids)) != 100 {
+		t.Error("two lines have the same id")
+	}
+}

@@ -1,0 +1,27 @@
+package routes
+
+import (
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"example.com/sse-demo/routes/market"
+)
+
+type tickParams struct {
+	Symbol   string `param:"symbol" validate:"symbol"`
+	Interval int    `param:"interval" validate:"min=100,max=10000"` // ms
+}
+
+// tick streams the price of a symbol.
+func (s *Server) tick(c echo.Context) error {
+	p := tickParams{Symbol: "BTC", Interval: 1000}
+	if err := s.bindQuery(c, &p); err != nil {
+		return err
+	}
+	return s.stream(c, tickStream, func(lastEventID string) (cursor, error) {
+		interval := time.Duration(p.Interval) * time.Millisecond
+		return market.Follow(strings.ToUpper(p.Symbol), interval, lastEventID), nil
+	})
+}

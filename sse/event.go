@@ -1,0 +1,131 @@
+package sse
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// ErrField is the cause when an id or an event name holds what its field cannot
+// carry.
+var ErrField = errors.New("sse: invalid field")
+
+// An Event is one message of a stream.
+type Event struct {
+	// ID becomes the client's last event id. Empty means no id field: an id
+	// field that is sent empty would make the client forget the one it has.
+	// It must be UTF-8 without CR, LF and NUL.
+	ID string
+
+	// Name is the event type. Empty means no event field; the client then sees
+	// a "message". It must be UTF-8 without CR and LF.
+	Name string
+
+	// Data is the payload, possibly empty. CRLF, CR and LF each separate lines,
+	// and the client sees LF for all of them. Bytes that are not UTF-8 reach
+	// it as U+FFFD.
+	Data []byte
+}
+
+// Append appends the frame of e to dst: its fields and the blank line that
+// dispatches them. It does not allocate where dst has room. On an error, which
+// wraps [ErrField], dst is returned as it was.
+func (e Event) Append(dst []byte) ([]byte, error) {
+	if !oneLine(e.ID) || strings.IndexByte(e.ID, 0) >= 0 {
+		return dst, fmt.Errorf("%w: id %q", ErrField, e.ID)
+	}
+	if !oneLine(e.Name) {
+		return dst, fmt.Errorf("%w: event %q", ErrField, e.Name)
+	}
+	if e.ID != "" {
+		dst = append(dst, "id: "...)
+		dst = append(dst, e.ID...)
+		dst = append(dst, '\n')
+	}
+	if e.Name != "" {
+		dst = append(dst, "event: "...)
+		dst = append(dst, e.Name...)
+		dst = append(dst, '\n')
+	}
+	dst = appendLines(dst, "data: ", e.Data)
+	return append(dst, '\n'), nil
+}
+
+func oneLine(value string) bool {
+	return strings.IndexByte(value, '\n') < 0 && strings.IndexByte(value, '\r') < 0 && utf8.ValidString(value)
+}
+
+// AppendComment appends text as a comment, which clients ignore, and a blank
+// line.
+func AppendComment(dst []byte, text string) []byte {
+	dst = appendLines(dst, ": ", []byte(text))
+	return append(dst, '\n')
+}
+
+// AppendRetry appends the field that tells a client how long to wait before it
+// reconnects, in whole milliseconds, and a blank line.
+func AppendRetry(dst []byte, delay time.Duration) []byte {
+	dst = append(dst, "retry: "...)
+	dst = strconv.AppendInt(dst, max(delay.Milliseconds(), 0), 10)
+	return append(dst, "\n\n"...)
+}
+
+// appendLines appends each line of data behind the prefix. Two searches for one
+// byte each are far faster than one search for either.
+func appendLines(dst []byte, prefix string, data []byte) []byte {
+	cr, lf := indexFrom(data, 0, '\r'), indexFrom(data, 0, '\n')
+	start := 0
+	for {
+		end := min(cr, lf)
+		dst = append(dst, prefix...)
+		dst = append(dst, data[start:end]...)
+		dst = append(dst, '\n')
+		if end == len(data) {
+			return dst
+		}
+		start = end + 1
+		if end == cr && lf == cr+1 && lf < len(data) { // CRLF is one line end
+			start++
+		}
+		if cr < start {
+			cr = indexFrom(data, start, '\r')
+		}
+		if lf < start {
+			lf = indexFrom(data, start, '\n')
+		}
+	}
+}
+
+// indexFrom is the index of c in data at or after start, or len(data).
+func indexFrom(data []byte, start int, c byte) int {
+	if i := bytes.IndexByte(data[start:], c); i >= 0 {
+		return start + i
+	}
+	return len(data)
+}
+
+// FrameData returns the data of a frame that [Event.Append] made, without
+// copying where it is one line.
+func FrameData(frame []byte) []byte {
+	var data []byte
+	lines := 0
+	for line := range bytes.Lines(frame) {
+		value, ok := bytes.CutPrefix(line, []byte("data: "))
+		if !ok {
+			continue
+		}
+		value = value[:len(value)-1]
+		switch lines++; lines {
+		case 1:
+			data = slices.Clip(value) // appending to it must copy
+		default:
+			data = append(append(data, '\n'), value...)
+		}
+	}
+	return data
+}

@@ -1,0 +1,35 @@
+package sse
+
+import (
+	"bytes"
+	"encoding/json"
+)
+
+// gapHead begins every gap frame, and no other: events that a publisher names
+// "gap" carry an id, which is encoded first.
+const gapHead = "event: gap\n"
+
+// AppendGap appends the event that tells a client of events it has missed for
+// good: those after the id it gave, up to the oldest that is still kept, or
+// null where oldest is empty. It has no id, so that the client's last id stays
+// that of the last event it really saw.
+func AppendGap(dst []byte, after, oldest string) []byte {
+	gap := struct {
+		After  string  `json:"after"`
+		Oldest *string `json:"oldest"`
+	}{After: after}
+	if oldest != "" {
+		gap.Oldest = &oldest
+	}
+	data, err := json.Marshal(gap)
+	if err != nil {
+		panic(err) // two strings always marshal
+	}
+	dst, _ = Event{Name: "gap", Data: data}.Append(dst) // a constant name is valid
+	return dst
+}
+
+// IsGap reports whether frame was made by [AppendGap].
+func IsGap(frame []byte) bool {
+	return bytes.HasPrefix(frame, []byte(gapHead))
+}

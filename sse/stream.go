@@ -1,0 +1,155 @@
+package sse
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"time"
+)
+
+// MediaType is the Content-Type of an event stream.
+const MediaType = "text/event-stream"
+
+// pieceSize is how many bytes share one write deadline, so that a client on a
+// slow line is not cut off in the middle of a large batch.
+const pieceSize = 4 << 10
+
+// Options are the times of a [Stream]. The zero value is usable: no retry field,
+// no heartbeat, no write deadline.
+type Options struct {
+	Retry        time.Duration // base of the reconnect delay, see [Jitter]
+	Heartbeat    time.Duration // silence after which HeartbeatDue fires
+	WriteTimeout time.Duration // how long a client may take no bytes
+}
+
+// A Stream is an HTTP response that is an event stream. Only the goroutine that
+// serves the request may use it.
+type Stream struct {
+	w         http.ResponseWriter
+	control   *http.ResponseController
+	options   Options
+	heartbeat *time.Timer // nil without heartbeats
+	deadline  time.Time   // of the write under way
+	lastWrite time.Time
+	written   int64
+	scratch   []byte
+}
+
+// Open answers the request with the head of an event stream and, where
+// o.Retry is set, a retry field, so that the client knows its delay before
+// anything can break. Nothing may have been written to w before. Give the
+// innermost writer that supports [http.ResponseController]; for Echo this is
+// c.Response().Writer.
+func Open(w http.ResponseWriter, o Options) (*Stream, error) {
+	s := &Stream{w: w, control: http.NewResponseController(w), options: o}
+	if o.Heartbeat > 0 {
+		s.heartbeat = time.NewTimer(o.Heartbeat)
+	}
+	h := w.Header()
+	h.Set("Content-Type", MediaType)
+	h.Set("Cache-Control", "no-cache, no-transform") // no-transform: proxies must not compress
+	h.Set("X-Accel-Buffering", "no")                 // nginx must not hold events back
+	w.WriteHeader(http.StatusOK)
+	if o.Retry > 0 {
+		s.scratch = AppendRetry(s.scratch[:0], Jitter(o.Retry))
+	}
+	return s, s.Send(s.scratch)
+}
+
+// Jitter returns a random duration of base ± 50 %. Clients that lose their
+// server at the same moment must not return at the same moment.
+func Jitter(base time.Duration) time.Duration {
+	return base/2 + rand.N(base+1)
+}
+
+// Send writes the frames and flushes once.
+func (s *Stream) Send(frames ...[]byte) error {
+	left := 0
+	for _, frame := range frames {
+		for len(frame) > 0 {
+			if left == 0 {
+				if err := s.allow(s.options.WriteTimeout); err != nil {
+					return err
+				}
+				left = pieceSize
+			}
+			n, err := s.w.Write(frame[:min(len(frame), left)])
+			s.written += int64(n)
+			if err != nil {
+				return s.failed("write", err)
+			}
+			frame, left = frame[n:], left-n
+		}
+	}
+	if err := s.control.Flush(); err != nil {
+		return s.failed("flush", err)
+	}
+	s.lastWrite = time.Now()
+	return s.allow(0)
+}
+
+// allow gives the client d for the next write; 0 is for ever. A deadline that
+// stayed behind would end an idle HTTP/2 stream when it passes. A writer without
+// deadlines, as in tests, is used without.
+func (s *Stream) allow(d time.Duration) error {
+	if s.options.WriteTimeout <= 0 {
+		return nil
+	}
+	s.deadline = time.Time{}
+	if d > 0 {
+		s.deadline = time.Now().Add(d)
+	}
+	err := s.control.SetWriteDeadline(s.deadline)
+	if err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return fmt.Errorf("sse: write deadline: %w", err)
+	}
+	return nil
+}
+
+// failed wraps the error of a write. HTTP/2 says only that the stream was
+// closed, so the clock tells whether the deadline did it.
+func (s *Stream) failed(op string, err error) error {
+	if !s.deadline.IsZero() && !time.Now().Before(s.deadline) {
+		err = os.ErrDeadlineExceeded
+	}
+	return fmt.Errorf("sse: %s: %w", op, err)
+}
+
+// HeartbeatDue returns a channel that receives when the stream may have been
+// silent for Options.Heartbeat; call [Stream.Heartbeat] then.
+func (s *Stream) HeartbeatDue() <-chan time.Time {
+	if s.heartbeat == nil {
+		return nil
+	}
+	return s.heartbeat.C
+}
+
+// Heartbeat sends a comment if the stream was silent for Options.Heartbeat, and
+// starts the wait for the next. Asking the clock here is cheaper than winding
+// the timer up again after every event.
+func (s *Stream) Heartbeat() error {
+	silence := time.Since(s.lastWrite)
+	if silence < s.options.Heartbeat {
+		s.heartbeat.Reset(s.options.Heartbeat - silence)
+		return nil
+	}
+	s.heartbeat.Reset(s.options.Heartbeat)
+	s.scratch = AppendComment(s.scratch[:0], "heartbeat")
+	return s.Send(s.scratch)
+}
+
+// Written is the number of bytes of the stream so far, without the framing of
+// HTTP.
+func (s *Stream) Written() int64 { return s.written }
+
+// LastEventID is the id of the last event that a client saw, or "": the
+// Last-Event-ID header, which EventSource sends when it reconnects, or the query
+// parameter lastEventId for clients that cannot set a header. The header wins.
+func LastEventID(r *http.Request) string {
+	if id := r.Header.Get("Last-Event-ID"); id != "" {
+		return id
+	}
+	return r.URL.Query().Get("lastEventId")
+}
