@@ -45,11 +45,14 @@ func (s *Server) stream(c echo.Context, name string, open func(lastEventID strin
 	defer visit.end()
 	stream, err := sse.Open(c.Response().Writer, s.Stream)
 	c.Response().Committed = true // from here on there is no error response
-	if err != nil {
+	switch {
+	case err != nil:
 		visit.reason = reasonOf(err)
-		return nil
+	case c.Request().Method == http.MethodHead:
+		visit.reason = endDone
+	default:
+		visit.reason = s.send(c.Request().Context(), stream, cursor, visit)
 	}
-	visit.reason = s.send(c.Request().Context(), stream, cursor, visit)
 	return nil
 }
 

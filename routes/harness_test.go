@@ -1,0 +1,242 @@
+package routes_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"example.com/sse-demo/pubsub"
+	"example.com/sse-demo/routes"
+	"example.com/sse-demo/routes/job"
+	"example.com/sse-demo/sse"
+	"example.com/sse-demo/sse/ssetest"
+)
+
+// harness is the whole service behind a real http.Server and an in-memory
+// network without buffers: what a client does not read, the server cannot write.
+type harness struct {
+	*testing.T
+	app    *routes.Server
+	server *http.Server
+	client *http.Client
+	dialer *memory
+	log    *lockedBuffer
+}
+
+// options may be changed by a test.
+func options() routes.Config {
+	return routes.Config{
+		Stream:     sse.Options{Retry: 3 * time.Second, Heartbeat: 15 * time.Second, WriteTimeout: 10 * time.Second},
+		MaxStreams: 10_000,
+		Version:    "test",
+		Broker:     pubsub.NewMemory(1024, 64<<20),
+	}
+}
+
+// bubble runs test in a synctest bubble: time moves only when all wait, and a
+// goroutine that is left over fails it.
+func bubble(t *testing.T, config routes.Config, test func(h *harness)) {
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t, config)
+		test(h)
+		h.stop()
+		<-time.After(time.Second) // net/http lets a refused request linger; time ends with this function
+	})
+}
+
+func start(t *testing.T, config routes.Config) *harness {
+	h := &harness{T: t, dialer: &memory{conns: make(chan net.Conn), closed: make(chan struct{})}, log: &lockedBuffer{}}
+	config.Logger = zerolog.New(h.log)
+	if config.Jobs == nil {
+		config.Jobs = job.NewManager(config.Logger)
+	}
+	h.app = routes.New(config)
+	h.server = &http.Server{Handler: h.app, Protocols: new(http.Protocols)}
+	h.server.Protocols.SetHTTP1(true)
+	h.server.Protocols.SetUnencryptedHTTP2(true)
+	h.server.RegisterOnShutdown(h.app.Drain)
+	h.client = &http.Client{Transport: &http.Transport{DialContext: h.dialer.dial}}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = h.server.Serve(h.dialer) })
+	t.Cleanup(func() {
+		serving.Wait()
+		config.Jobs.Close()
+	})
+	return h
+}
+
+func (h *harness) stop() {
+	h.client.CloseIdleConnections()
+	_ = h.server.Close()
+}
+
+// memory is a network of pipes.
+type memory struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (m *memory) dial(context.Context, string, string) (net.Conn, error) {
+	client, server := net.Pipe()
+	select {
+	case m.conns <- server:
+		return client, nil
+	case <-m.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (m *memory) Accept() (net.Conn, error) {
+	select {
+	case c := <-m.conns:
+		return c, nil
+	case <-m.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (m *memory) Close() error   { m.once.Do(func() { close(m.closed) }); return nil }
+func (m *memory) Addr() net.Addr { return &net.TCPAddr{} }
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.Write(p)
+}
+
+func (b *lockedBuffer) text() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.String()
+}
+
+// do sends a request; headers are "Name: value".
+func (h *harness) do(method, path, body string, headers ...string) *http.Response {
+	h.Helper()
+	r, err := http.NewRequestWithContext(h.Context(), method, "http://sse.test"+path, strings.NewReader(body))
+	if err != nil {
+		h.Fatal(err)
+	}
+	for _, header := range headers {
+		name, value, _ := strings.Cut(header, ": ")
+		r.Header.Add(name, value)
+	}
+	response, err := h.client.Do(r)
+	if err != nil {
+		h.Fatal(err)
+	}
+	return response
+}
+
+// answer is do for what is no stream; it returns status, header and body.
+func (h *harness) answer(method, path, body string, headers ...string) (int, http.Header, string) {
+	h.Helper()
+	response := h.do(method, path, body, headers...)
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		h.Fatal(err)
+	}
+	return response.StatusCode, response.Header, string(text)
+}
+
+const jsonType = "Content-Type: application/json"
+
+func (h *harness) publish(channel, payload string) string {
+	h.Helper()
+	status, _, body := h.answer("POST", "/publish", `{"channel":"`+channel+`","payload":`+payload+`}`, jsonType)
+	var reply struct{ ID string }
+	if err := json.Unmarshal([]byte(body), &reply); err != nil || status != 200 {
+		h.Fatalf("publish: %d %s", status, body)
+	}
+	return reply.ID
+}
+
+func (h *harness) health() (reply struct {
+	Status      string
+	Connections map[string]int
+	Channels    map[string]int
+	Broker      string
+},
+) {
+	h.Helper()
+	_, _, body := h.answer("GET", "/health", "")
+	if err := json.Unmarshal([]byte(body), &reply); err != nil {
+		h.Fatal(err, body)
+	}
+	return reply
+}
+
+// stream is an open event stream.
+type stream struct {
+	h        *harness
+	response *http.Response
+	*ssetest.Reader
+}
+
+func (h *harness) stream(path string, headers ...string) *stream {
+	h.Helper()
+	response := h.do("GET", path, "", headers...)
+	if response.StatusCode != 200 || response.Header.Get("Content-Type") != "text/event-stream" {
+		body, _ := io.ReadAll(response.Body)
+		h.Fatalf("%s: %s %s", path, response.Status, body)
+	}
+	return &stream{h, response, ssetest.NewReader(response.Body)}
+}
+
+func (s *stream) close() { _ = s.response.Body.Close() }
+
+// expect reads events: each is "name data", or "data" where it has no name.
+func (s *stream) expect(want ...string) (last ssetest.Event) {
+	s.h.Helper()
+	for _, w := range want {
+		e := s.next()
+		got := e.Name + " " + e.Data
+		if e.Name == "message" {
+			got = e.Data
+		}
+		if got != w {
+			s.h.Fatalf("event %q, want %q", got, w)
+		}
+		last = e
+	}
+	return last
+}
+
+func (s *stream) next() ssetest.Event {
+	s.h.Helper()
+	e, err := s.Next()
+	if err != nil {
+		s.h.Fatal("the stream has ended: ", err)
+	}
+	return e
+}
+
+// ends fails unless the stream ends now, with its final chunk.
+func (s *stream) ends() {
+	s.h.Helper()
+	if e, err := s.Next(); !errors.Is(err, io.EOF) {
+		s.h.Fatalf("the stream goes on: %+v, %v", e, err)
+	}
+	if len(s.Faults) > 0 {
+		s.h.Error(s.Faults)
+	}
+	s.close()
+}

@@ -1,0 +1,49 @@
+package routes_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"example.com/sse-demo/routes"
+	"example.com/sse-demo/routes/tail"
+)
+
+// TestLog is outside of a bubble: files are real, and so is the time they take.
+func TestLog(t *testing.T) {
+	config := options()
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	for _, name := range []string{"app", "web"} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(name+" 1\n"+name+" 2\n"+name+" 3\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		follower := tail.New(path, zerolog.Nop())
+		running.Go(func() { follower.Run(ctx) })
+		config.Logs = append(config.Logs, routes.LogFile{Name: name, Tail: follower})
+	}
+	h := start(t, config)
+	defer h.stop()
+	h.stream("/stream/log").expect("log app 1", "log app 2", "log app 3")
+	h.stream("/stream/log?file=web&lines=2").expect("log web 2", "log web 3")
+	last := h.stream("/stream/log?file=web&grep=%5B12%5D").expect("log web 1", "log web 2")
+	h.stream("/stream/log?file=web", "Last-Event-ID: "+last.ID).expect("log web 3")
+	live := h.stream("/stream/log?lines=0")
+	file, err := os.OpenFile(filepath.Join(dir, "app"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.WriteString("app 4\n"); err != nil {
+		t.Fatal(err)
+	}
+	live.expect("log app 4")
+	_ = file.Close()
+}

@@ -1,0 +1,263 @@
+package routes_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"example.com/sse-demo/routes"
+	"example.com/sse-demo/routes/tail"
+)
+
+type problem struct {
+	Type, Title, Detail string
+	Status              int
+	Errors              []struct{ Field, Rule, Message string }
+}
+
+// problem sends a request that must be refused with this status.
+func (h *harness) problem(want int, method, path, body string, headers ...string) (p problem) {
+	h.Helper()
+	status, header, text := h.answer(method, path, body, headers...)
+	if err := json.Unmarshal([]byte(text), &p); err != nil {
+		h.Fatalf("%s %s: %d %q", method, path, status, text)
+	}
+	if status != want || p.Status != want || p.Type != "about:blank" || p.Title == "" || header.Get("Content-Type") != "application/problem+json" {
+		h.Errorf("%s %.80s %.80s: %d %s, want %d", method, path, body, status, text, want)
+	}
+	if (want == 422) != (len(p.Errors) > 0) {
+		h.Errorf("%s %s: errors are for 422: %s", method, path, text)
+	}
+	return p
+}
+
+// rules lists what was wrong as "field rule".
+func (p problem) rules() string {
+	var rules []string
+	for _, e := range p.Errors {
+		rules = append(rules, e.Field+" "+e.Rule)
+		if !strings.HasPrefix(e.Message, e.Field) && e.Rule != "unknown" {
+			rules = append(rules, "BAD MESSAGE "+e.Message)
+		}
+	}
+	slices.Sort(rules)
+	return strings.Join(rules, ", ")
+}
+
+func logFiles(t *testing.T) []routes.LogFile {
+	return []routes.LogFile{{Name: "app", Tail: tail.New(filepath.Join(t.TempDir(), "app.log"), zerolog.Nop())}}
+}
+
+func TestBadParameters(t *testing.T) {
+	config := options()
+	config.Logs = logFiles(t)
+	bubble(t, config, func(h *harness) {
+		for query, want := range map[string]string{
+			"tick?interval=99":                               "interval min",
+			"tick?interval=10001":                            "interval max",
+			"tick?interval=-500":                             "interval min",
+			"tick?interval=":                                 "interval number",
+			"tick?interval=abc":                              "interval number",
+			"tick?interval=500.0":                            "interval number",
+			"tick?interval=1e3":                              "interval number",
+			"tick?interval=0x1F4":                            "interval number",
+			"tick?interval=%20500":                           "interval number",
+			"tick?interval=99999999999999999999":             "interval max",
+			"tick?interval=-99999999999999999999":            "interval min",
+			"tick?interval=500&interval=600":                 "interval once",
+			"tick?symbol=":                                   "symbol symbol",
+			"tick?symbol=ABCDEFGHIJKLM":                      "symbol symbol",
+			"tick?symbol=A_B":                                "symbol symbol",
+			"tick?symbol=BTC%0A":                             "symbol symbol",
+			"tick?symbol=%C3%89":                             "symbol symbol",
+			"tick?symbol=%C5%BF":                             "symbol symbol", // ſ, which is an S to some
+			"tick?symbol=!&interval=1":                       "interval min, symbol symbol",
+			"tick?symbol=%zz":                                "query encoding",
+			"tick?a;b":                                       "query encoding",
+			"log?lines=-1":                                   "lines min",
+			"log?lines=1001":                                 "lines max",
+			"log?lines=x":                                    "lines number",
+			"log?file=":                                      "file oneof",
+			"log?file=other":                                 "file oneof",
+			"log?file=../app":                                "file oneof",
+			"log?grep=(":                                     "grep re2",
+			"log?grep=(%3F%3Dx)":                             "grep re2",
+			"log?grep=" + strings.Repeat("x", 257):           "grep max",
+			"log?grep=" + strings.Repeat("é", 129):           "grep max",
+			"progress":                                       "id required",
+			"progress?id=":                                   "id required",
+			"progress?id=a/b":                                "id jobid",
+			"progress?id=" + strings.Repeat("x", 65):         "id jobid",
+			"channel":                                        "name required",
+			"channel?name=":                                  "name channel",
+			"channel?name=-a":                                "name channel",
+			"channel?name=a*":                                "name channel",
+			"channel?name=a&name=b%20c&name=*":               "name channel",
+			"channel?name=" + strings.Repeat("x", 129):       "name channel",
+			"channel?name=a&replay=1001":                     "replay max",
+			"channel?name=a&replay=-1":                       "replay min",
+			"channel?name=a" + strings.Repeat("&name=a", 32): "name max",
+			"channel?replay=x" + strings.Repeat("&name=%2B", 33):      "name max, replay number",
+			"tick?interval=" + url.QueryEscape("<script>\"'\n\x00"):   "interval number",
+			"channel?name=" + url.QueryEscape("a\r\nX-Injected: yes"): "name channel",
+		} {
+			if got := h.problem(422, "GET", "/stream/"+query, "").rules(); got != want {
+				t.Errorf("%s: %s, want %s", query, got, want)
+			}
+		}
+		p := h.problem(422, "GET", "/stream/tick?interval=99", "")
+		if p.Errors[0].Message != "interval must be at least 100" {
+			t.Errorf("%+v", p)
+		}
+	})
+}
+
+func TestEdgesOfParameters(t *testing.T) {
+	config := options()
+	config.Logs = logFiles(t)
+	bubble(t, config, func(h *harness) {
+		for _, query := range []string{
+			"tick?interval=100", "tick?interval=10000", "tick?symbol=ABCDEFGHIJKL", "tick?symbol=a", "tick?symbol=0.-", "tick?unknown=x&interval=0500",
+			"progress?id=" + strings.Repeat("x", 64), "progress?id=a._-Z9",
+			"channel?name=a&replay=0", "channel?name=a&replay=1000", "channel?name=" + strings.Repeat("x", 128),
+			"channel?name=0._:/-" + strings.Repeat("&name=a", 31),
+		} {
+			h.stream("/stream/" + query).close()
+		}
+	})
+}
+
+func TestLogEdges(t *testing.T) { // a file's lock is no part of a bubble's time
+	config := options()
+	config.Logs = logFiles(t)
+	h := start(t, config)
+	defer h.stop()
+	for _, query := range []string{"", "?lines=0", "?lines=1000", "?file=app", "?grep=", "?grep=" + strings.Repeat("é", 128)} {
+		h.stream("/stream/log" + query).close()
+	}
+}
+
+func TestBadBodies(t *testing.T) {
+	bubble(t, options(), func(h *harness) {
+		for body, want := range map[string]string{
+			`{}`:                                                         "channel required, payload required",
+			`{"channel":"a"}`:                                            "payload required",
+			`{"payload":1}`:                                              "channel required",
+			`{"channel":"","payload":1}`:                                 "channel required",
+			`{"channel":null,"payload":1}`:                               "channel required",
+			`{"channel":5,"payload":1}`:                                  "channel type",
+			`{"channel":"_a","payload":1}`:                               "channel channel",
+			`{"channel":"a b","payload":1}`:                              "channel channel",
+			`{"channel":"a\n","payload":1}`:                              "channel channel",
+			`{"channel":"a","payload":1,"x":1}`:                          "x unknown",
+			`{"Channel":"a","payload":1}`:                                "Channel unknown, channel required",
+			`{"channel":"a","payload":1,"event":""}`:                     "event event",
+			`{"channel":"a","payload":1,"event":"a b"}`:                  "event event",
+			`{"channel":"a","payload":1,"event":"a\nb"}`:                 "event event",
+			`{"channel":"a","payload":1,"event":{}}`:                     "event type",
+			`{"channel":"` + strings.Repeat("x", 129) + `","payload":1}`: "channel channel",
+			`{"channel":"a","payload":1,"event":"` + strings.Repeat("x", 65) + `"}`: "event event",
+			`[]`: "body object", `"x"`: "body object", `null`: "body object", `1`: "body object",
+		} {
+			if got := h.problem(422, "POST", "/publish", body, jsonType).rules(); got != want {
+				t.Errorf("%s: %s, want %s", body, got, want)
+			}
+		}
+		for body, want := range map[string]string{
+			`{"durationMs":499}`:      "durationMs min",
+			`{"durationMs":600001}`:   "durationMs max",
+			`{"durationMs":"500"}`:    "durationMs type",
+			`{"durationMs":500.5}`:    "durationMs type",
+			`{"id":""}`:               "id jobid",
+			`{"id":"a/b","other":[]}`: "id jobid, other unknown",
+		} {
+			if got := h.problem(422, "POST", "/jobs", body, jsonType).rules(); got != want {
+				t.Errorf("%s: %s, want %s", body, got, want)
+			}
+		}
+		for _, body := range []string{``, `{`, `{"channel":"a","payload":}`, `{"channel":"a","payload":1}x`, `{"channel":"a","payload":1} {}`, `nul`, "{\"channel\":\"a\",\"payload\":\"\xff\"}", "{\"channel\":\"a\",\"payload\":\"\n\"}", strings.Repeat("[", 20_000)} {
+			h.problem(400, "POST", "/publish", body, jsonType)
+		}
+	})
+}
+
+func TestBodySize(t *testing.T) {
+	bubble(t, options(), func(h *harness) {
+		const head, tail, limit = `{"channel":"a","payload":"`, `"}`, 64 << 10
+		fits := head + strings.Repeat("x", limit-len(head)-len(tail)) + tail
+		if status, _, body := h.answer("POST", "/publish", fits, jsonType); status != 200 {
+			t.Error(status, body)
+		}
+		h.problem(413, "POST", "/publish", fits+" ", jsonType)
+	})
+}
+
+func TestMediaTypes(t *testing.T) {
+	bubble(t, options(), func(h *harness) {
+		const body = `{"channel":"a","payload":1}`
+		for _, header := range []string{"X: none", "Content-Type: text/plain", "Content-Type: application/x-www-form-urlencoded", "Content-Type: application/jsonx", "Content-Type: ;"} {
+			h.problem(415, "POST", "/publish", body, header)
+		}
+		for _, header := range []string{jsonType, "Content-Type: application/json; charset=utf-8", "Content-Type: Application/JSON"} {
+			if status, _, text := h.answer("POST", "/publish", body, header); status != 200 {
+				t.Error(header, status, text)
+			}
+		}
+	})
+}
+
+func TestCrossSiteWritesAreRefused(t *testing.T) {
+	bubble(t, options(), func(h *harness) {
+		const body = `{"channel":"a","payload":1}`
+		h.problem(403, "POST", "/publish", body, jsonType, "Sec-Fetch-Site: cross-site")
+		h.problem(403, "POST", "/publish", body, jsonType, "Origin: https://evil.test")
+		h.problem(403, "POST", "/jobs", "", "Origin: https://evil.test")
+		h.problem(403, "DELETE", "/jobs/a", "", "Sec-Fetch-Site: same-site")
+		for _, header := range []string{"Sec-Fetch-Site: same-origin", "Origin: http://sse.test"} {
+			if status, _, text := h.answer("POST", "/publish", body, jsonType, header); status != 200 {
+				t.Error(header, status, text)
+			}
+		}
+	})
+}
+
+func TestUnknownPathsAndMethods(t *testing.T) {
+	bubble(t, options(), func(h *harness) {
+		for _, path := range []string{"/nothing", "/stream", "/stream/none", "/stream/tick/"} {
+			h.problem(404, "GET", path, "")
+		}
+		for path, allow := range map[string]string{"/stream/tick": "GET", "/health": "GET", "/publish": "POST", "/jobs/a": "DELETE"} {
+			h.problem(405, "PUT", path, "")
+			if _, header, _ := h.answer("PUT", path, ""); !strings.Contains(header.Get("Allow"), allow) {
+				t.Errorf("%s: Allow %q", path, header.Get("Allow"))
+			}
+		}
+		for _, path := range []string{"/stream/tick", "/health", "/metrics"} {
+			if status, header, body := h.answer("HEAD", path, ""); status != 200 || body != "" || header.Get("Content-Type") == "" {
+				t.Error(path, status, body, header)
+			}
+		}
+		if status, _, body := h.answer("HEAD", "/nothing", ""); status != 404 || body != "" {
+			t.Error(status, body)
+		}
+	})
+}
+
+// TestInputIsEscapedInLogs sends line ends and control characters wherever a
+// client can.
+func TestInputIsEscapedInLogs(t *testing.T) {
+	bubble(t, options(), func(h *harness) {
+		h.stream("/stream/channel?name=a&lastEventId=a%0Ab%1B[31m", "User-Agent: x\ty").close()
+		for line := range strings.Lines(h.log.text()) {
+			if !json.Valid([]byte(line)) || strings.ContainsAny(strings.TrimSuffix(line, "\n"), "\n\x1b") {
+				t.Errorf("%q", fmt.Sprint(line))
+			}
+		}
+	})
+}
