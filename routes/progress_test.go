@@ -52,8 +52,8 @@ func TestJob(t *testing.T) {
 		}
 		h.problem(409, "POST", "/jobs", `{"id":"build-42"}`, jsonType)
 		early := h.stream("/stream/progress?id=build-42")
-		var late *stream
-		time.AfterFunc(6*time.Second+time.Millisecond, func() { late = h.stream("/stream/progress?id=build-42") })
+		opened := make(chan *stream, 1)
+		time.AfterFunc(6*time.Second+time.Millisecond, func() { opened <- h.stream("/stream/progress?id=build-42") })
 		events, last := early.watch()
 		if done := events[len(events)-1]; done != (jobEvent{ID: "build-42", Status: "succeeded", ElapsedMs: 12000}) {
 			t.Errorf("%+v", done)
@@ -61,6 +61,7 @@ func TestJob(t *testing.T) {
 		if full := events[len(events)-2]; full.Percent != 100 || full.Stage == "" || full.ElapsedMs != 12000 {
 			t.Errorf("%+v", full)
 		}
+		late := <-opened
 		if first := jobEventOf(t, late.next()); first.Percent != 50 {
 			t.Errorf("the late one begins with %+v", first)
 		}
@@ -130,12 +131,15 @@ func TestCancel(t *testing.T) {
 	bubble(t, options(), func(h *harness) {
 		h.problem(404, "DELETE", "/jobs/a", "")
 		s := h.stream("/stream/progress?id=a")
+		answered := make(chan struct{})
 		time.AfterFunc(3*time.Second, func() {
+			defer close(answered)
 			if status, _, body := h.answer("DELETE", "/jobs/a", ""); status != 204 || body != "" {
 				t.Error(status, body)
 			}
 		})
 		events, last := s.watch()
+		<-answered
 		if done := events[len(events)-1]; done.Status != "cancelled" || done.ElapsedMs != 3000 {
 			t.Errorf("%+v", done)
 		}

@@ -58,6 +58,8 @@ func New(config Config) *Server {
 	s.echo.Use(middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: s.logPanic}), refuseCrossSite)
 
 	reads := []string{http.MethodGet, http.MethodHead}
+	s.echo.Match(reads, "/", s.page)
+	s.echo.Match(reads, "/assets/:name", s.asset)
 	s.echo.Match(reads, "/stream/tick", s.tick)
 	s.echo.Match(reads, "/stream/log", s.log)
 	s.echo.Match(reads, "/stream/progress", s.progress)

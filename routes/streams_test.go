@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,8 +48,14 @@ func TestHeartbeat(t *testing.T) {
 		s := h.stream("/stream/channel?name=a")
 		defer s.close()
 		began := time.Now()
-		time.AfterFunc(40*time.Second, func() { h.publish("a", "1") })
-		time.AfterFunc(60*time.Second, func() { h.publish("a", "2") })
+		var publishing sync.WaitGroup
+		defer publishing.Wait()
+		publishing.Go(func() {
+			<-time.After(40 * time.Second)
+			h.publish("a", "1")
+			<-time.After(20 * time.Second)
+			h.publish("a", "2")
+		})
 		s.expect("1")
 		if time.Since(began) != 40*time.Second || !slices.Equal(s.Comments, []string{"heartbeat", "heartbeat"}) {
 			t.Errorf("%v, %q", time.Since(began), s.Comments)
@@ -73,9 +80,15 @@ func TestIdleHTTP2StreamOutlivesTheWriteTimeout(t *testing.T) {
 		if s.response.ProtoMajor != 2 {
 			t.Fatal(s.response.Proto)
 		}
-		time.AfterFunc(14*time.Second, func() { h.publish("a", "1") }) // beyond the timeout, before a heartbeat
-		time.AfterFunc(100*time.Second, func() { h.publish("a", "2") })
+		var publishing sync.WaitGroup
+		publishing.Go(func() {
+			<-time.After(14 * time.Second) // beyond the timeout, before a heartbeat
+			h.publish("a", "1")
+			<-time.After(86 * time.Second)
+			h.publish("a", "2")
+		})
 		s.expect("1", "2")
+		publishing.Wait()
 	})
 }
 
@@ -299,6 +312,7 @@ func TestAbruptDisconnects(t *testing.T) {
 func TestMetricsAndAccessLog(t *testing.T) {
 	bubble(t, options(), func(h *harness) {
 		s := h.stream("/stream/channel?name=a&lastEventId=x")
+		synctest.Wait()
 		h.publish("a", "1")
 		frame := s.expect(`gap {"after":"x","oldest":null}`, "1")
 		want := func(lines ...string) {

@@ -46,7 +46,7 @@ type job struct {
 	cancel  context.CancelFunc
 	log     *pubsub.Log
 	clock   *clock
-	over    chan struct{} // closed after the last event, and lastID set
+	over    chan struct{} // closed just before the last event, whose id is then lastID
 	lastID  pubsub.ID
 
 	mu      sync.Mutex // over the order of events, and what follows
@@ -88,7 +88,7 @@ func (j *job) report(p Progress) {
 		return
 	}
 	j.percent = min(max(p.Percent, j.percent), 100)
-	j.append("progress", progressData{j.id, j.percent, p.Stage, p.Message, j.elapsed()})
+	j.append(j.clock.next(), "progress", progressData{j.id, j.percent, p.Stage, p.Message, j.elapsed()})
 }
 
 // end appends the terminal event, once; false where there is one already.
@@ -99,24 +99,23 @@ func (j *job) end(s status, reason string) bool {
 		return false
 	}
 	j.ended = true
-	j.lastID = j.append("done", doneData{j.id, s, reason, j.elapsed()})
-	close(j.over)
+	j.lastID = j.clock.next()
+	close(j.over) // whoever reads the last event must know that it is the last
+	j.append(j.lastID, "done", doneData{j.id, s, reason, j.elapsed()})
 	j.cancel()
 	return true
 }
 
-func (j *job) append(name string, data any) pubsub.ID {
+func (j *job) append(id pubsub.ID, name string, data any) {
 	text, err := json.Marshal(data)
 	if err != nil {
 		panic(err) // strings and integers always marshal
 	}
-	id := j.clock.next()
 	frame, err := sse.Event{ID: id.String(), Name: name, Data: text}.Append(nil)
 	if err != nil {
 		panic(err) // digits and constants are valid
 	}
 	j.log.Append(id, frame)
-	return id
 }
 
 func (j *job) elapsed() int64 { return time.Since(j.started).Milliseconds() }

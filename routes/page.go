@@ -1,0 +1,33 @@
+package routes
+
+import (
+	"io/fs"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"example.com/sse-demo/web"
+)
+
+// pagePolicy lets the page load what is its own and nothing else.
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// page serves the demo page.
+func (s *Server) page(c echo.Context) error { return servePage(c, "index.html") }
+
+// asset serves what the page loads.
+func (s *Server) asset(c echo.Context) error { return servePage(c, c.Param("name")) }
+
+func servePage(c echo.Context, name string) error {
+	if info, err := fs.Stat(web.Files, name); err != nil || info.IsDir() {
+		return echo.ErrNotFound
+	}
+	header := c.Response().Header()
+	header.Set("Content-Security-Policy", pagePolicy)
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("Cache-Control", "no-cache") // the files are those of the running binary
+	http.ServeFileFS(c.Response(), c.Request(), web.Files, name)
+	return nil
+}

@@ -1,0 +1,324 @@
+package web_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/target"
+	"github.com/chromedp/chromedp"
+	"github.com/rs/zerolog"
+
+	"example.com/sse-demo/pubsub"
+	"example.com/sse-demo/routes"
+	"example.com/sse-demo/routes/job"
+	"example.com/sse-demo/routes/tail"
+	"example.com/sse-demo/sse"
+)
+
+// patience is how long a test waits for what should come soon.
+const patience = 30 * time.Second
+
+// chromium finds the browser; without one the test is skipped, or fails in CI.
+func chromium(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatal("there is no browser: apt-get install chromium")
+	}
+	t.Skip("there is no browser: apt-get install chromium")
+	return ""
+}
+
+// service is the real handler on a real port, which stays the same over restarts.
+type service struct {
+	*testing.T
+	addr    string
+	logFile string
+	stop    func()
+	running *http.Server
+}
+
+func startService(t *testing.T) *service {
+	s := &service{T: t, addr: "127.0.0.1:0", logFile: filepath.Join(t.TempDir(), "app.log"), stop: func() {}}
+	t.Cleanup(func() { s.stop() })
+	s.start()
+	return s
+}
+
+func (s *service) start() {
+	s.Helper()
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", s.addr)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.addr = listener.Addr().String()
+	follower := tail.New(s.logFile, zerolog.Nop())
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { follower.Run(ctx) })
+	jobs := job.NewManager(zerolog.Nop())
+	handler := routes.New(routes.Config{
+		Stream:     sse.Options{Retry: 200 * time.Millisecond, Heartbeat: time.Second, WriteTimeout: 10 * time.Second},
+		MaxStreams: 100,
+		Version:    "test",
+		Logger:     zerolog.Nop(),
+		Broker:     pubsub.NewMemory(1024, 64<<20),
+		Jobs:       jobs,
+		Logs:       []routes.LogFile{{Name: "app", Tail: follower}},
+	})
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Second}
+	running.Go(func() { _ = server.Serve(listener) })
+	s.running = server
+	s.stop = func() {
+		handler.Drain()
+		_ = server.Close()
+		jobs.Close()
+		cancel()
+		running.Wait()
+		s.stop = func() {}
+	}
+}
+
+func (s *service) publish(channel, payload string) {
+	s.Helper()
+	body := fmt.Sprintf(`{"channel":%q,"payload":%s}`, channel, payload)
+	request, err := http.NewRequestWithContext(s.Context(), http.MethodPost, "http://"+s.addr+"/publish", strings.NewReader(body))
+	if err != nil {
+		s.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		s.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		s.Fatal(response.Status)
+	}
+}
+
+func (s *service) writeLog(line string) {
+	s.Helper()
+	file, err := os.OpenFile(s.logFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		s.Fatal(err)
+	}
+	if _, err := file.WriteString(line + "\n"); err != nil {
+		s.Fatal(err)
+	}
+	_ = file.Close()
+}
+
+// browser is a real Chromium with a profile of its own.
+type browser struct {
+	ctx context.Context //nolint:containedctx // chromedp keeps the browser in it
+}
+
+func startBrowser(t *testing.T, flags ...chromedp.ExecAllocatorOption) *browser {
+	t.Helper()
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(chromium(t)), chromedp.NoSandbox, chromedp.WindowSize(1440, 1100),
+		chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(patience),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true))
+	allocator, cancelAllocator := chromedp.NewExecAllocator(t.Context(), append(options, flags...)...)
+	ctx, cancel := chromedp.NewContext(allocator)
+	t.Cleanup(func() {
+		cancel()
+		cancelAllocator()
+	})
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return &browser{ctx}
+}
+
+// tab is one tab, with what went wrong in it.
+type tab struct {
+	*testing.T
+	ctx    context.Context //nolint:containedctx // chromedp keeps the tab in it
+	mu     sync.Mutex
+	errors []string
+	urls   []string
+}
+
+func (b *browser) open(s *service, actions ...chromedp.Action[chromedp.Void]) *tab {
+	s.Helper()
+	ctx, cancel := chromedp.NewContext(b.ctx)
+	s.Cleanup(cancel)
+	p := &tab{T: s.T, ctx: ctx}
+	if err := chromedp.Listen(ctx, p.note); err != nil {
+		s.Fatal(err)
+	}
+	call(p, network.Enable, network.EnableParams{})
+	call(p, log.Enable, cdp.Empty{})
+	p.do(append(actions, chromedp.Navigate("http://"+s.addr+"/"))...)
+	return p
+}
+
+func (p *tab) note(event any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch e := event.(type) {
+	case *runtime.EventExceptionThrown:
+		p.errors = append(p.errors, e.ExceptionDetails.Text)
+	case *runtime.EventConsoleAPICalled:
+		if e.Type == "error" || e.Type == "warning" {
+			p.errors = append(p.errors, fmt.Sprintf("console: %s", e.Args[0].Value))
+		}
+	case *log.EventEntryAdded:
+		if e.Entry.Level == "error" {
+			p.errors = append(p.errors, e.Entry.Text+" "+e.Entry.URL)
+		}
+	case *network.EventRequestWillBeSent:
+		p.urls = append(p.urls, e.Request.URL)
+	}
+}
+
+// clean fails the test where the console has an error, or something came from
+// elsewhere.
+func (p *tab) clean(s *service) {
+	p.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.errors) > 0 {
+		p.Errorf("errors in the console: %q", p.errors)
+	}
+	for _, url := range p.urls {
+		if !strings.HasPrefix(url, "http://"+s.addr+"/") {
+			p.Errorf("a request to elsewhere: %s", url)
+		}
+	}
+	if len(p.urls) < 5 {
+		p.Errorf("the page loaded %q only", p.urls)
+	}
+}
+
+// within calls f with a context that ends after the test's patience.
+func within[T any](p *tab, f func(ctx context.Context) (T, error)) T {
+	p.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	value, err := f(ctx)
+	if err != nil {
+		p.Fatal(err)
+	}
+	return value
+}
+
+func run[T any](p *tab, action chromedp.Action[T]) T {
+	p.Helper()
+	return within(p, func(ctx context.Context) (T, error) { return chromedp.Run(ctx, action) })
+}
+
+func call[P, R any](p *tab, command cdp.Command[P, R], params P) R {
+	p.Helper()
+	return within(p, func(ctx context.Context) (R, error) { return chromedp.Call(ctx, command, params) })
+}
+
+func (p *tab) do(actions ...chromedp.Action[chromedp.Void]) {
+	p.Helper()
+	run(p, chromedp.Steps(actions...))
+}
+
+// eval returns the value of an expression as text.
+func (p *tab) eval(expression string) string {
+	p.Helper()
+	return run(p, chromedp.Evaluate[string]("String("+expression+")"))
+}
+
+// until waits for an expression to be true. While the page is loaded anew there
+// is nothing that it could be asked of, which is no error.
+func (p *tab) until(expression string) {
+	p.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+expression+")")); err == nil && ok {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			text, err := chromedp.Run(p.ctx, chromedp.Evaluate[string](`document.body.innerText`))
+			p.Fatalf("waited in vain for %s: %v\n%s", expression, err, text)
+		}
+	}
+}
+
+func state(stream, state string) string {
+	return fmt.Sprintf(`document.querySelector('section[data-stream="%s"]').dataset.state === "%s"`, stream, state)
+}
+
+func (p *tab) click(stream, action string) {
+	p.Helper()
+	p.do(chromedp.Click(chromedp.CSS(fmt.Sprintf(`section[data-stream="%s"] button[data-action="%s"]`, stream, action))))
+}
+
+// fill puts a text into a field of a form.
+func (p *tab) fill(form, name, text string) {
+	p.Helper()
+	p.do(chromedp.SetValue(chromedp.CSS(fmt.Sprintf(`%s [name="%s"]`, form, name)), text))
+}
+
+func (p *tab) publish(channel, payload string) {
+	p.Helper()
+	const form = `form[data-action="publish"]`
+	p.fill(form, "channel", channel)
+	p.fill(form, "payload", payload)
+	p.do(chromedp.Click(chromedp.CSS(form + " button")))
+}
+
+func (p *tab) screenshot(name string, width int64, dark bool) {
+	p.Helper()
+	theme := "light"
+	if dark {
+		theme = "dark"
+	}
+	call(p, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 1100, DeviceScaleFactor: 1, Mobile: width < 500})
+	call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}})
+	p.until(`document.querySelector(".chart").viewBox.baseVal.width === document.querySelector(".chart").getBoundingClientRect().width`) // drawn anew
+	path := filepath.Join(p.ArtifactDir(), name+".png")
+	if err := os.WriteFile(path, run(p, chromedp.FullScreenshot(100)), 0o600); err != nil {
+		p.Fatal(err)
+	}
+	p.Log(path)
+}
+
+// hasWorker reports whether the page's SharedWorker runs.
+func (b *browser) hasWorker(t *testing.T) bool {
+	t.Helper()
+	targets, err := chromedp.Targets(b.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(targets, func(info *target.Info) bool { return info.Type == "shared_worker" })
+}
+
+// withoutSharedWorker makes the browser one that has none.
+var withoutSharedWorker = chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+	_, err := cdp.Call(ctx, t, page.AddScriptToEvaluateOnNewDocument,
+		page.AddScriptToEvaluateOnNewDocumentParams{Source: `delete globalThis.SharedWorker`})
+	return err
+})
