@@ -93,7 +93,7 @@ func (l *Log) after(id ID) (n uint64, known bool) {
 	if n = l.first + uint64(skip); n > l.first {
 		return n, l.at(n-1).ID == id
 	}
-	return n, l.dropped == id
+	return n, l.dropped == id && id != ID{} // 0-0 is before all events, and the id of none
 }
 
 func (l *Log) append(e Entry) {

@@ -96,6 +96,7 @@ func TestResume(t *testing.T) {
 		{"another channel's id", other, gap(other, ids[3]) + " 3 4 5"},
 		{"an id from before this process", "1000-0", gap("1000-0", ids[3]) + " 3 4 5"},
 		{"an id from the future", "99999999999999-0", gap("99999999999999-0", ids[3]) + " 3 4 5"},
+		{"the id of no event", "0-0", gap("0-0", ids[3]) + " 3 4 5"},
 		{"no id at all", "rubbish", gap("rubbish", ids[3]) + " 3 4 5"},
 		{"nearly an id", "+" + ids[4], gap("+"+ids[4], ids[3]) + " 3 4 5"},
 	} {
@@ -105,11 +106,13 @@ func TestResume(t *testing.T) {
 		}
 		s.Close()
 	}
-	s := m.Subscribe([]string{"empty"}, pubsub.Start{After: "1-1"})
-	defer s.Close()
-	expect(t, "nothing is kept", next(t, s), gap("1-1", "null"))
-	publish(t, m, "empty", "x")
-	expect(t, "after the gap", next(t, s), "x")
+	for _, after := range []string{"1-1", "0-0"} {
+		s := m.Subscribe([]string{"empty" + after}, pubsub.Start{After: after})
+		expect(t, "nothing is kept", next(t, s), gap(after, "null"))
+		publish(t, m, "empty"+after, "x")
+		expect(t, "after the gap", next(t, s), "x")
+		s.Close()
+	}
 }
 
 func TestSeveralChannels(t *testing.T) {

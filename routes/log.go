@@ -21,7 +21,7 @@ type LogFile struct {
 
 type logParams struct {
 	File  string `param:"file"`
-	Lines int    `param:"lines" validate:"min=0,max=1000"` // tail.MaxLines
+	Lines int    `param:"lines" validate:"min=0,max=1000"`
 	Grep  string `param:"grep"`
 }
 

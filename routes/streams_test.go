@@ -4,10 +4,8 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -18,7 +16,6 @@ import (
 	"time"
 
 	"example.com/sse-demo/pubsub"
-	"example.com/sse-demo/sse/ssetest"
 )
 
 func TestHead(t *testing.T) {
@@ -200,16 +197,17 @@ func TestDraining(t *testing.T) {
 // TestSlowClient: one that stops reading costs the others nothing, is cut off
 // after the write timeout, and resumes, with a gap for what is no longer kept.
 func TestSlowClient(t *testing.T) {
-	for _, version := range []int{1, 2} {
+	// Of 60 kB each. HTTP/2 has a window of 4 MB before the server must wait.
+	for version, events := range map[int]int{1: 30, 2: 90} {
 		config := options()
-		config.Broker = pubsub.NewMemory(100, 64<<20)
+		config.Broker = pubsub.NewMemory(10, 64<<20)
 		t.Run(fmt.Sprint("HTTP ", version), func(t *testing.T) {
-			bubble(t, config, func(h *harness) { testSlowClient(h, version) })
+			bubble(t, config, func(h *harness) { testSlowClient(h, version, events) })
 		})
 	}
 }
 
-func testSlowClient(h *harness, version int) {
+func testSlowClient(h *harness, version, events int) {
 	if version == 2 {
 		h.useHTTP2()
 	}
@@ -221,7 +219,6 @@ func testSlowClient(h *harness, version int) {
 	quick.expect(`"first"`)
 	began := time.Now()
 	large := `"` + strings.Repeat("x", 60_000) + `"`
-	const events = 200 // 12 MB: beyond the windows of HTTP/2, too
 	for range events {
 		h.publish("a", large)
 		quick.expect(large)
@@ -243,7 +240,7 @@ func testSlowClient(h *harness, version int) {
 	if e := back.next(); e.Name != "gap" || !strings.Contains(e.Data, last.ID) {
 		h.Errorf("%.100v", e)
 	}
-	for range 100 {
+	for range 10 {
 		back.expect(large)
 	}
 }
@@ -307,114 +304,4 @@ func TestAbruptDisconnects(t *testing.T) {
 			t.Errorf("%d opened, %d ended", opened, ended)
 		}
 	})
-}
-
-func TestMetricsAndAccessLog(t *testing.T) {
-	bubble(t, options(), func(h *harness) {
-		s := h.stream("/stream/channel?name=a&lastEventId=x")
-		synctest.Wait()
-		h.publish("a", "1")
-		frame := s.expect(`gap {"after":"x","oldest":null}`, "1")
-		want := func(lines ...string) {
-			t.Helper()
-			synctest.Wait()
-			_, _, text := h.answer("GET", "/metrics", "")
-			for _, line := range lines {
-				if !strings.Contains(text, line+"\n") {
-					t.Errorf("no %s", line)
-				}
-			}
-		}
-		sent := len(fmt.Sprintf("retry: %d\n\nevent: gap\ndata: {\"after\":\"x\",\"oldest\":null}\n\nid: %s\ndata: 1\n\n", s.Retry.Milliseconds(), frame.ID))
-		want(`sse_connections{stream="channel"} 1`, `sse_connections{stream="tick"} 0`,
-			`sse_connections_opened_total{stream="channel"} 1`, `sse_connections_closed_total{reason="client",stream="channel"} 0`,
-			`sse_events_sent_total{stream="channel"} 2`, `sse_gaps_total{stream="channel"} 1`, `sse_published_total 1`,
-			fmt.Sprintf(`sse_bytes_sent_total{stream="channel"} %d`, sent))
-		s.close()
-		want(`sse_connections{stream="channel"} 0`, `sse_connections_closed_total{reason="client",stream="channel"} 1`)
-		var ended struct {
-			Stream, Client, Proto, Reason, Message string
-			Events, Bytes                          int
-		}
-		lines := strings.Split(strings.TrimSpace(h.log.text()), "\n")
-		if err := json.Unmarshal([]byte(lines[len(lines)-1]), &ended); err != nil || len(lines) != 2 {
-			t.Fatal(err, lines)
-		}
-		if ended.Message != "stream ended" || ended.Stream != "channel" || ended.Reason != "client" || ended.Events != 2 || ended.Bytes != sent {
-			t.Errorf("%+v", ended)
-		}
-	})
-}
-
-// brokenBroker fails, or panics.
-type brokenBroker struct{ pubsub.Broker }
-
-func (brokenBroker) Publish(_ context.Context, channel, _ string, _ []byte) (pubsub.Receipt, error) {
-	if channel == "panic" {
-		panic("at the disco")
-	}
-	return pubsub.Receipt{}, errors.New("secret address refused")
-}
-
-func (b brokenBroker) Subscribe(channels []string, start pubsub.Start) *pubsub.Subscription {
-	if channels[0] == "panic" {
-		panic("again")
-	}
-	return b.Broker.Subscribe(channels, start)
-}
-
-func TestFailuresOfTheService(t *testing.T) {
-	config := options()
-	config.Broker = brokenBroker{config.Broker}
-	bubble(t, config, func(h *harness) {
-		p := h.problem(503, "POST", "/publish", `{"channel":"a","payload":1}`, jsonType)
-		if strings.Contains(p.Detail, "secret") {
-			t.Error("the client is told of the inside:", p.Detail)
-		}
-		for _, r := range []struct{ method, path string }{{"POST", "/publish"}, {"GET", "/stream/channel?name=panic"}} {
-			p := h.problem(500, r.method, r.path, `{"channel":"panic","payload":1}`, jsonType)
-			if strings.Contains(p.Detail, "disco") || strings.Contains(p.Detail, ".go") {
-				t.Error("the client is told of the inside:", p.Detail)
-			}
-		}
-		if text := h.log.text(); strings.Count(text, "a handler panicked") != 2 || strings.Count(text, "secret") != 1 {
-			t.Error("the operator is not told once:", text)
-		}
-		if got := h.health(); got.Connections["total"] != 0 {
-			t.Errorf("%+v", got)
-		}
-		_, _, text := h.answer("GET", "/metrics", "")
-		if !strings.Contains(text, "sse_panics_total 2\n") {
-			t.Error("panics are not counted")
-		}
-	})
-}
-
-// TestSpoofedAddress: a client's header is not its address.
-func TestSpoofedAddress(t *testing.T) {
-	config := options()
-	h := start(t, config)
-	defer h.stop()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() { _ = h.server.Serve(listener) }()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+listener.Addr().String()+"/stream/tick", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("X-Forwarded-For", "10.9.8.7")
-	request.Header.Set("X-Real-Ip", "10.9.8.7")
-	response, err := http.DefaultTransport.RoundTrip(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := ssetest.NewReader(response.Body).Next(); err != nil {
-		t.Fatal(err)
-	}
-	_ = response.Body.Close()
-	if text := h.log.text(); strings.Contains(text, "10.9.8.7") || !strings.Contains(text, `"client":"127.0.0.1"`) {
-		t.Error(text)
-	}
 }

@@ -1,9 +1,8 @@
 // The page's side of the hub: in a SharedWorker, or, where there is none, in the
 // page itself. Both speak by the messages that hub.js lists.
 
-const handlers = {stream: {}, health: [], wire: {}};
-const open = new Map(); // the streams this tab listens to: name → message
-let port = connect();
+const handlers = {stream: {}, health: [], wire: {}, back: []};
+const port = connect();
 
 function connect() {
   let port;
@@ -32,27 +31,16 @@ function connect() {
 // that comes back from there does again.
 addEventListener("pagehide", () => port.postMessage({bye: true}));
 addEventListener("pageshow", ({persisted}) => {
-  if (persisted) for (const message of open.values()) port.postMessage(message);
+  if (persisted) for (const handle of handlers.back) handle();
 });
 
 export const onStream = (name, handle) => (handlers.stream[name] = handle);
 export const onHealth = (handle) => handlers.health.push(handle);
 export const onWire = (name, handle) => (handlers.wire[name] = handle);
 
-export function openShared(name, request) {
-  const message = {open: name, ...request};
-  open.set(name, message);
-  port.postMessage(message);
-}
+export const onBack = (handle) => handlers.back.push(handle);
 
-export function setShared(name, request) {
-  open.set(name, {open: name, ...request});
-  port.postMessage({set: name, ...request});
-}
-
-export function closeShared(name) {
-  open.delete(name);
-  port.postMessage({close: name});
-}
-
+export const openShared = (name, request) => port.postMessage({open: name, ...request});
+export const setShared = (name, request) => port.postMessage({set: name, ...request});
+export const closeShared = (name) => port.postMessage({close: name});
 export const watchWire = (name, on) => port.postMessage({wire: name, on});

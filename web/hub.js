@@ -60,8 +60,7 @@ export class Hub {
   #open(client, {open: name, query, names, after}) {
     const stream = this.#streams.get(name);
     if (!stream?.listeners.size) {
-      const again = stream?.query === query;
-      this.#start(name, query, names, (again && stream.lastId) || after, new Set([client]));
+      this.#start(name, query, names, after, new Set([client]));
       return;
     }
     stream.listeners.add(client);
@@ -78,7 +77,7 @@ export class Hub {
 
   #start(name, query, names, after, listeners, reset = false) {
     const {until, recent: keep} = kinds[name];
-    const stream = {query, names, listeners, recent: [], state: "connecting", lastId: after};
+    const stream = {query, names, listeners, recent: [], state: "connecting"};
     this.#streams.set(name, stream);
     const tell = (message) => {
       if (this.#streams.get(name) !== stream) return; // it has a successor
@@ -90,7 +89,6 @@ export class Hub {
       after,
       until,
       onEvent: (event) => {
-        stream.lastId = event.id;
         stream.recent.push(event);
         if (stream.recent.length > keep) stream.recent.shift();
         tell({event});

@@ -138,6 +138,43 @@ func TestJobOnThePage(t *testing.T) {
 	p.clean(s)
 }
 
+// TestControlsHaveNames: a person who does not see the page must know what each
+// control does.
+func TestControlsHaveNames(t *testing.T) {
+	s := startService(t)
+	p := startBrowser(t).open(s)
+	p.until(all("open"))
+	unnamed := p.eval(`[...document.querySelectorAll("input, select, button, progress, svg[role], [tabindex]")].filter((e) =>
+		!(e.labels?.[0]?.textContent || e.getAttribute("aria-label") || e.textContent).trim()).map((e) => e.outerHTML).join()`)
+	if unnamed != "" {
+		t.Errorf("without a name: %s", unnamed)
+	}
+}
+
+// TestLogFollowsUnlessScrolledUp writes more lines than fit.
+func TestLogFollowsUnlessScrolledUp(t *testing.T) {
+	s := startService(t)
+	p := startBrowser(t).open(s)
+	p.until(state("log", "open"))
+	write := func(n int) {
+		for i := range 40 {
+			s.writeLog(fmt.Sprintf("line %d of %d", i, n))
+		}
+		p.until(fmt.Sprintf(`document.querySelector(".lines").textContent.includes("line 39 of %d")`, n))
+	}
+	const fromBottom = `(() => { const e = document.querySelector(".lines"); return e.scrollHeight - e.scrollTop - e.clientHeight })()`
+	write(1)
+	p.until(fromBottom + " < 2")
+	p.eval(`document.querySelector(".lines").scrollTop = 0`)
+	write(2)
+	if got := p.eval(`document.querySelector(".lines").scrollTop`); got != "0" {
+		t.Errorf("the list has moved to %s under its reader", got)
+	}
+	p.eval(`document.querySelector(".lines").scrollTop = 1e9`)
+	write(3)
+	p.until(fromBottom + " < 2")
+}
+
 func TestToggle(t *testing.T) {
 	s := startService(t)
 	p := startBrowser(t).open(s)
@@ -242,7 +279,7 @@ func TestReloadResumes(t *testing.T) {
 	}
 	p.do(chromedp.Navigate("about:blank"))
 	s.publish("news", `"while it was cached"`)
-	p.eval(`history.back()`) // from the cache of the browser, where the page was not loaded again
+	p.eval(`setTimeout(() => history.back())`) // from the cache of the browser, where the page was not loaded again
 	p.until(`document.querySelector(".events li:last-child .data")?.textContent === '"while it was cached"'`)
 	if got := p.eval(seen); got != `"before","meanwhile","after","while it was cached"` {
 		t.Error(got)

@@ -1,6 +1,6 @@
 // What all panels have: state, counters, the curl line, the toggle, the wire.
 
-import {closeShared, onStream, onWire, openShared, setShared, watchWire} from "./client.js";
+import {closeShared, onBack, onStream, onWire, openShared, setShared, watchWire} from "./client.js";
 
 // panel wires up the section of a stream. request() returns {query, names, after}
 // to open it with; on holds the handlers:
@@ -14,6 +14,7 @@ export function panel(name, request, on) {
   const toggle = find('[data-action="toggle"]');
   const wire = find(".wire");
   let received = 0;
+  let lastId = ""; // where this tab goes on when it opens the stream again
   let listening = false;
 
   const setState = (state) => {
@@ -32,9 +33,13 @@ export function panel(name, request, on) {
       showQuery(message.query);
       on.settings?.(message.query, message.names);
       showProblem(section, null);
-      if (message.reset) on.reset?.();
+      if (message.reset) {
+        lastId = "";
+        on.reset?.();
+      }
     }
     if (message.event) {
+      lastId = message.event.id;
       find(".received").textContent = ++received;
       find(".last-id").textContent = message.event.id || "none";
       on.event(message.event);
@@ -60,8 +65,10 @@ export function panel(name, request, on) {
   const open = () => {
     listening = true;
     setState("connecting");
-    openShared(name, request());
+    const {after, ...rest} = request();
+    openShared(name, {...rest, after: lastId || after});
   };
+  onBack(() => listening && open());
   const close = () => {
     closeShared(name);
     listening = false;

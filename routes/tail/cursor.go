@@ -30,7 +30,7 @@ func (f *Follower) Follow(lines int, grep *regexp.Regexp, lastEventID string) *C
 	c := &Cursor{follower: f, grep: grep, after: lastEventID}
 	if lastEventID == "" {
 		c.begin(lines)
-	} else if id, ok := pubsub.ParseID(lastEventID); ok {
+	} else if id, ok := pubsub.ParseID(lastEventID); ok && id != (pubsub.ID{}) {
 		c.resume(id)
 	}
 	return c

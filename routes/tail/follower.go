@@ -146,46 +146,9 @@ func (f *Follower) readAll() error {
 	}
 }
 
-// replaced reports whether the file that is next is written to. As long as it is
-// empty, its writer may not have noticed the rotation and go on in the old one.
-func (f *Follower) replaced() bool {
-	if len(f.waiting) != 1 {
-		return len(f.waiting) > 1
-	}
-	info, err := f.waiting[0].file.Stat()
-	return err != nil || info.Size() > 0
-}
-
 func (f *Follower) give(id pubsub.ID, frame []byte) {
 	f.lines.Append(id, frame)
 	f.end = int64(id[1])
-}
-
-// lookForNew opens the file of that name if it is another one than before, and
-// puts it behind those that are still to be read.
-func (f *Follower) lookForNew() error {
-	newest := f.newest()
-	if newest == nil {
-		g, err := f.open()
-		if err == nil {
-			f.follow(g)
-		}
-		return err
-	}
-	info, err := os.Stat(f.path)
-	if err == nil && os.SameFile(info, newest.info) {
-		return nil
-	}
-	found, err := f.successors(newest)
-	f.waiting = append(f.waiting, found...)
-	return err
-}
-
-func (f *Follower) newest() *generation {
-	if n := len(f.waiting); n > 0 {
-		return f.waiting[n-1]
-	}
-	return f.current
 }
 
 var errNotRegular = errors.New("not a regular file")
@@ -199,16 +162,6 @@ func (f *Follower) open() (*generation, error) {
 		return nil, &fs.PathError{Op: "follow", Path: f.path, Err: errNotRegular}
 	}
 	return openGeneration(f.path)
-}
-
-// truncated returns a generation for the same file after its truncation, so that
-// a cursor which still reads the one before does not take it for the current.
-// They share the file, and only the newest closes it.
-func (f *Follower) truncated() *generation {
-	f.current.users++
-	g := *f.current
-	g.users = 1
-	return &g
 }
 
 // follow makes g the generation that is read, from its start.

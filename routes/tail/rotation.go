@@ -21,6 +21,53 @@ const maxLooks = 100
 // app.log.1 and app.log-20261121T0300. Compressed files do not match.
 var rotatedSuffix = regexp.MustCompile(`^[.-][0-9][0-9TZ:._-]*$`)
 
+// lookForNew opens the file of that name if it is another one than before, and
+// puts it behind those that are still to be read.
+func (f *Follower) lookForNew() error {
+	newest := f.newest()
+	if newest == nil {
+		g, err := f.open()
+		if err == nil {
+			f.follow(g)
+		}
+		return err
+	}
+	info, err := os.Stat(f.path)
+	if err == nil && os.SameFile(info, newest.info) {
+		return nil
+	}
+	found, err := f.successors(newest)
+	f.waiting = append(f.waiting, found...)
+	return err
+}
+
+func (f *Follower) newest() *generation {
+	if n := len(f.waiting); n > 0 {
+		return f.waiting[n-1]
+	}
+	return f.current
+}
+
+// replaced reports whether the file that is next is written to. As long as it is
+// empty, its writer may not have noticed the rotation and go on in the old one.
+func (f *Follower) replaced() bool {
+	if len(f.waiting) != 1 {
+		return len(f.waiting) > 1
+	}
+	info, err := f.waiting[0].file.Stat()
+	return err != nil || info.Size() > 0
+}
+
+// truncated returns a generation for the same file after its truncation, so that
+// a cursor which still reads the one before does not take it for the current.
+// They share the file, and only the newest closes it.
+func (f *Follower) truncated() *generation {
+	f.current.users++
+	g := *f.current
+	g.users = 1
+	return &g
+}
+
 // remember keeps what g was like when it was read to its end.
 func (f *Follower) remember(g *generation) {
 	if info, err := g.file.Stat(); err == nil {
@@ -64,6 +111,11 @@ func (f *Follower) renamed(last, now *generation, found []*generation) (more []*
 	if err != nil {
 		return nil // what is read now is all there is
 	}
+	// By rising numbers: a file that is shifted from 9 to 10 meanwhile must still
+	// be ahead.
+	slices.SortFunc(entries, func(a, b os.DirEntry) int {
+		return cmp.Or(cmp.Compare(len(a.Name()), len(b.Name())), strings.Compare(a.Name(), b.Name()))
+	})
 	lastTime := last.modTime()
 	for _, entry := range entries {
 		suffix, ok := strings.CutPrefix(entry.Name(), base)

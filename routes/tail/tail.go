@@ -34,9 +34,6 @@ import (
 const (
 	// MaxLine is the length in bytes beyond which a line is sent cut.
 	MaxLine = 64 << 10
-	// MaxLines is how many lines a client can ask to begin with.
-	MaxLines = 1000
-
 	// What is in memory for those who are near the end. It must hold what comes in
 	// a burst of rotations, whose lines are in no file that a client could read.
 	keptLines = 16 << 10

@@ -1,0 +1,126 @@
+package routes_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"example.com/sse-demo/pubsub"
+	"example.com/sse-demo/sse/ssetest"
+)
+
+func TestMetricsAndAccessLog(t *testing.T) {
+	bubble(t, options(), func(h *harness) {
+		s := h.stream("/stream/channel?name=a&lastEventId=x")
+		synctest.Wait()
+		h.publish("a", "1")
+		frame := s.expect(`gap {"after":"x","oldest":null}`, "1")
+		want := func(lines ...string) {
+			t.Helper()
+			synctest.Wait()
+			_, _, text := h.answer("GET", "/metrics", "")
+			for _, line := range lines {
+				if !strings.Contains(text, line+"\n") {
+					t.Errorf("no %s", line)
+				}
+			}
+		}
+		sent := len(fmt.Sprintf("retry: %d\n\nevent: gap\ndata: {\"after\":\"x\",\"oldest\":null}\n\nid: %s\ndata: 1\n\n", s.Retry.Milliseconds(), frame.ID))
+		want(`sse_connections{stream="channel"} 1`, `sse_connections{stream="tick"} 0`,
+			`sse_connections_opened_total{stream="channel"} 1`, `sse_connections_closed_total{reason="client",stream="channel"} 0`,
+			`sse_events_sent_total{stream="channel"} 2`, `sse_gaps_total{stream="channel"} 1`, `sse_published_total 1`,
+			fmt.Sprintf(`sse_bytes_sent_total{stream="channel"} %d`, sent))
+		s.close()
+		want(`sse_connections{stream="channel"} 0`, `sse_connections_closed_total{reason="client",stream="channel"} 1`)
+		var ended struct {
+			Stream, Client, Proto, Reason, Message string
+			Events, Bytes                          int
+		}
+		lines := strings.Split(strings.TrimSpace(h.log.text()), "\n")
+		if err := json.Unmarshal([]byte(lines[len(lines)-1]), &ended); err != nil || len(lines) != 2 {
+			t.Fatal(err, lines)
+		}
+		if ended.Message != "stream ended" || ended.Stream != "channel" || ended.Reason != "client" || ended.Events != 2 || ended.Bytes != sent {
+			t.Errorf("%+v", ended)
+		}
+	})
+}
+
+// brokenBroker fails, or panics.
+type brokenBroker struct{ pubsub.Broker }
+
+func (brokenBroker) Publish(_ context.Context, channel, _ string, _ []byte) (pubsub.Receipt, error) {
+	if channel == "panic" {
+		panic("at the disco")
+	}
+	return pubsub.Receipt{}, errors.New("secret address refused")
+}
+
+func (b brokenBroker) Subscribe(channels []string, start pubsub.Start) *pubsub.Subscription {
+	if channels[0] == "panic" {
+		panic("again")
+	}
+	return b.Broker.Subscribe(channels, start)
+}
+
+func TestFailuresOfTheService(t *testing.T) {
+	config := options()
+	config.Broker = brokenBroker{config.Broker}
+	bubble(t, config, func(h *harness) {
+		p := h.problem(503, "POST", "/publish", `{"channel":"a","payload":1}`, jsonType)
+		if strings.Contains(p.Detail, "secret") {
+			t.Error("the client is told of the inside:", p.Detail)
+		}
+		for _, r := range []struct{ method, path string }{{"POST", "/publish"}, {"GET", "/stream/channel?name=panic"}} {
+			p := h.problem(500, r.method, r.path, `{"channel":"panic","payload":1}`, jsonType)
+			if strings.Contains(p.Detail, "disco") || strings.Contains(p.Detail, ".go") {
+				t.Error("the client is told of the inside:", p.Detail)
+			}
+		}
+		if text := h.log.text(); strings.Count(text, "a handler panicked") != 2 || strings.Count(text, "secret") != 1 {
+			t.Error("the operator is not told once:", text)
+		}
+		if got := h.health(); got.Connections["total"] != 0 {
+			t.Errorf("%+v", got)
+		}
+		_, _, text := h.answer("GET", "/metrics", "")
+		if !strings.Contains(text, "sse_panics_total 2\n") {
+			t.Error("panics are not counted")
+		}
+	})
+}
+
+// TestSpoofedAddress: a client's header is not its address.
+func TestSpoofedAddress(t *testing.T) {
+	config := options()
+	h := start(t, config)
+	defer h.stop()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = h.server.Serve(listener) }()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+listener.Addr().String()+"/stream/tick", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("X-Forwarded-For", "10.9.8.7")
+	request.Header.Set("X-Real-Ip", "10.9.8.7")
+	response, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ssetest.NewReader(response.Body).Next(); err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if text := h.log.text(); strings.Contains(text, "10.9.8.7") || !strings.Contains(text, `"client":"127.0.0.1"`) {
+		t.Error(text)
+	}
+}

@@ -1,0 +1,150 @@
+package tail_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+func TestMissingFile(t *testing.T) {
+	f := follow(t, "")
+	if e := f.client(10, "", "0-0").next(); e.Data != `{"after":"0-0","oldest":null}` {
+		t.Errorf("%+v", e)
+	}
+	c := f.client(10, "", "")
+	f.write("first\n")
+	c.expect("first")
+}
+
+func TestMissingFolder(t *testing.T) {
+	f := &fixture{T: t, path: filepath.Join(t.TempDir(), "a", "b", "app.log")}
+	f.start()
+	c := f.client(10, "", "")
+	for _, line := range []string{"first", "second"} {
+		f.must(os.MkdirAll(filepath.Dir(f.path), 0o700))
+		f.write(line + "\n")
+		c.expect(line)
+		f.must(os.RemoveAll(filepath.Dir(f.path)))
+	}
+}
+
+func TestDeletedAndCreatedAgain(t *testing.T) {
+	f := follow(t, "old\n")
+	c := f.client(10, "", "")
+	c.expect("old")
+	for i := range 3 {
+		f.must(os.Remove(f.path))
+		f.write(fmt.Sprintf("new %d\n", i))
+		c.expect(fmt.Sprintf("new %d", i))
+	}
+	f.client(10, "", "").expect("new 2")
+}
+
+func TestTruncated(t *testing.T) {
+	f := follow(t, text(numbers(0, 100)))
+	c := f.client(1, "", "")
+	last := c.expect("line 99")
+	f.must(os.Truncate(f.path, 0)) // as copytruncate does
+	f.write("after 1\n")
+	c.expect("after 1")
+	f.must(os.WriteFile(f.path, []byte("another beginning\nand more than before\n"), 0o600))
+	c.expect("another beginning", "and more than before")
+	f.client(10, "", "").expect("another beginning", "and more than before")
+	f.client(10, "", last).expect("after 1", "another beginning", "and more than before")
+}
+
+func TestRenamedWithAnUnfinishedLine(t *testing.T) {
+	f := follow(t, "one\ntw")
+	c := f.client(10, "", "")
+	c.expect("one")
+	f.rename(".1")
+	f.write("three\n")
+	c.expect("tw", "three")
+}
+
+// TestWriterThatNoticesLate goes on in the renamed file for a while, as a daemon
+// does until logrotate's signal has reached it.
+func TestWriterThatNoticesLate(t *testing.T) {
+	f := follow(t, "one\n")
+	c := f.client(10, "", "")
+	c.expect("one")
+	old, err := os.OpenFile(f.path, os.O_APPEND|os.O_WRONLY, 0)
+	f.must(err)
+	defer func() { f.must(old.Close()) }()
+	f.rename(".1")
+	f.write("") // the new file is there, empty
+	for i := range 3 {
+		_, err = fmt.Fprintf(old, "late %d\n", i)
+		f.must(err)
+		c.expect(fmt.Sprintf("late %d", i))
+	}
+	f.write("two\n")
+	c.expect("two")
+}
+
+// TestQuickRotations renames the file 100 times after 50 lines, as fast as it
+// can, in the ways that rotation does it.
+func TestQuickRotations(t *testing.T) {
+	for name, rotate := range map[string]func(f *fixture, i int){
+		"numbers rise": func(f *fixture, i int) { f.rename(fmt.Sprintf(".%d", i)) },
+		"shifted": func(f *fixture, i int) {
+			for n := i; n > 0; n-- {
+				f.must(os.Rename(fmt.Sprintf("%s.%d", f.path, n), fmt.Sprintf("%s.%d", f.path, n+1)))
+			}
+			f.rename(".1")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := follow(t, "start\n")
+			c := f.client(1, "", "")
+			c.expect("start")
+			const files, perFile = 100, 50
+			for i := range files {
+				f.write(text(numbers(i*perFile, (i+1)*perFile)))
+				rotate(f, i)
+			}
+			f.write("end\n")
+			c.expect(append(numbers(0, files*perFile), "end")...)
+		})
+	}
+}
+
+// TestRotationsWithClientsThatComeAndGo rotates while clients resume, so that
+// they are served from memory and from files by turns.
+func TestRotationsWithClientsThatComeAndGo(t *testing.T) {
+	f := follow(t, "start\n")
+	id := f.client(1, "", "").expect("start")
+	const files, perFile = 20, 40
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := range files {
+			for _, line := range numbers(i*perFile, (i+1)*perFile) {
+				f.write(line + "\n")
+			}
+			f.rename(fmt.Sprintf(".%d", i))
+		}
+	})
+	for i := 0; i < files*perFile; i += 10 {
+		c := f.client(0, "", id)
+		id = c.expect(numbers(i, i+10)...)
+		c.cursor.Close()
+	}
+	wg.Wait()
+}
+
+func TestOtherFilesAreNotTaken(t *testing.T) {
+	f := follow(t, "one\n")
+	c := f.client(10, "", "")
+	c.expect("one")
+	for _, name := range []string{".bak", ".1.gz", "2", "-old"} {
+		f.must(os.WriteFile(f.path+name, []byte("no\n"), 0o600))
+	}
+	f.rename(".1")
+	f.write("two\n")
+	c.expect("two")
+	if c.poll() {
+		t.Errorf("%+v", c.queue)
+	}
+}
