@@ -319,19 +319,36 @@ func TestTermWithOpenStreams(t *testing.T) {
 	p.ends(0)
 }
 
+// hang begins a request that never ends.
+func (p *program) hang() {
+	p.Helper()
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(p.Context(), "tcp", p.addr)
+	if err != nil {
+		p.Fatal(err)
+	}
+	p.Cleanup(func() { _ = conn.Close() })
+	_, _ = io.WriteString(conn, "POST /publish HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n")
+	if _, err := conn.Read(make([]byte, 100)); err != nil { // 100 Continue: the body is being read
+		p.Fatal(err)
+	}
+}
+
+// TestShutdownTimeout cuts off a request that never ends.
+func TestShutdownTimeout(t *testing.T) {
+	p := start(t, nil, "--shutdown-timeout", "50ms")
+	p.hang()
+	p.signal(syscall.SIGTERM)
+	p.ends(0)
+	if text := p.stderr.text(); !strings.Contains(text, "were cut off") {
+		t.Error(text)
+	}
+}
+
 // TestSecondSignal does not wait for a request that never ends.
 func TestSecondSignal(t *testing.T) {
 	p := start(t, nil, "--shutdown-timeout", "1h")
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(t.Context(), "tcp", p.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
-	_, _ = io.WriteString(conn, "POST /publish HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n")
-	if _, err := conn.Read(make([]byte, 100)); err != nil { // 100 Continue: the body is being read
-		t.Fatal(err)
-	}
+	p.hang()
 	p.signal(syscall.SIGINT)
 	p.eventually("it has noticed", func() bool { return strings.Contains(p.stderr.text(), "shutting down") })
 	p.signal(syscall.SIGTERM)

@@ -96,7 +96,7 @@ func startTails(ctx context.Context, f *flags, logger zerolog.Logger) (logs []ro
 	return logs, func() { cancel(); running.Wait() }
 }
 
-// errForced says that open requests were cut off.
+// errForced says that open requests were cut off by a second signal.
 var errForced = errors.New("ended before all requests were")
 
 // serveUntil serves until the end of ctx or a signal, and then gives open
@@ -130,10 +130,17 @@ func serveUntil(
 		case <-over:
 		}
 	})
-	if err := server.Shutdown(grace); err != nil {
+	err := server.Shutdown(grace)
+	if err != nil {
 		_ = server.Close() // what Shutdown has told is the news
-		return fmt.Errorf("%w: %w", errForced, err)
 	}
-	logger.Info().Msg("all requests have ended")
+	switch {
+	case errors.Is(err, context.Canceled):
+		return errForced
+	case err != nil:
+		logger.Warn().Err(err).Msg("the shutdown timeout has passed, open requests were cut off")
+	default:
+		logger.Info().Msg("all requests have ended")
+	}
 	return nil
 }
