@@ -17,6 +17,11 @@ func (s *Server) channel(c echo.Context) error {
 	if err := s.bindQuery(c, &p); err != nil {
 		return err
 	}
+	for _, name := range p.Names {
+		if err := mayReach(c, func(r *rights) []string { return r.Subscribe }, name); err != nil {
+			return err
+		}
+	}
 	return s.stream(c, channelStream, func(lastEventID string) (cursor, error) {
 		return s.Broker.Subscribe(p.Names, pubsub.Start{After: lastEventID, Replay: p.Replay}), nil
 	})

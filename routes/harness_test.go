@@ -61,7 +61,10 @@ func start(t *testing.T, config routes.Config) *harness {
 	if config.Jobs == nil {
 		config.Jobs = job.NewManager(config.Logger)
 	}
-	h.app = routes.New(config)
+	var err error
+	if h.app, err = routes.New(config); err != nil {
+		t.Fatal(err)
+	}
 	h.server = &http.Server{Handler: h.app, Protocols: new(http.Protocols)}
 	h.server.Protocols.SetHTTP1(true)
 	h.server.Protocols.SetUnencryptedHTTP2(true)

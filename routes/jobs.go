@@ -20,6 +20,9 @@ type jobParams struct {
 
 // startJob starts a job.
 func (s *Server) startJob(c echo.Context) error {
+	if err := mayUse(c, progressStream); err != nil {
+		return err
+	}
 	var p jobParams
 	if err := s.bindBody(c, &p); err != nil {
 		return err
@@ -41,6 +44,9 @@ func (s *Server) startJob(c echo.Context) error {
 
 // cancelJob cancels a running job.
 func (s *Server) cancelJob(c echo.Context) error {
+	if err := mayUse(c, progressStream); err != nil {
+		return err
+	}
 	if err := s.Jobs.Cancel(c.Param("id")); err != nil {
 		return s.jobProblem(err)
 	}

@@ -23,10 +23,11 @@ const (
 	endStalled  = "stalled"  // the client took no bytes for the write timeout
 	endShutdown = "shutdown" // the service is going down
 	endDone     = "done"     // all was said
+	endExpired  = "expired"  // the client's token has expired
 	endFailed   = "failed"   // the service has failed
 )
 
-var endings = []string{endClient, endStalled, endShutdown, endDone, endFailed}
+var endings = []string{endClient, endStalled, endShutdown, endDone, endExpired, endFailed}
 
 // metrics counts what the streams do. What /health and /metrics say of
 // connections is the same number.

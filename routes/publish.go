@@ -26,6 +26,9 @@ func (s *Server) publish(c echo.Context) error {
 	if err := s.bindBody(c, &p); err != nil {
 		return err
 	}
+	if err := mayReach(c, func(r *rights) []string { return r.Publish }, p.Channel); err != nil {
+		return err
+	}
 	event := ""
 	if p.Event != nil {
 		event = *p.Event

@@ -28,6 +28,9 @@ type Config struct {
 	Broker     pubsub.Broker
 	Jobs       *job.Manager
 	Logs       []LogFile // the first is the default
+
+	JWTSecret   []byte   // ask for tokens; nil for none
+	CORSOrigins []string // of other sites whose pages may use the streams, publish and start jobs
 }
 
 // A Server is the HTTP handler of the service.
@@ -43,8 +46,8 @@ type Server struct {
 	draining chan struct{}
 }
 
-// New returns a server.
-func New(config Config) *Server {
+// New returns a server. It fails where one of CORSOrigins is none.
+func New(config Config) (*Server, error) {
 	s := &Server{
 		Config:   config,
 		echo:     echo.New(),
@@ -55,21 +58,25 @@ func New(config Config) *Server {
 	}
 	s.echo.HTTPErrorHandler = s.answerError
 	s.echo.IPExtractor = echo.ExtractIPDirect() // forwarded headers are only what a client says
-	s.echo.Use(middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: s.logPanic}), refuseCrossSite)
+	crossSite, err := refuseCrossSite(s.CORSOrigins)
+	if err != nil {
+		return nil, err
+	}
+	s.echo.Use(middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: s.logPanic}), allowOrigins(s.CORSOrigins), crossSite)
 
 	reads := []string{http.MethodGet, http.MethodHead}
 	s.echo.Match(reads, "/", s.page)
 	s.echo.Match(reads, "/assets/:name", s.asset)
-	s.echo.Match(reads, "/stream/tick", s.tick)
-	s.echo.Match(reads, "/stream/log", s.log)
-	s.echo.Match(reads, "/stream/progress", s.progress)
-	s.echo.Match(reads, "/stream/channel", s.channel)
-	s.echo.POST("/publish", s.publish)
-	s.echo.POST("/jobs", s.startJob)
-	s.echo.DELETE("/jobs/:id", s.cancelJob)
+	s.echo.Match(reads, "/stream/tick", s.tick, s.authenticate)
+	s.echo.Match(reads, "/stream/log", s.log, s.authenticate)
+	s.echo.Match(reads, "/stream/progress", s.progress, s.authenticate)
+	s.echo.Match(reads, "/stream/channel", s.channel, s.authenticate)
+	s.echo.POST("/publish", s.publish, s.authenticate)
+	s.echo.POST("/jobs", s.startJob, s.authenticate)
+	s.echo.DELETE("/jobs/:id", s.cancelJob, s.authenticate)
 	s.echo.Match(reads, "/health", s.health)
 	s.echo.Match(reads, "/metrics", echo.WrapHandler(promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{})))
-	return s
+	return s, nil
 }
 
 // ServeHTTP implements [http.Handler].
@@ -86,17 +93,6 @@ func (s *Server) isDraining() bool {
 		return true
 	default:
 		return false
-	}
-}
-
-// refuseCrossSite lets pages of other sites neither publish nor start jobs.
-func refuseCrossSite(next echo.HandlerFunc) echo.HandlerFunc {
-	protection := http.NewCrossOriginProtection()
-	return func(c echo.Context) error {
-		if err := protection.Check(c.Request()); err != nil {
-			return newProblem(http.StatusForbidden, "requests from another site are refused")
-		}
-		return next(c)
 	}
 }
 

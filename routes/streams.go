@@ -31,6 +31,9 @@ type cursor interface {
 // it takes a place, opens the cursor behind the client's last event, and sends
 // what the cursor gives until one side has enough.
 func (s *Server) stream(c echo.Context, name string, open func(lastEventID string) (cursor, error)) error {
+	if err := mayUse(c, name); err != nil {
+		return err
+	}
 	if !s.takePlace(name) {
 		return s.busy(c, s.unavailable("no more streams can be opened now"))
 	}
@@ -51,7 +54,9 @@ func (s *Server) stream(c echo.Context, name string, open func(lastEventID strin
 	case c.Request().Method == http.MethodHead:
 		visit.reason = endDone
 	default:
-		visit.reason = s.send(c.Request().Context(), stream, cursor, visit)
+		ctx, cancel := untilExpiry(c)
+		defer cancel()
+		visit.reason = s.send(ctx, stream, cursor, visit)
 	}
 	return nil
 }
@@ -87,10 +92,14 @@ func (s *Server) send(ctx context.Context, stream *sse.Stream, cursor cursor, vi
 			}
 		}
 	}
-	if s.isDraining() {
+	switch {
+	case s.isDraining():
 		return endShutdown
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return endExpired
+	default:
+		return endClient
 	}
-	return endClient
 }
 
 // reasonOf tells why a write failed.

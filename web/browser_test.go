@@ -77,7 +77,7 @@ func (s *service) start() {
 	var running sync.WaitGroup
 	running.Go(func() { follower.Run(ctx) })
 	jobs := job.NewManager(zerolog.Nop())
-	handler := routes.New(routes.Config{
+	handler, err := routes.New(routes.Config{
 		Stream:     sse.Options{Retry: 200 * time.Millisecond, Heartbeat: time.Second, WriteTimeout: 10 * time.Second},
 		MaxStreams: 100,
 		Version:    "test",
@@ -86,6 +86,9 @@ func (s *service) start() {
 		Jobs:       jobs,
 		Logs:       []routes.LogFile{{Name: "app", Tail: follower}},
 	})
+	if err != nil {
+		s.Fatal(err)
+	}
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Second}
 	running.Go(func() { _ = server.Serve(listener) })
 	s.running = server
@@ -315,6 +318,14 @@ func (b *browser) hasWorker(t *testing.T) bool {
 	}
 	return slices.ContainsFunc(targets, func(info *target.Info) bool { return info.Type == "shared_worker" })
 }
+
+// withoutScripts keeps the page's own streams out of the way.
+var withoutScripts = chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+	_, err := cdp.Call(ctx, t, network.SetBlockedURLs, network.SetBlockedURLsParams{
+		URLPatterns: []*network.BlockPattern{{URLPattern: "*://*:*/assets/app.js", Block: true}},
+	})
+	return err
+})
 
 // withoutSharedWorker makes the browser one that has none.
 var withoutSharedWorker = chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {

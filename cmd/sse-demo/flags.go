@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"github.com/alecthomas/units"
 	"github.com/rs/zerolog"
 
+	"example.com/sse-demo/routes"
 	"example.com/sse-demo/routes/tail"
 )
 
@@ -26,6 +28,10 @@ type flags struct {
 	MaxStreams      int              `default:"10000" help:"Open streams at once."`
 	WriteTimeout    time.Duration    `default:"10s" help:"A client that takes no bytes for this long is cut off."`
 	ShutdownTimeout time.Duration    `default:"10s" help:"Time that SIGTERM gives open requests."`
+	TLSCert         string           `name:"tls-cert" placeholder:"FILE" help:"Certificate, with its chain: serve HTTPS, and with it HTTP/2."`
+	TLSKey          string           `name:"tls-key" placeholder:"FILE" help:"Key of the certificate."`
+	CORSOrigin      []string         `name:"cors-origin" placeholder:"ORIGIN" sep:"," help:"Origin of another site whose pages may use the service, like https://example.com; repeatable."`
+	JWTSecret       string           `name:"jwt-secret" placeholder:"SECRET" help:"Ask for HS256 tokens signed with this; at least 32 bytes. Better set by the variable, which others cannot see."`
 	LogLevel        zerolog.Level    `default:"info" help:"Lowest level that is logged: trace, debug, info, warn, error."`
 	LogFormat       string           `default:"auto" enum:"auto,json,console" help:"Format of the log on stderr: json, console, or auto (console on a terminal)."`
 }
@@ -46,6 +52,11 @@ func (f *flags) check() error {
 		}
 		names[file.name] = true
 	}
+	for _, origin := range f.CORSOrigin {
+		if err := http.NewCrossOriginProtection().AddTrustedOrigin(origin); err != nil {
+			return fmt.Errorf("--cors-origin must be like https://example.com: %w", err)
+		}
+	}
 	switch {
 	case f.Heartbeat <= 0:
 		return errors.New("--heartbeat must be above 0")
@@ -59,6 +70,10 @@ func (f *flags) check() error {
 		return errors.New("--max-streams must be at least 1")
 	case f.WriteTimeout <= 0:
 		return errors.New("--write-timeout must be above 0")
+	case (f.TLSCert == "") != (f.TLSKey == ""):
+		return errors.New("--tls-cert and --tls-key go together")
+	case f.JWTSecret != "" && len(f.JWTSecret) < routes.MinSecret:
+		return fmt.Errorf("--jwt-secret must be at least %d bytes", routes.MinSecret)
 	case f.ShutdownTimeout < 0:
 		return errors.New("--shutdown-timeout must not be negative")
 	}

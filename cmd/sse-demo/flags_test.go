@@ -60,6 +60,11 @@ func TestBadCommandLine(t *testing.T) {
 		{2, "--log-format", nil, []string{"--log-format", "xml"}},
 		{2, "not a regular file", nil, []string{"--log-file", os.TempDir()}},
 		{2, "two files are named", nil, []string{"--log-file", "/x/a.log", "--log-file", "/y/a.log"}},
+		{2, "go together", nil, []string{"--tls-cert", "x"}},
+		{1, "--tls-cert", nil, []string{"--addr", "127.0.0.1:0", "--tls-cert", "missing", "--tls-key", "missing", "--log-level", "error"}},
+		{2, "at least 32 bytes", nil, []string{"--jwt-secret", "short-secret-short-secret-short"}},
+		{2, "--cors-origin must be like", nil, []string{"--cors-origin", "*"}},
+		{2, "--cors-origin must be like", nil, []string{"--cors-origin", "example.com"}},
 		{2, "SSE_HISTORY", []string{"SSE_HISTORY=many"}, nil},
 		{1, "is in use", nil, []string{"--addr", taken.Addr().String()}},
 		{1, "cannot listen", nil, []string{"--addr", "no-port"}},
@@ -67,6 +72,9 @@ func TestBadCommandLine(t *testing.T) {
 	} {
 		cmd := programCommand(t, tt.env, tt.args...)
 		out, _ := cmd.CombinedOutput()
+		if strings.Contains(string(out), "short-secret") {
+			t.Errorf("the secret is shown: %s", out)
+		}
 		if status := cmd.ProcessState.ExitCode(); status != tt.status || strings.Count(string(out), "\n") != 1 || !strings.Contains(string(out), tt.says) {
 			t.Errorf("%q: exit status %d, %q", tt.args, status, out)
 		}

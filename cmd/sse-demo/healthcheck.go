@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,9 +11,9 @@ import (
 
 const probeTimeout = 3 * time.Second
 
-// checkHealth returns an error unless the service that listens on addr is well.
-func checkHealth(ctx context.Context, addr string) error {
-	host, port, err := net.SplitHostPort(addr)
+// checkHealth returns an error unless the service that these flags start is well.
+func checkHealth(ctx context.Context, f *flags) error {
+	host, port, err := net.SplitHostPort(f.Addr)
 	if err != nil {
 		return fmt.Errorf("--addr: %w", err)
 	}
@@ -21,12 +22,17 @@ func checkHealth(ctx context.Context, addr string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	url := "http://" + net.JoinHostPort(host, port) + "/health"
+	scheme, client := "http", &http.Client{}
+	if f.TLSCert != "" { // it is this machine that is asked, by whatever name the certificate is for
+		scheme = "https"
+		client.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	}
+	url := scheme + "://" + net.JoinHostPort(host, port) + "/health"
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -70,7 +71,7 @@ func run(ctx context.Context, args []string, signals <-chan os.Signal, stdout, s
 		return fmt.Errorf("%w (%w: sse-demo --help)", err, errUsage)
 	}
 	if parsed.Command() == "healthcheck" {
-		return checkHealth(ctx, c.Flags.Addr)
+		return checkHealth(ctx, &c.Flags)
 	}
 	return serve(ctx, &c.Flags, signals, stderr)
 }
@@ -89,8 +90,9 @@ func listen(ctx context.Context, f *flags) (net.Listener, error) {
 	return listener, nil
 }
 
-// newServer serves HTTP/1.1, and HTTP/2 to clients that know beforehand.
-func newServer(handler http.Handler) *http.Server {
+// newServer serves HTTP/1.1 and HTTP/2; without TLS the latter to clients that
+// know beforehand.
+func newServer(f *flags, handler http.Handler) (*http.Server, error) {
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -98,6 +100,22 @@ func newServer(handler http.Handler) *http.Server {
 		Protocols:         new(http.Protocols),
 	}
 	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetHTTP2(true)
 	server.Protocols.SetUnencryptedHTTP2(true)
-	return server
+	if f.TLSCert != "" {
+		certificate, err := tls.LoadX509KeyPair(f.TLSCert, f.TLSKey)
+		if err != nil {
+			return nil, fmt.Errorf("--tls-cert and --tls-key: %w", err)
+		}
+		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}}
+	}
+	return server, nil
+}
+
+// serveOn serves HTTPS where there is a certificate, and else HTTP.
+func serveOn(listener net.Listener, server *http.Server) error {
+	if server.TLSConfig == nil {
+		return server.Serve(listener)
+	}
+	return server.ServeTLS(listener, "", "")
 }

@@ -55,16 +55,24 @@ func serve(ctx context.Context, f *flags, signals <-chan os.Signal, stderr io.Wr
 	jobs := job.NewManager(logger)
 	defer jobs.Close()
 
-	handler := routes.New(routes.Config{
-		Stream:     sse.Options{Retry: f.Retry, Heartbeat: f.Heartbeat, WriteTimeout: f.WriteTimeout},
-		MaxStreams: f.MaxStreams,
-		Version:    versionName(),
-		Logger:     logger,
-		Broker:     pubsub.NewMemory(f.History, int(f.HistoryBytes)),
-		Jobs:       jobs,
-		Logs:       logs,
+	handler, err := routes.New(routes.Config{
+		Stream:      sse.Options{Retry: f.Retry, Heartbeat: f.Heartbeat, WriteTimeout: f.WriteTimeout},
+		MaxStreams:  f.MaxStreams,
+		Version:     versionName(),
+		Logger:      logger,
+		Broker:      pubsub.NewMemory(f.History, int(f.HistoryBytes)),
+		Jobs:        jobs,
+		Logs:        logs,
+		JWTSecret:   []byte(f.JWTSecret),
+		CORSOrigins: f.CORSOrigin,
 	})
-	server := newServer(handler)
+	if err != nil {
+		return err
+	}
+	server, err := newServer(f, handler)
+	if err != nil {
+		return err
+	}
 	server.ErrorLog = stdlog.New(logger, "", 0)
 	server.RegisterOnShutdown(handler.Drain)
 	return serveUntil(ctx, f, server, listener, signals, logger)
@@ -106,7 +114,7 @@ func serveUntil(
 ) error {
 	failed := make(chan error, 1)
 	var serving sync.WaitGroup
-	serving.Go(func() { failed <- server.Serve(listener) })
+	serving.Go(func() { failed <- serveOn(listener, server) })
 	defer serving.Wait()
 
 	select {

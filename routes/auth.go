@@ -1,0 +1,108 @@
+package routes
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/labstack/echo/v4"
+)
+
+// MinSecret is the least length of a JWT secret in bytes: that of the hash that
+// HS256 uses (RFC 7518, section 3.2).
+const MinSecret = 32
+
+// rights are the claims of a token (RFC 7519): what its bearer may do.
+type rights struct {
+	jwt.RegisteredClaims
+	Subscribe []string `json:"subscribe"` // channel patterns
+	Publish   []string `json:"publish"`   // channel patterns
+	Streams   []string `json:"streams"`   // tick, log, progress, channel
+}
+
+// rightsKey is where authenticate leaves the rights in Echo's context.
+const rightsKey = "rights"
+
+// rightsOf returns nil where the service asks nobody for a token.
+func rightsOf(c echo.Context) *rights {
+	r, _ := c.Get(rightsKey).(*rights)
+	return r
+}
+
+// authenticate lets only those in who have a valid token, where the service has
+// a secret.
+func (s *Server) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
+	if len(s.JWTSecret) == 0 {
+		return next
+	}
+	parser := jwt.NewParser(jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithExpirationRequired())
+	secret := func(*jwt.Token) (any, error) { return s.JWTSecret, nil }
+	return func(c echo.Context) error {
+		token := tokenOf(c.Request())
+		if token == "" {
+			c.Response().Header().Set(echo.HeaderWWWAuthenticate, "Bearer")
+			return newProblem(http.StatusUnauthorized, "a token is needed: in the Authorization header, the cookie sse_token or the parameter access_token")
+		}
+		r := new(rights)
+		if _, err := parser.ParseWithClaims(token, r, secret); err != nil {
+			c.Response().Header().Set(echo.HeaderWWWAuthenticate, `Bearer error="invalid_token"`)
+			return newProblem(http.StatusUnauthorized, "the token is not valid, or has expired")
+		}
+		c.Set(rightsKey, r)
+		return next(c)
+	}
+}
+
+// tokenOf finds the token of a request. EventSource can set no header, so a
+// cookie and the query do, too; the latter is never logged.
+func tokenOf(r *http.Request) string {
+	scheme, token, _ := strings.Cut(r.Header.Get(echo.HeaderAuthorization), " ")
+	if strings.EqualFold(scheme, "Bearer") {
+		return strings.TrimSpace(token)
+	}
+	if cookie, err := r.Cookie("sse_token"); err == nil && cookie.Value != "" {
+		return cookie.Value
+	}
+	return r.URL.Query().Get("access_token")
+}
+
+// mayUse returns a problem unless the client has the stream among its rights.
+// Who may subscribe to a channel needs no word about the channel stream, but
+// where there is a list, the stream must be on it.
+func mayUse(c echo.Context, stream string) error {
+	r := rightsOf(c)
+	if r == nil || slices.Contains(r.Streams, stream) || stream == channelStream && r.Streams == nil {
+		return nil
+	}
+	return newProblem(http.StatusForbidden, "the token does not give access to "+stream)
+}
+
+// mayReach returns a problem unless a pattern of the client covers the channel.
+func mayReach(c echo.Context, patterns func(*rights) []string, channel string) error {
+	r := rightsOf(c)
+	if r == nil || slices.ContainsFunc(patterns(r), func(p string) bool { return covers(p, channel) }) {
+		return nil
+	}
+	return newProblem(http.StatusForbidden, "the token does not give access to the channel "+channel)
+}
+
+// covers reports whether a pattern is the channel, or "*", or "below/*" where the
+// channel is below.
+func covers(pattern, channel string) bool {
+	if pattern == "*" || pattern == channel {
+		return true
+	}
+	prefix, isTree := strings.CutSuffix(pattern, "*")
+	return isTree && strings.HasSuffix(prefix, "/") && len(channel) > len(prefix) && strings.HasPrefix(channel, prefix)
+}
+
+// untilExpiry returns a context that ends with the request, or with the token.
+func untilExpiry(c echo.Context) (context.Context, context.CancelFunc) {
+	ctx := c.Request().Context()
+	if r := rightsOf(c); r != nil {
+		return context.WithDeadline(ctx, r.ExpiresAt.Time)
+	}
+	return context.WithCancel(ctx)
+}

@@ -1,0 +1,221 @@
+package routes_test
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+)
+
+const secret = "a secret of at least thirty-two bytes"
+
+// token signs claims by hand, so that what is tested does not sign for itself.
+func token(header string, claims map[string]any, key string) string {
+	body, err := json.Marshal(claims)
+	if err != nil {
+		panic(err)
+	}
+	encode := base64.RawURLEncoding.EncodeToString
+	signed := encode([]byte(header)) + "." + encode(body)
+	mac := hmac.New(sha256.New, []byte(key))
+	mac.Write([]byte(signed))
+	return signed + "." + encode(mac.Sum(nil))
+}
+
+const hs256 = `{"alg":"HS256","typ":"JWT"}`
+
+// claims of the tenant 42, for a minute.
+func claims(more map[string]any) map[string]any {
+	c := map[string]any{
+		"exp":       time.Now().Add(time.Minute).Unix(),
+		"subscribe": []string{"tenant-42/*", "news"},
+		"publish":   []string{"tenant-42/in"},
+		"streams":   []string{"tick", "channel"},
+	}
+	for name, value := range more {
+		if c[name] = value; value == nil {
+			delete(c, name)
+		}
+	}
+	return c
+}
+
+func bearer(token string) string { return "Authorization: Bearer " + token }
+
+func TestWithoutAToken(t *testing.T) {
+	config := options()
+	config.JWTSecret = []byte(secret)
+	bubble(t, config, func(h *harness) {
+		for _, r := range []struct{ method, path, body string }{
+			{"GET", "/stream/tick", ""},
+			{"GET", "/stream/tick?interval=1", ""},
+			{"GET", "/stream/log", ""},
+			{"GET", "/stream/progress?id=a", ""},
+			{"GET", "/stream/channel?name=news", ""},
+			{"POST", "/publish", `{"channel":"news","payload":1}`},
+			{"POST", "/publish", `rubbish`},
+			{"POST", "/jobs", `{}`},
+			{"DELETE", "/jobs/a", ""},
+		} {
+			h.problem(401, r.method, r.path, r.body, jsonType)
+			if _, header, _ := h.answer(r.method, r.path, r.body, jsonType); !strings.HasPrefix(header.Get("WWW-Authenticate"), "Bearer") {
+				t.Errorf("%s: WWW-Authenticate %q", r.path, header.Get("WWW-Authenticate"))
+			}
+			h.problem(401, r.method, r.path, r.body, jsonType, "Accept: text/event-stream")
+		}
+		for _, path := range []string{"/", "/assets/app.js", "/health", "/metrics"} {
+			if status, _, body := h.answer("GET", path, ""); status != 200 {
+				t.Error(path, status, body)
+			}
+		}
+	})
+}
+
+func TestBadTokens(t *testing.T) {
+	config := options()
+	config.JWTSecret = []byte(secret)
+	bubble(t, config, func(h *harness) {
+		good := token(hs256, claims(nil), secret)
+		parts := strings.Split(good, ".")
+		other := strings.Split(token(hs256, claims(map[string]any{"subscribe": []string{"*"}}), "another secret"), ".")
+		for name, bad := range map[string]string{
+			"rubbish":            "rubbish",
+			"another secret":     token(hs256, claims(nil), secret+"x"),
+			"no signature":       parts[0] + "." + parts[1] + ".",
+			"alg none":           token(`{"alg":"none"}`, claims(nil), secret),
+			"alg none, bare":     strings.TrimRight(token(`{"alg":"none"}`, claims(nil), secret), "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"),
+			"HS384 in name":      token(`{"alg":"HS384"}`, claims(nil), secret),
+			"RS256 in name":      token(`{"alg":"RS256"}`, claims(nil), secret),
+			"claims exchanged":   parts[0] + "." + other[1] + "." + parts[2],
+			"expired":            token(hs256, claims(map[string]any{"exp": time.Now().Add(-time.Second).Unix()}), secret),
+			"no exp":             token(hs256, claims(map[string]any{"exp": nil}), secret),
+			"exp is no number":   token(hs256, claims(map[string]any{"exp": "soon"}), secret),
+			"not yet":            token(hs256, claims(map[string]any{"nbf": time.Now().Add(time.Minute).Unix()}), secret),
+			"rights are no list": token(hs256, claims(map[string]any{"subscribe": "news"}), secret),
+		} {
+			p := h.problem(401, "GET", "/stream/channel?name=news", "", bearer(bad))
+			if strings.Contains(p.Detail, bad) {
+				t.Errorf("%s: the token is in the answer", name)
+			}
+		}
+	})
+}
+
+func TestRights(t *testing.T) {
+	config := options()
+	config.JWTSecret = []byte(secret)
+	config.Logs = logFiles(t)
+	bubble(t, config, func(h *harness) {
+		mine := bearer(token(hs256, claims(nil), secret))
+		for _, path := range []string{
+			"channel?name=tenant-43/a", "channel?name=tenant-42", "channel?name=tenant-42x/a", "channel?name=tenant-42/", "channel?name=other",
+			"channel?name=news/a", "channel?name=tenant-42/a&name=tenant-43/a", "log?lines=0", "progress?id=a",
+		} {
+			h.problem(403, "GET", "/stream/"+path, "", mine)
+		}
+		for _, path := range []string{"channel?name=tenant-42/a&name=tenant-42/b/c&name=news", "tick"} {
+			h.stream("/stream/"+path, mine).close()
+		}
+		h.problem(403, "POST", "/publish", `{"channel":"tenant-43/in","payload":1}`, jsonType, mine)
+		h.problem(403, "POST", "/publish", `{"channel":"tenant-42/a","payload":1}`, jsonType, mine)
+		h.problem(403, "POST", "/jobs", `{}`, jsonType, mine)
+		h.problem(403, "DELETE", "/jobs/a", "", mine)
+		if status, _, body := h.answer("POST", "/publish", `{"channel":"tenant-42/in","payload":1}`, jsonType, mine); status != 200 {
+			t.Error(status, body)
+		}
+		h.problem(422, "GET", "/stream/tick?interval=1", "", mine)
+
+		everything := bearer(token(hs256, claims(map[string]any{"subscribe": []string{"*"}, "streams": nil}), secret))
+		h.stream("/stream/channel?name=any/thing", everything).close()
+		h.problem(403, "GET", "/stream/tick", "", everything)
+		tickOnly := bearer(token(hs256, claims(map[string]any{"streams": []string{"tick"}}), secret))
+		h.problem(403, "GET", "/stream/channel?name=news", "", tickOnly)
+		worker := bearer(token(hs256, claims(map[string]any{"streams": []string{"progress"}}), secret))
+		if status, _, body := h.answer("POST", "/jobs", `{"id":"a"}`, jsonType, worker); status != 202 {
+			t.Error(status, body)
+		}
+		h.stream("/stream/progress?id=a", worker).close()
+		if status, _, body := h.answer("DELETE", "/jobs/a", "", worker); status != 204 {
+			t.Error(status, body)
+		}
+	})
+}
+
+// TestWhereTheTokenIs: in the header, a cookie or the query, and never in a log
+// or a metric.
+func TestWhereTheTokenIs(t *testing.T) {
+	config := options()
+	config.JWTSecret = []byte(secret)
+	bubble(t, config, func(h *harness) {
+		good := token(hs256, claims(nil), secret)
+		h.stream("/stream/tick", bearer(good)).close()
+		h.stream("/stream/tick", "Authorization: bearer "+good).close()
+		h.stream("/stream/tick", "Cookie: a=b; sse_token="+good).close()
+		h.stream("/stream/tick?access_token=" + good).close()
+		h.problem(401, "GET", "/stream/tick?access_token="+good+"x", "")
+		_, _, metrics := h.answer("GET", "/metrics", "")
+		for _, part := range strings.Split(good, ".") {
+			if strings.Contains(h.log.text()+metrics, part) {
+				t.Error("a part of the token was written down")
+			}
+		}
+	})
+}
+
+func TestStreamEndsWithItsToken(t *testing.T) {
+	config := options()
+	config.JWTSecret = []byte(secret)
+	bubble(t, config, func(h *harness) {
+		began := time.Now()
+		s := h.stream("/stream/channel?name=news", bearer(token(hs256, claims(nil), secret)))
+		s.ends()
+		if lived := time.Since(began); lived != time.Minute {
+			t.Errorf("the stream lived %v, its token a minute", lived)
+		}
+		if !strings.Contains(h.log.text(), `"reason":"expired"`) {
+			t.Error(h.log.text())
+		}
+	})
+}
+
+func TestOtherOrigins(t *testing.T) {
+	config := options()
+	config.CORSOrigins = []string{"https://good.test", "http://dev.test:3000"}
+	bubble(t, config, func(h *harness) {
+		const body = `{"channel":"a","payload":1}`
+		for _, origin := range config.CORSOrigins {
+			s := h.stream("/stream/tick", "Origin: "+origin)
+			s.close()
+			if got := s.response.Header; got.Get("Access-Control-Allow-Origin") != origin || got.Get("Access-Control-Allow-Credentials") != "true" {
+				t.Errorf("%s: %v", origin, got)
+			}
+			status, header, text := h.answer("POST", "/publish", body, jsonType, "Origin: "+origin, "Sec-Fetch-Site: cross-site")
+			if status != 200 || header.Get("Access-Control-Allow-Origin") != origin {
+				t.Error(status, text, header)
+			}
+			_, header, _ = h.answer("OPTIONS", "/jobs/a", "", "Origin: "+origin, "Access-Control-Request-Method: DELETE", "Access-Control-Request-Headers: content-type")
+			if !strings.Contains(header.Get("Access-Control-Allow-Methods"), "DELETE") || !strings.Contains(header.Get("Access-Control-Allow-Headers"), "Content-Type") {
+				t.Errorf("preflight: %v", header)
+			}
+			_, header, _ = h.answer("GET", "/stream/tick?interval=1", "", "Origin: "+origin)
+			if header.Get("Access-Control-Allow-Origin") != origin {
+				t.Error("the page cannot read what is wrong")
+			}
+		}
+		for _, origin := range []string{"https://evil.test", "https://good.test.evil.test", "http://good.test", "null"} {
+			if _, header, _ := h.answer("GET", "/health", "", "Origin: "+origin); header.Get("Access-Control-Allow-Origin") != "" {
+				t.Errorf("%s may read: %v", origin, header)
+			}
+			h.problem(403, "POST", "/publish", body, jsonType, "Origin: "+origin, "Sec-Fetch-Site: cross-site")
+			h.problem(403, "POST", "/jobs", "", "Origin: "+origin)
+		}
+	})
+	bubble(t, options(), func(h *harness) {
+		if _, header, _ := h.answer("GET", "/health", "", "Origin: https://good.test"); header.Get("Access-Control-Allow-Origin") != "" {
+			t.Error("without --cors-origin any page may read")
+		}
+	})
+}
