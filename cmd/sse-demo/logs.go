@@ -27,9 +27,25 @@ func newLogger(f *flags, stderr io.Writer, file io.Writer) zerolog.Logger {
 		out = zerolog.ConsoleWriter{Out: stderr, TimeFormat: "15:04:05.000", NoColor: !isFile || !isatty.IsTerminal(terminal.Fd())}
 	}
 	if file != nil {
-		out = zerolog.MultiLevelWriter(out, file)
+		out = zerolog.MultiLevelWriter(out, &optional{file: file, stderr: stderr})
 	}
 	return zerolog.New(out).Level(f.LogLevel).With().Timestamp().Logger()
+}
+
+// optional is a log file that the service can do without: where its disk is full,
+// stderr says so once, and still has every line.
+type optional struct {
+	file, stderr io.Writer
+	failing      bool
+}
+
+func (o *optional) Write(line []byte) (int, error) {
+	_, err := o.file.Write(line)
+	if err != nil && !o.failing {
+		fmt.Fprintf(o.stderr, "sse-demo: cannot write the service's own log file, going on without: %v\n", err)
+	}
+	o.failing = err != nil
+	return len(line), nil
 }
 
 // openOwnLog returns the service's own log file, in a folder of the user's in the

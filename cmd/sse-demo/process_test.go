@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -51,13 +52,26 @@ func programCommand(t *testing.T, env []string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// start runs the program on a free port.
+// start runs the program; without an environment, on a free port.
 func start(t *testing.T, env []string, args ...string) *program {
 	t.Helper()
-	p := &program{T: t, cmd: programCommand(t, env, args...), stderr: &lines{}, exited: make(chan struct{})}
 	if len(env) == 0 {
-		p.cmd.Args = append(p.cmd.Args, "--addr", "127.0.0.1:0")
+		args = append(args, "--addr", "127.0.0.1:0")
 	}
+	return launch(t, programCommand(t, env, args...))
+}
+
+// startCommand runs the program by a changed command.
+func startCommand(t *testing.T, change func(*exec.Cmd)) *program {
+	t.Helper()
+	cmd := programCommand(t, nil, "--addr", "127.0.0.1:0")
+	change(cmd)
+	return launch(t, cmd)
+}
+
+func launch(t *testing.T, cmd *exec.Cmd) *program {
+	t.Helper()
+	p := &program{T: t, cmd: cmd, stderr: &lines{}, exited: make(chan struct{})}
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -163,6 +177,28 @@ func listenAnywhere(t *testing.T) net.Listener {
 		t.Fatal(err)
 	}
 	return listener
+}
+
+// publish publishes to channel a.
+func (p *program) publish(payload string) error {
+	body := strings.NewReader(`{"channel":"a","payload":` + payload + `}`)
+	request, err := http.NewRequestWithContext(p.Context(), http.MethodPost, p.url("/publish"), body)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return errors.New(response.Status)
+	}
+	return nil
 }
 
 // eventually waits until ok is true.

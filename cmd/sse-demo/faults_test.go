@@ -1,0 +1,200 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.com/sse-demo/sse/ssetest"
+)
+
+// fullDisk takes no bytes until it is emptied.
+type fullDisk struct {
+	bytes.Buffer
+	full bool
+}
+
+func (d *fullDisk) Write(p []byte) (int, error) {
+	if d.full {
+		return 0, syscall.ENOSPC
+	}
+	return d.Buffer.Write(p)
+}
+
+// TestOwnLogOnAFullDisk: stderr has every line, and one that says why the file
+// has not.
+func TestOwnLogOnAFullDisk(t *testing.T) {
+	var stderr bytes.Buffer
+	var disk fullDisk
+	logger := newLogger(&flags{LogFormat: "json"}, &stderr, &disk)
+	for i := range 6 {
+		disk.full = i == 2 || i == 3 || i == 5
+		logger.Info().Int("n", i).Msg("line")
+	}
+	if n := strings.Count(stderr.String(), "going on without: no space left"); n != 2 {
+		t.Errorf("%d complaints in %s", n, &stderr)
+	}
+	if n := strings.Count(stderr.String(), `"n":`); n != 6 || strings.Count(disk.String(), `"n":`) != 3 {
+		t.Errorf("%s\n%s", &stderr, &disk)
+	}
+}
+
+// TestFileDescriptorsRunOut: new connections wait, and are served when others
+// have left.
+func TestFileDescriptorsRunOut(t *testing.T) {
+	p := startCommand(t, func(cmd *exec.Cmd) {
+		cmd.Args = append([]string{"sh", "-c", `ulimit -n 40; exec "$@"`, "sh"}, cmd.Args...)
+		cmd.Path = need(t, "sh", "dash")
+	})
+	var conns []net.Conn
+	dial := func() net.Conn {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", p.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(conn, "GET /stream/tick?interval=10000 HTTP/1.1\r\nHost: x\r\n\r\n")
+		return conn
+	}
+	for range 60 {
+		conns = append(conns, dial())
+	}
+	p.eventually("accepting fails", func() bool { return strings.Contains(p.stderr.text(), "too many open files") })
+	for _, conn := range conns {
+		_ = conn.Close()
+	}
+	p.eventually("it has recovered", func() bool { return p.connections() == 0 })
+	conn := dial()
+	defer func() { _ = conn.Close() }()
+	if _, err := ssetest.NewReader(conn).Next(); err != nil {
+		t.Error(err)
+	}
+	p.signal(syscall.SIGTERM)
+	p.ends(0)
+}
+
+func TestHeaderSize(t *testing.T) {
+	p := start(t, nil)
+	for size, want := range map[int]string{20 << 10: "200", 200 << 10: "431"} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.url("/health"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("X-Long", strings.Repeat("x", size))
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if !strings.HasPrefix(response.Status, want) {
+			t.Errorf("a header of %d bytes: %s", size, response.Status)
+		}
+	}
+}
+
+// TestRestartWithManyClients ends a service with 2,000 clients while publishers
+// run. All come back to a new process with their last id, and get everything
+// that is published there, once; their delays are spread over the whole range.
+func TestRestartWithManyClients(t *testing.T) {
+	const clients, events = 2000, 20
+	p := start(t, nil)
+	type client struct {
+		retry time.Duration
+		id    string
+	}
+	seen := make([]client, clients)
+	var reading, first sync.WaitGroup
+	for i := range seen {
+		first.Add(1)
+		conn := p.open("/stream/channel?name=a")
+		reading.Go(func() {
+			defer func() { _ = conn.Close() }()
+			r := readerOf(conn)
+			for n := 0; ; n++ {
+				_, err := r.Next()
+				if n == 0 {
+					first.Done()
+				}
+				if err != nil {
+					if !errors.Is(err, io.EOF) {
+						t.Errorf("client %d: %v", i, err)
+					}
+					break
+				}
+			}
+			seen[i] = client{r.Retry, r.LastEventID()}
+		})
+	}
+	var publishing sync.WaitGroup
+	for range 2 {
+		publishing.Go(func() {
+			for p.publish(`"before"`) == nil { // until the service has gone
+			}
+		})
+	}
+	first.Wait()
+	began := time.Now()
+	p.signal(syscall.SIGTERM)
+	reading.Wait()
+	p.ends(0)
+	publishing.Wait()
+	t.Logf("%d streams ended in %v", clients, time.Since(began))
+
+	slices.SortFunc(seen, func(a, b client) int { return int(a.retry - b.retry) })
+	t.Logf("delays: least %v, 10 %% below %v, median %v, 90 %% below %v, greatest %v",
+		seen[0].retry, seen[clients/10].retry, seen[clients/2].retry, seen[clients*9/10].retry, seen[clients-1].retry)
+	for i := range 10 { // each tenth of 1.5 s to 4.5 s has its share
+		low := 1500*time.Millisecond + time.Duration(i)*300*time.Millisecond
+		n := 0
+		for _, c := range seen {
+			if c.retry >= low && c.retry < low+300*time.Millisecond {
+				n++
+			}
+		}
+		if n < clients/10/2 || n > clients/10*2 {
+			t.Errorf("%d of %d clients come back between %v and %v", n, clients, low, low+300*time.Millisecond)
+		}
+	}
+
+	p = start(t, nil)
+	for i, c := range seen {
+		conn := p.open("/stream/channel?name=a&lastEventId=" + c.id)
+		reading.Go(func() {
+			defer func() { _ = conn.Close() }()
+			r := readerOf(conn)
+			for n := -1; n < events; n++ {
+				e, err := r.Next()
+				if err != nil || n < 0 && e.Name != "gap" || n >= 0 && e.Data != fmt.Sprint(n) {
+					t.Errorf("client %d: event %d is %+v, %v", i, n, e, err)
+					return
+				}
+			}
+		})
+	}
+	for n := range events {
+		if err := p.publish(fmt.Sprint(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reading.Wait()
+}
+
+// readerOf reads the stream of an HTTP answer whose first bytes were read.
+func readerOf(conn net.Conn) *ssetest.Reader {
+	head := io.MultiReader(strings.NewReader("HTTP/1.1 200 OK\r"), conn)
+	response, err := http.ReadResponse(bufio.NewReader(head), nil)
+	if err != nil {
+		panic(err)
+	}
+	return ssetest.NewReader(response.Body) //nolint:bodyclose // the connection is closed
+}

@@ -1,0 +1,320 @@
+// Package deploy_test runs real proxies with the configurations of this folder.
+package deploy_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"example.com/sse-demo/pubsub"
+	"example.com/sse-demo/routes"
+	"example.com/sse-demo/routes/job"
+	"example.com/sse-demo/sse"
+	"example.com/sse-demo/sse/ssetest"
+)
+
+// patience is how long a test waits for what should come at once.
+const patience = 20 * time.Second
+
+// need skips the test where a program is missing, or fails it in CI.
+func need(t *testing.T, name, debian string) string {
+	t.Helper()
+	for _, dir := range []string{"", "/usr/sbin/", "/usr/local/sbin/"} {
+		if path, err := exec.LookPath(dir + name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s is missing: apt-get install %s", name, debian)
+	}
+	t.Skipf("%s is missing: apt-get install %s", name, debian)
+	return ""
+}
+
+// setup is the service behind a proxy.
+type setup struct {
+	*testing.T
+	broker  *pubsub.Memory
+	handler http.Handler
+	url     string // of the proxy
+}
+
+// service returns the handler, whose heartbeats come every 200 ms.
+func service(t *testing.T) *setup {
+	t.Helper()
+	jobs := job.NewManager(zerolog.Nop())
+	t.Cleanup(jobs.Close)
+	broker := pubsub.NewMemory(1024, 64<<20)
+	handler, err := routes.New(routes.Config{
+		Stream:     sse.Options{Retry: time.Second, Heartbeat: 200 * time.Millisecond, WriteTimeout: 10 * time.Second},
+		MaxStreams: 100, Logger: zerolog.Nop(), Broker: broker, Jobs: jobs,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(handler.Drain)
+	return &setup{T: t, broker: broker, handler: handler}
+}
+
+// behind starts the handler and, in front of it, a proxy: its configuration with
+// the addresses of this test, and with other changes, old and new by turns.
+func (s *setup) behind(config string, changes []string, command func(file, dir string) *exec.Cmd) {
+	s.Helper()
+	upstream := httptest.NewServer(s.handler)
+	s.Cleanup(upstream.Close)
+	free, err := new(net.ListenConfig).Listen(s.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		s.Fatal(err)
+	}
+	addr := free.Addr().String()
+	_ = free.Close()
+	s.url = "http://" + addr
+
+	text, err := os.ReadFile(config)
+	if err != nil {
+		s.Fatal(err)
+	}
+	dir := s.TempDir()
+	changes = append(changes, "sse-demo:8000", upstream.Listener.Addr().String())
+	for i := 0; i < len(changes); i += 2 {
+		if !bytes.Contains(text, []byte(changes[i])) {
+			s.Fatalf("%s has no %q", config, changes[i])
+		}
+		text = bytes.ReplaceAll(text, []byte(changes[i]), []byte(strings.NewReplacer("DIR", dir, "ADDR", addr).Replace(changes[i+1])))
+	}
+	file := filepath.Join(dir, filepath.Base(config))
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		s.Fatal(err)
+	}
+	cmd := command(file, dir)
+	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // its workers end with it
+	cmd.WaitDelay = patience
+	if err := cmd.Start(); err != nil {
+		s.Fatal(err)
+	}
+	s.Cleanup(func() { // the test's context has ended, and with it the proxy
+		_ = cmd.Wait()
+		if s.Failed() {
+			s.Logf("%s", &output)
+		}
+	})
+	s.eventually("the proxy answers", func() bool {
+		conn, err := new(net.Dialer).DialContext(s.Context(), "tcp", addr)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	})
+}
+
+func (s *setup) eventually(what string, ok func() bool) {
+	s.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); !ok(); <-tick.C {
+		if time.Now().After(end) {
+			s.Fatal("waited in vain: ", what)
+		}
+	}
+}
+
+// open opens the stream of channel a through the proxy. It ends with ctx.
+func (s *setup) open(ctx context.Context, header http.Header) *ssetest.Reader {
+	s.Helper()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/stream/channel?name=a&replay=1000", nil)
+	if err != nil {
+		s.Fatal(err)
+	}
+	request.Header = header
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.Cleanup(func() { _ = response.Body.Close() })
+	if response.StatusCode != http.StatusOK || response.Header.Get("Content-Type") != sse.MediaType {
+		s.Fatal(response.Status, response.Header)
+	}
+	return ssetest.NewReader(response.Body)
+}
+
+func (s *setup) publish(data string) {
+	s.Helper()
+	if _, err := s.broker.Publish(s.Context(), "a", "", []byte(data)); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// connections asks the service itself.
+func (s *setup) connections() int {
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, httptest.NewRequestWithContext(s.Context(), http.MethodGet, "/health", nil))
+	var health struct{ Connections map[string]int }
+	if err := json.Unmarshal(w.Body.Bytes(), &health); err != nil {
+		s.Fatal(err)
+	}
+	return health.Connections["total"]
+}
+
+// check is what a proxy must let through.
+func (s *setup) check() {
+	s.Helper()
+	number := 0
+	for _, header := range []http.Header{{}, {"Accept-Encoding": nil}} { // without, Go's client asks for gzip
+		ctx, leave := context.WithCancel(s.Context())
+		r := s.open(ctx, header)
+		s.eventually("the stream is open", func() bool { return s.connections() == 1 })
+		fastest := patience
+		for range 5 {
+			number++
+			published := time.Now()
+			s.publish(fmt.Sprint(number))
+			for {
+				e, err := r.Next()
+				if err != nil {
+					s.Fatal(err)
+				}
+				if e.Data == fmt.Sprint(number) {
+					break
+				}
+			}
+			fastest = min(fastest, time.Since(published))
+		}
+		if fastest > 100*time.Millisecond {
+			s.Errorf("even the fastest event took %v", fastest)
+		}
+		s.Logf("the fastest event took %v", fastest)
+		leave()
+		s.eventually("the service notices that the client has left", func() bool { return s.connections() == 0 })
+	}
+	// Nothing but heartbeats, for three times the idle timeout.
+	ctx, leave := context.WithCancel(s.Context())
+	defer leave()
+	r := s.open(ctx, nil)
+	began := time.Now()
+	idle := time.AfterFunc(3*time.Second, func() { s.publish(`"end"`) })
+	defer idle.Stop()
+	for {
+		e, err := r.Next()
+		if err != nil {
+			s.Fatalf("cut off after %v: %v", time.Since(began), err)
+		}
+		if e.Data == `"end"` {
+			break
+		}
+	}
+	if len(r.Comments) < 5 {
+		s.Errorf("%d heartbeats", len(r.Comments))
+	}
+}
+
+// nginxDirs are where nginx may write without being root.
+const nginxDirs = "http {\n client_body_temp_path DIR/a; proxy_temp_path DIR/b; fastcgi_temp_path DIR/c; uwsgi_temp_path DIR/d; scgi_temp_path DIR/e;\n"
+
+func (s *setup) nginx(file, dir string) *exec.Cmd {
+	return exec.CommandContext(s.Context(), need(s.T, "nginx", "nginx-light"), "-p", dir, "-c", file,
+		"-e", dir+"/error.log", "-g", "daemon off; pid "+dir+"/pid;")
+}
+
+func TestNginx(t *testing.T) {
+	t.Parallel() // they mostly wait
+	s := service(t)
+	s.behind("nginx.conf", []string{"listen 8080", "listen ADDR", "read_timeout 60s", "read_timeout 1s", "http {", nginxDirs}, s.nginx)
+	s.check()
+}
+
+// TestNginxWithGzip compresses what it can, event streams included.
+func TestNginxWithGzip(t *testing.T) {
+	t.Parallel() // they mostly wait
+	s := service(t)
+	s.behind("nginx.conf", []string{
+		"listen 8080", "listen ADDR", "read_timeout 60s", "read_timeout 1s", "http {", nginxDirs,
+		"access_log off;", "access_log off; gzip on; gzip_proxied any; gzip_min_length 0; gzip_types text/event-stream;",
+	}, s.nginx)
+	s.check()
+}
+
+// plainNginx is nginx as it comes: it buffers, and speaks HTTP/1.0.
+var plainNginx = []string{
+	"listen 8080", "listen ADDR", "http {", nginxDirs,
+	"proxy_buffering off; ", "", "proxy_http_version 1.1;", "", `proxy_set_header Connection "";`, "", "read_timeout 60s", "read_timeout 1s",
+}
+
+// TestNginxWithItsDefaults: X-Accel-Buffering: no alone saves the stream.
+func TestNginxWithItsDefaults(t *testing.T) {
+	t.Parallel() // they mostly wait
+	s := service(t)
+	s.behind("nginx.conf", plainNginx, s.nginx)
+	s.check()
+}
+
+// withoutAccel takes the header away.
+type withoutAccel struct{ http.ResponseWriter }
+
+func (w withoutAccel) WriteHeader(status int) {
+	w.Header().Del("X-Accel-Buffering")
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w withoutAccel) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// TestNginxHoldsBack shows what happens without that header: not even the head
+// of the stream arrives.
+func TestNginxHoldsBack(t *testing.T) {
+	t.Parallel() // they mostly wait
+	s := service(t)
+	inner := s.handler
+	s.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { inner.ServeHTTP(withoutAccel{w}, r) })
+	s.behind("nginx.conf", plainNginx, s.nginx)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/stream/channel?name=a", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	published := time.AfterFunc(100*time.Millisecond, func() { s.publish("1") })
+	defer published.Stop()
+	response, err := http.DefaultClient.Do(request)
+	if err == nil {
+		defer func() { _ = response.Body.Close() }()
+		_, err = ssetest.NewReader(response.Body).Next()
+	}
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("nginx held nothing back: %v", err)
+	}
+}
+
+func TestHAProxy(t *testing.T) {
+	t.Parallel() // they mostly wait
+	s := service(t)
+	s.behind("haproxy.cfg", []string{"bind :8080", "bind ADDR", "maxconn 32768", "maxconn 100", "timeout client 60s", "timeout client 1s", "timeout server 60s", "timeout server 1s"},
+		func(file, _ string) *exec.Cmd {
+			return exec.CommandContext(t.Context(), need(t, "haproxy", "haproxy"), "-db", "-f", file)
+		})
+	s.check()
+}
+
+func TestCaddy(t *testing.T) {
+	t.Parallel() // they mostly wait
+	s := service(t)
+	s.behind("Caddyfile", []string{":8080 {", "http://ADDR {"}, func(file, _ string) *exec.Cmd {
+		return exec.CommandContext(t.Context(), need(t, "caddy", "caddy"), "run", "--adapter", "caddyfile", "--config", file)
+	})
+	s.check()
+}
