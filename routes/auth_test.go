@@ -157,7 +157,7 @@ func TestWhereTheTokenIs(t *testing.T) {
 		h.stream("/stream/tick?access_token=" + good).close()
 		h.problem(401, "GET", "/stream/tick?access_token="+good+"x", "")
 		_, _, metrics := h.answer("GET", "/metrics", "")
-		for _, part := range strings.Split(good, ".") {
+		for part := range strings.SplitSeq(good, ".") {
 			if strings.Contains(h.log.text()+metrics, part) {
 				t.Error("a part of the token was written down")
 			}

@@ -35,7 +35,7 @@ type metrics struct {
 	registry  *prometheus.Registry
 	streams   map[string]*streamMetrics
 	published prometheus.Counter
-	panics    prometheus.Counter
+	panics    atomic.Int64 // of handlers
 }
 
 // streamMetrics are those of one of the streams.
@@ -45,7 +45,7 @@ type streamMetrics struct {
 	closed                      map[string]prometheus.Counter // by reason
 }
 
-func newMetrics() *metrics {
+func newMetrics(jobPanics func() int64) *metrics {
 	m := &metrics{registry: prometheus.NewRegistry(), streams: map[string]*streamMetrics{}}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	counter := func(name, help string, labels prometheus.Labels) prometheus.Counter {
@@ -54,7 +54,10 @@ func newMetrics() *metrics {
 		return c
 	}
 	m.published = counter("sse_published_total", "Events that were published.", nil)
-	m.panics = counter("sse_panics_total", "Handlers that panicked.", nil)
+	m.registry.MustRegister(prometheus.NewCounterFunc(
+		prometheus.CounterOpts{Name: "sse_panics_total", Help: "Handlers and jobs that panicked."},
+		func() float64 { return float64(m.panics.Load() + jobPanics()) },
+	))
 	for _, name := range streamNames {
 		labels := prometheus.Labels{"stream": name}
 		stream := &streamMetrics{

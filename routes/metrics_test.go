@@ -11,7 +11,10 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/rs/zerolog"
+
 	"example.com/sse-demo/pubsub"
+	"example.com/sse-demo/routes/job"
 	"example.com/sse-demo/sse/ssetest"
 )
 
@@ -72,7 +75,14 @@ func (b brokenBroker) Subscribe(channels []string, start pubsub.Start) *pubsub.S
 func TestFailuresOfTheService(t *testing.T) {
 	config := options()
 	config.Broker = brokenBroker{config.Broker}
+	config.Jobs = job.NewManager(zerolog.Nop())
 	bubble(t, config, func(h *harness) {
+		if err := config.Jobs.Start("a", func(context.Context, func(job.Progress)) error { panic("at work") }); err != nil {
+			t.Fatal(err)
+		}
+		if events, _ := h.stream("/stream/progress?id=a").watch(); events[len(events)-1].Status != "failed" {
+			t.Errorf("%+v", events)
+		}
 		p := h.problem(503, "POST", "/publish", `{"channel":"a","payload":1}`, jsonType)
 		if strings.Contains(p.Detail, "secret") {
 			t.Error("the client is told of the inside:", p.Detail)
@@ -90,7 +100,7 @@ func TestFailuresOfTheService(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		_, _, text := h.answer("GET", "/metrics", "")
-		if !strings.Contains(text, "sse_panics_total 2\n") {
+		if !strings.Contains(text, "sse_panics_total 3\n") {
 			t.Error("panics are not counted")
 		}
 	})

@@ -52,7 +52,7 @@ func New(config Config) (*Server, error) {
 		Config:   config,
 		echo:     echo.New(),
 		validate: newValidator(),
-		metrics:  newMetrics(),
+		metrics:  newMetrics(config.Jobs.Panics),
 		started:  time.Now(),
 		draining: make(chan struct{}),
 	}
@@ -97,7 +97,7 @@ func (s *Server) isDraining() bool {
 }
 
 func (s *Server) logPanic(c echo.Context, err error, stack []byte) error {
-	s.metrics.panics.Inc()
+	s.metrics.panics.Add(1)
 	s.Logger.Error().Err(err).Str("route", c.Path()).Bytes("stack", stack).Msg("a handler panicked")
 	return newProblem(http.StatusInternalServerError, "the service has failed; its log says why")
 }

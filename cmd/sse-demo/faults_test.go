@@ -189,6 +189,34 @@ func TestRestartWithManyClients(t *testing.T) {
 	reading.Wait()
 }
 
+// TestFloods: many names leave the memory bounded, and the figure in the test's
+// log.
+func TestFloods(t *testing.T) {
+	p := start(t, nil, "--history-bytes", "4MiB")
+	before := p.gauge("go_memstats_heap_inuse_bytes")
+	var flooding sync.WaitGroup
+	for worker := range 8 {
+		flooding.Go(func() {
+			for i := range 2500 {
+				name := fmt.Sprintf("%d-%d", worker, i)
+				_, _ = p.post("/publish", `{"channel":"`+name+`","payload":"`+strings.Repeat("x", 500)+`"}`)
+				if i%10 == 0 {
+					_, _ = p.post("/jobs", `{"id":"`+name+`","durationMs":600000}`)
+					_ = p.open("/stream/tick?symbol=" + strings.ReplaceAll(name, "-", ".")).Close()
+				}
+			}
+		})
+	}
+	flooding.Wait()
+	p.eventually("no connection is counted", func() bool { return p.connections() == 0 })
+	const bound = 40 << 20 // 4 MiB of history, 256 jobs, and what the collector has not taken yet
+	after := p.gauge("go_memstats_heap_inuse_bytes")
+	t.Logf("20,000 channels, 2,000 jobs asked for, 2,000 symbols: heap %.1f MB before, %.1f MB after", before/1e6, after/1e6)
+	if after > before+bound {
+		t.Errorf("the heap has grown from %.1f MB to %.1f MB", before/1e6, after/1e6)
+	}
+}
+
 // readerOf reads the stream of an HTTP answer whose first bytes were read.
 func readerOf(conn net.Conn) *ssetest.Reader {
 	head := io.MultiReader(strings.NewReader("HTTP/1.1 200 OK\r"), conn)

@@ -42,7 +42,7 @@ type optional struct {
 func (o *optional) Write(line []byte) (int, error) {
 	_, err := o.file.Write(line)
 	if err != nil && !o.failing {
-		fmt.Fprintf(o.stderr, "sse-demo: cannot write the service's own log file, going on without: %v\n", err)
+		_, _ = fmt.Fprintf(o.stderr, "sse-demo: cannot write the service's own log file, going on without: %v\n", err)
 	}
 	o.failing = err != nil
 	return len(line), nil

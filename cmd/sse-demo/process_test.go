@@ -181,24 +181,27 @@ func listenAnywhere(t *testing.T) net.Listener {
 
 // publish publishes to channel a.
 func (p *program) publish(payload string) error {
-	body := strings.NewReader(`{"channel":"a","payload":` + payload + `}`)
-	request, err := http.NewRequestWithContext(p.Context(), http.MethodPost, p.url("/publish"), body)
+	status, err := p.post("/publish", `{"channel":"a","payload":`+payload+`}`)
+	if err == nil && status != http.StatusOK {
+		err = errors.New(http.StatusText(status))
+	}
+	return err
+}
+
+// post sends JSON and returns the status.
+func (p *program) post(path, body string) (int, error) {
+	request, err := http.NewRequestWithContext(p.Context(), http.MethodPost, p.url(path), strings.NewReader(body))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	request.Header.Set("Content-Type", "application/json")
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { _ = response.Body.Close() }()
-	if _, err := io.Copy(io.Discard, response.Body); err != nil {
-		return err
-	}
-	if response.StatusCode != http.StatusOK {
-		return errors.New(response.Status)
-	}
-	return nil
+	_, err = io.Copy(io.Discard, response.Body)
+	return response.StatusCode, err
 }
 
 // eventually waits until ok is true.

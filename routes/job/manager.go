@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -35,6 +36,7 @@ type Manager struct {
 	stop   context.CancelFunc
 	clock  clock
 	work   sync.WaitGroup
+	panics atomic.Int64
 	mu     sync.Mutex
 	jobs   map[string]*job // running, or ended less than Keep ago
 	active int             // whose work has not returned
@@ -97,6 +99,7 @@ func (m *Manager) run(ctx context.Context, j *job, work Work) {
 func (m *Manager) guard(ctx context.Context, j *job, work Work) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
+			m.panics.Add(1)
 			m.log.Error().Str("job", j.id).Interface("panic", p).Bytes("stack", debug.Stack()).Msg("a job's work panicked")
 			err = errors.New("internal error")
 		}
@@ -153,6 +156,9 @@ func (m *Manager) Running() int {
 	defer m.mu.Unlock()
 	return m.active
 }
+
+// Panics is how many jobs have panicked.
+func (m *Manager) Panics() int64 { return m.panics.Load() }
 
 // Close cancels all jobs and waits for their work to return.
 func (m *Manager) Close() {
