@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
@@ -36,15 +37,14 @@ func newLogger(f *flags, stderr io.Writer, file io.Writer) zerolog.Logger {
 // stderr says so once, and still has every line.
 type optional struct {
 	file, stderr io.Writer
-	failing      bool
+	failing      atomic.Bool // zerolog writes from many goroutines
 }
 
 func (o *optional) Write(line []byte) (int, error) {
 	_, err := o.file.Write(line)
-	if err != nil && !o.failing {
+	if was := o.failing.Swap(err != nil); err != nil && !was {
 		_, _ = fmt.Fprintf(o.stderr, "sse-demo: cannot write the service's own log file, going on without: %v\n", err)
 	}
-	o.failing = err != nil
 	return len(line), nil
 }
 
