@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -19,7 +20,7 @@ import (
 func TestUnreadable(t *testing.T) {
 	for name, fault := range map[string]struct{ on, off func(f *fixture) }{
 		"permission": {
-			func(f *fixture) { f.write("two\n"); f.must(os.Chmod(f.path, 0)) },
+			func(f *fixture) { f.must(os.WriteFile(f.path, []byte("two\n"), 0)) }, // unreadable from its first moment
 			func(f *fixture) { f.must(os.Chmod(f.path, 0o600)) },
 		},
 		"a folder": {
@@ -80,6 +81,7 @@ func (b *syncBuffer) String() string {
 
 func (b *syncBuffer) until(t *testing.T, want string) {
 	t.Helper()
+	timeout := time.After(patience)
 	for {
 		b.mu.Lock()
 		if strings.Contains(b.text.String(), want) {
@@ -93,7 +95,7 @@ func (b *syncBuffer) until(t *testing.T, want string) {
 		b.mu.Unlock()
 		select {
 		case <-change:
-		case <-t.Context().Done():
+		case <-timeout:
 			t.Fatal("no " + want)
 		}
 	}
