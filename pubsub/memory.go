@@ -70,7 +70,7 @@ func (m *Memory) Publish(_ context.Context, channel, name string, data []byte) (
 }
 
 func encode(id ID, name string, data []byte) ([]byte, error) {
-	const fields = len("id: 1763683200000-1000\nevent: \ndata: \n\n")
+	const fields = 48 // bytes of an id and of the names of the fields
 	return sse.Event{ID: id.String(), Name: name, Data: data}.Append(make([]byte, 0, fields+len(name)+len(data)))
 }
 

@@ -56,6 +56,7 @@ type service struct {
 	logFile string
 	stop    func()
 	running *http.Server
+	secret  []byte
 }
 
 func startService(t *testing.T) *service {
@@ -84,6 +85,7 @@ func (s *service) start() {
 		Logger:     zerolog.Nop(),
 		Broker:     pubsub.NewMemory(1024, 64<<20),
 		Jobs:       jobs,
+		JWTSecret:  s.secret,
 		Logs:       []routes.LogFile{{Name: "app", Tail: follower}},
 	})
 	if err != nil {

@@ -115,6 +115,19 @@ func TestInvalidSettingsShowTheServersMessage(t *testing.T) {
 	p.until(`document.querySelector('[data-action="subscribe"] [data-for="name"]').textContent.startsWith("name must be")`)
 }
 
+// TestPageWithoutAToken: each panel says why it is closed.
+func TestPageWithoutAToken(t *testing.T) {
+	s := startService(t)
+	s.stop()
+	s.secret = []byte("a secret of at least thirty-two bytes")
+	s.start()
+	p := startBrowser(t).open(s)
+	for _, stream := range []string{"tick", "log", "channel", "progress"} {
+		p.until(fmt.Sprintf(`document.querySelector('section[data-stream="%s"] .head .problem').textContent.startsWith("a token is needed")`, stream))
+		p.until(state(stream, "closed"))
+	}
+}
+
 func TestJobOnThePage(t *testing.T) {
 	s := startService(t)
 	b := startBrowser(t)

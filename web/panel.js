@@ -91,6 +91,8 @@ export function panel(name, request, on) {
 // showProblem puts the server's own words beside the field that they are about.
 export function showProblem(root, problem) {
   for (const output of root.querySelectorAll(".problem")) {
+    const owner = output.closest("[data-own-problems]");
+    if (owner && owner !== root) continue;
     const field = output.dataset.for;
     const error = problem?.errors?.find((e) => e.field === field);
     const general = problem && field === "" && !problem.errors ? problem.detail || problem.title : "";
