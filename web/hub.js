@@ -59,8 +59,8 @@ export class Hub {
 
   #open(client, {open: name, query, names, after}) {
     const stream = this.#streams.get(name);
-    if (!stream?.listeners.size) {
-      this.#start(name, query, names, after, new Set([client]));
+    if (!stream?.listeners.size || stream.failed) {
+      this.#start(name, query, names, after, new Set(stream?.listeners).add(client));
       return;
     }
     stream.listeners.add(client);
@@ -94,7 +94,10 @@ export class Hub {
         tell({event});
       },
       onState: (state) => tell({state: (stream.state = state)}),
-      onProblem: (problem) => tell({problem}),
+      onProblem: (problem) => {
+        stream.failed = true; // whoever opens it again wants it tried again
+        tell({problem});
+      },
     });
     if (this.#wire.name === name) this.#fetchWire(name);
   }

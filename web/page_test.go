@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+	"github.com/golang-jwt/jwt/v5"
 )
 
 func all(state_ string) string {
@@ -115,7 +117,8 @@ func TestInvalidSettingsShowTheServersMessage(t *testing.T) {
 	p.until(`document.querySelector('[data-action="subscribe"] [data-for="name"]').textContent.startsWith("name must be")`)
 }
 
-// TestPageWithoutAToken: each panel says why it is closed.
+// TestPageWithoutAToken: each panel says why it is closed, and opens when there
+// is a token.
 func TestPageWithoutAToken(t *testing.T) {
 	s := startService(t)
 	s.stop()
@@ -125,6 +128,17 @@ func TestPageWithoutAToken(t *testing.T) {
 	for _, stream := range []string{"tick", "log", "channel", "progress"} {
 		p.until(fmt.Sprintf(`document.querySelector('section[data-stream="%s"] .head .problem').textContent.startsWith("a token is needed")`, stream))
 		p.until(state(stream, "closed"))
+	}
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
+		"exp": time.Now().Add(time.Minute).Unix(), "subscribe": []string{"*"}, "streams": []string{"tick", "log", "channel", "progress"},
+	}).SignedString(s.secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.eval(`document.cookie = "sse_token=` + token + `; SameSite=Strict"`)
+	for _, stream := range []string{"tick", "log", "channel"} {
+		p.click(stream, "toggle")
+		p.until(state(stream, "open"))
 	}
 }
 

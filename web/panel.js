@@ -109,7 +109,7 @@ export function element(tag, className, text) {
   return e;
 }
 
-// keepAtBottom adds nodes to a list and follows it unless the reader scrolled up.
+// appendFollowing adds a node to a list and follows it unless the reader scrolled up.
 export function appendFollowing(list, node, keep) {
   const follows = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
   list.append(node);
