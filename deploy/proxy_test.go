@@ -2,24 +2,20 @@
 package deploy_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
-	"path/filepath"
-	"strings"
-	"syscall"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"example.com/sse-demo/deploy/proxytest"
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/routes"
 	"example.com/sse-demo/routes/job"
@@ -29,21 +25,6 @@ import (
 
 // patience is how long a test waits for what should come at once.
 const patience = 20 * time.Second
-
-// need skips the test where a program is missing, or fails it in CI.
-func need(t *testing.T, name, debian string) string {
-	t.Helper()
-	for _, dir := range []string{"", "/usr/sbin/", "/usr/local/sbin/"} {
-		if path, err := exec.LookPath(dir + name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is missing: apt-get install %s", name, debian)
-	}
-	t.Skipf("%s is missing: apt-get install %s", name, debian)
-	return ""
-}
 
 // setup is the service behind a proxy.
 type setup struct {
@@ -56,9 +37,9 @@ type setup struct {
 // service returns the handler, whose heartbeats come every 200 ms.
 func service(t *testing.T) *setup {
 	t.Helper()
-	jobs := job.NewManager(zerolog.Nop())
-	t.Cleanup(jobs.Close)
 	broker := pubsub.NewMemory(1024, 64<<20)
+	jobs := job.NewManager(zerolog.Nop(), broker)
+	t.Cleanup(jobs.Close)
 	handler, err := routes.New(routes.Config{
 		Stream:     sse.Options{Retry: time.Second, Heartbeat: 200 * time.Millisecond, WriteTimeout: 10 * time.Second},
 		MaxStreams: 100, Logger: zerolog.Nop(), Broker: broker, Jobs: jobs,
@@ -70,58 +51,12 @@ func service(t *testing.T) *setup {
 	return &setup{T: t, broker: broker, handler: handler}
 }
 
-// behind starts the handler and, in front of it, a proxy: its configuration with
-// the addresses of this test, and with other changes, old and new by turns.
-func (s *setup) behind(config string, changes []string, command func(file, dir string) *exec.Cmd) {
+// behind starts the handler and a proxy in front of it.
+func (s *setup) behind(config string, command proxytest.Command, changes ...string) {
 	s.Helper()
 	upstream := httptest.NewServer(s.handler)
 	s.Cleanup(upstream.Close)
-	free, err := new(net.ListenConfig).Listen(s.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		s.Fatal(err)
-	}
-	addr := free.Addr().String()
-	_ = free.Close()
-	s.url = "http://" + addr
-
-	text, err := os.ReadFile(config)
-	if err != nil {
-		s.Fatal(err)
-	}
-	dir := s.TempDir()
-	changes = append(changes, "sse-demo:8000", upstream.Listener.Addr().String())
-	for i := 0; i < len(changes); i += 2 {
-		if !bytes.Contains(text, []byte(changes[i])) {
-			s.Fatalf("%s has no %q", config, changes[i])
-		}
-		text = bytes.ReplaceAll(text, []byte(changes[i]), []byte(strings.NewReplacer("DIR", dir, "ADDR", addr).Replace(changes[i+1])))
-	}
-	file := filepath.Join(dir, filepath.Base(config))
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		s.Fatal(err)
-	}
-	cmd := command(file, dir)
-	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
-	var output bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &output, &output
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // its workers end with it
-	cmd.WaitDelay = patience
-	if err := cmd.Start(); err != nil {
-		s.Fatal(err)
-	}
-	s.Cleanup(func() { // the test's context has ended, and with it the proxy
-		_ = cmd.Wait()
-		if s.Failed() {
-			s.Logf("%s", &output)
-		}
-	})
-	s.eventually("the proxy answers", func() bool {
-		conn, err := new(net.Dialer).DialContext(s.Context(), "tcp", addr)
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err == nil
-	})
+	s.url = proxytest.Start(s.T, config, []string{upstream.Listener.Addr().String()}, command, changes...)
 }
 
 func (s *setup) eventually(what string, ok func() bool) {
@@ -224,18 +159,15 @@ func (s *setup) check() {
 	}
 }
 
-// nginxDirs are where nginx may write without being root.
-const nginxDirs = "http {\n client_body_temp_path DIR/a; proxy_temp_path DIR/b; fastcgi_temp_path DIR/c; uwsgi_temp_path DIR/d; scgi_temp_path DIR/e;\n"
-
-func (s *setup) nginx(file, dir string) *exec.Cmd {
-	return exec.CommandContext(s.Context(), need(s.T, "nginx", "nginx-light"), "-p", dir, "-c", file,
-		"-e", dir+"/error.log", "-g", "daemon off; pid "+dir+"/pid;")
+func (s *setup) behindNginx(changes ...string) {
+	s.Helper()
+	s.behind("nginx.conf", proxytest.Nginx, append(slices.Clone(proxytest.NginxChanges), changes...)...)
 }
 
 func TestNginx(t *testing.T) {
 	t.Parallel() // they mostly wait
 	s := service(t)
-	s.behind("nginx.conf", []string{"listen 8080", "listen ADDR", "read_timeout 60s", "read_timeout 1s", "http {", nginxDirs}, s.nginx)
+	s.behindNginx("read_timeout 60s", "read_timeout 1s")
 	s.check()
 }
 
@@ -243,16 +175,15 @@ func TestNginx(t *testing.T) {
 func TestNginxWithGzip(t *testing.T) {
 	t.Parallel() // they mostly wait
 	s := service(t)
-	s.behind("nginx.conf", []string{
-		"listen 8080", "listen ADDR", "read_timeout 60s", "read_timeout 1s", "http {", nginxDirs,
+	s.behindNginx(
+		"read_timeout 60s", "read_timeout 1s",
 		"access_log off;", "access_log off; gzip on; gzip_proxied any; gzip_min_length 0; gzip_types text/event-stream;",
-	}, s.nginx)
+	)
 	s.check()
 }
 
 // plainNginx is nginx as it comes: it buffers, and speaks HTTP/1.0.
 var plainNginx = []string{
-	"listen 8080", "listen ADDR", "http {", nginxDirs,
 	"proxy_buffering off; ", "", "proxy_http_version 1.1;", "", `proxy_set_header Connection "";`, "", "read_timeout 60s", "read_timeout 1s",
 }
 
@@ -260,7 +191,7 @@ var plainNginx = []string{
 func TestNginxWithItsDefaults(t *testing.T) {
 	t.Parallel() // they mostly wait
 	s := service(t)
-	s.behind("nginx.conf", plainNginx, s.nginx)
+	s.behindNginx(plainNginx...)
 	s.check()
 }
 
@@ -281,7 +212,7 @@ func TestNginxHoldsBack(t *testing.T) {
 	s := service(t)
 	inner := s.handler
 	s.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { inner.ServeHTTP(withoutAccel{w}, r) })
-	s.behind("nginx.conf", plainNginx, s.nginx)
+	s.behindNginx(plainNginx...)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/stream/channel?name=a", nil)
@@ -300,21 +231,25 @@ func TestNginxHoldsBack(t *testing.T) {
 	}
 }
 
+func haproxy(ctx context.Context, t testing.TB, file, _ string) *exec.Cmd {
+	return exec.CommandContext(ctx, ssetest.Need(t, "haproxy", "haproxy"), "-db", "-f", file)
+}
+
+func caddy(ctx context.Context, t testing.TB, file, _ string) *exec.Cmd {
+	return exec.CommandContext(ctx, ssetest.Need(t, "caddy", "caddy"), "run", "--adapter", "caddyfile", "--config", file)
+}
+
 func TestHAProxy(t *testing.T) {
 	t.Parallel() // they mostly wait
 	s := service(t)
-	s.behind("haproxy.cfg", []string{"bind :8080", "bind ADDR", "maxconn 32768", "maxconn 100", "timeout client 60s", "timeout client 1s", "timeout server 60s", "timeout server 1s"},
-		func(file, _ string) *exec.Cmd {
-			return exec.CommandContext(t.Context(), need(t, "haproxy", "haproxy"), "-db", "-f", file)
-		})
+	s.behind("haproxy.cfg", haproxy, "bind :8080", "bind ADDR", "maxconn 32768", "maxconn 100",
+		"timeout client 60s", "timeout client 1s", "timeout server 60s", "timeout server 1s")
 	s.check()
 }
 
 func TestCaddy(t *testing.T) {
 	t.Parallel() // they mostly wait
 	s := service(t)
-	s.behind("Caddyfile", []string{":8080 {", "http://ADDR {"}, func(file, _ string) *exec.Cmd {
-		return exec.CommandContext(t.Context(), need(t, "caddy", "caddy"), "run", "--adapter", "caddyfile", "--config", file)
-	})
+	s.behind("Caddyfile", caddy, ":8080 {", "http://ADDR {")
 	s.check()
 }

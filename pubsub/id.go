@@ -2,6 +2,7 @@ package pubsub
 
 import (
 	"cmp"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -32,6 +33,14 @@ func (id ID) String() string {
 // Compare is negative, zero or positive where id is before, at or after other.
 func (id ID) Compare(other ID) int {
 	return cmp.Or(cmp.Compare(id[0], other[0]), cmp.Compare(id[1], other[1]))
+}
+
+// before is the greatest ID below id.
+func (id ID) before() ID {
+	if id[1] > 0 {
+		return ID{id[0], id[1] - 1}
+	}
+	return ID{id[0] - 1, math.MaxUint64}
 }
 
 // A Clock gives out the ids of a broker's events. They rise even where the

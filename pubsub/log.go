@@ -123,6 +123,20 @@ func (l *Log) drop() {
 	l.first++
 }
 
+// lose makes a hole: events up to id were never seen here. Every subscriber is
+// told, also those that had read all there was.
+func (l *Log) lose(id ID) {
+	for l.len() > 0 {
+		l.drop()
+	}
+	l.first++
+	l.end++
+	l.dropped = id
+	for s := range l.subs {
+		s.wake()
+	}
+}
+
 func (l *Log) grow() {
 	old := *l
 	l.ring = make([]Entry, min(max(2*len(old.ring), 4), l.maxEvents))

@@ -23,6 +23,14 @@ type Broker interface {
 	Subscribe(channels []string, start Start) *Subscription
 	// Subscribers counts the subscriptions of each channel that has any.
 	Subscribers() map[string]int
+	// Observe hands every event of a channel to see instead of keeping it: in
+	// order, and in this process before Publish returns. see must not call the
+	// broker. Observe before anything is published.
+	Observe(channel string, see func(id ID, name string, data []byte))
+	// Kind is "memory" or "redis".
+	Kind() string
+	// Err says why the broker takes no events at present; nil where it does.
+	Err() error
 }
 
 // A Receipt tells a publisher what became of its event.
@@ -41,6 +49,7 @@ type Memory struct {
 	kept      list.List           // of *channel, those with events, most recently used first
 	bytes     int                 // that kept channels are counted with
 	forgotten ID                  // the newest id in a channel that was dropped as a whole
+	observers map[string][]func(ID, string, []byte)
 }
 
 type channel struct {
@@ -53,7 +62,10 @@ type channel struct {
 // maxBytes over all. The newest event of the channel that was used last is always
 // kept.
 func NewMemory(maxEvents, maxBytes int) *Memory {
-	return &Memory{maxEvents: maxEvents, maxBytes: maxBytes, channels: map[string]*channel{}}
+	return &Memory{
+		maxEvents: maxEvents, maxBytes: maxBytes,
+		channels: map[string]*channel{}, observers: map[string][]func(ID, string, []byte){},
+	}
 }
 
 // Publish implements [Broker]. It fails only where name is not one that an event
@@ -62,12 +74,38 @@ func (m *Memory) Publish(_ context.Context, channel, name string, data []byte) (
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	id := m.clock.Next()
+	reached, err := m.add(id, channel, name, data)
+	return Receipt{ID: id, Delivered: reached}, err
+}
+
+// add takes in an event, whoever has given it its id. It returns how many
+// subscribers it has reached.
+func (m *Memory) add(id ID, channel, name string, data []byte) (int, error) {
+	if observers := m.observers[channel]; observers != nil {
+		for _, see := range observers {
+			see(id, name, data)
+		}
+		return 0, nil
+	}
 	frame, err := encode(id, name, data)
 	if err != nil {
-		return Receipt{}, fmt.Errorf("publish to %q: %w", channel, err)
+		return 0, fmt.Errorf("publish to %q: %w", channel, err)
 	}
-	return Receipt{ID: id, Delivered: m.append(channel, Entry{id, frame})}, nil
+	return m.append(channel, Entry{id, frame}), nil
 }
+
+// Observe implements [Broker].
+func (m *Memory) Observe(channel string, see func(id ID, name string, data []byte)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.observers[channel] = append(m.observers[channel], see)
+}
+
+// Kind implements [Broker].
+func (m *Memory) Kind() string { return "memory" }
+
+// Err implements [Broker]: memory is always there.
+func (m *Memory) Err() error { return nil }
 
 func encode(id ID, name string, data []byte) ([]byte, error) {
 	const fields = 48 // bytes of an id and of the names of the fields
@@ -89,6 +127,10 @@ func (m *Memory) append(name string, e Entry) int {
 func (m *Memory) Subscribe(channels []string, start Start) *Subscription {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.subscribe(channels, start)
+}
+
+func (m *Memory) subscribe(channels []string, start Start) *Subscription {
 	seen := map[string]bool{}
 	var logs []*Log
 	for _, name := range channels {

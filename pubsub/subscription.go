@@ -30,6 +30,7 @@ type Subscription struct {
 	after   string // the id that the client gave, until an event is read
 	last    ID     // the last event that was read
 	lost    bool   // the logs have forgotten what follows the start
+	ahead   bool   // the logs have yet to hear of after; nothing is read until then
 	ready   chan struct{}
 	closed  func() // called with the lock held; may be nil
 }
@@ -124,6 +125,9 @@ func (s *Subscription) wake() {
 func (s *Subscription) Next(frames [][]byte) ([][]byte, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	if s.ahead {
+		return frames, nil
+	}
 	if s.fellBehind() {
 		frames = append(frames, s.gap())
 		s.catchUp()

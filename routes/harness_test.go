@@ -59,7 +59,7 @@ func start(t *testing.T, config routes.Config) *harness {
 	h := &harness{T: t, dialer: &memory{conns: make(chan net.Conn), closed: make(chan struct{})}, log: &lockedBuffer{}}
 	config.Logger = zerolog.New(h.log)
 	if config.Jobs == nil {
-		config.Jobs = job.NewManager(config.Logger)
+		config.Jobs = job.NewManager(config.Logger, config.Broker)
 	}
 	var err error
 	if h.app, err = routes.New(config); err != nil {

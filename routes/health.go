@@ -25,7 +25,7 @@ func (s *Server) health(c echo.Context) error {
 		UptimeSeconds: math.Round(time.Since(s.started).Seconds()*10) / 10,
 		Connections:   map[string]int64{},
 		Channels:      s.Broker.Subscribers(),
-		Broker:        "memory",
+		Broker:        s.Broker.Kind(),
 	}
 	for name, stream := range s.metrics.streams {
 		n := stream.open.Load()
@@ -33,6 +33,9 @@ func (s *Server) health(c echo.Context) error {
 		reply.Connections["total"] += n
 	}
 	status := http.StatusOK
+	if s.Broker.Err() != nil {
+		reply.Status = "degraded"
+	}
 	if s.isDraining() {
 		reply.Status, status = "draining", http.StatusServiceUnavailable
 	}

@@ -35,7 +35,7 @@ func (s *Server) startJob(c echo.Context) error {
 	if p.DurationMs != nil {
 		duration = time.Duration(*p.DurationMs) * time.Millisecond
 	}
-	if err := s.Jobs.Start(id, job.Demo(duration)); err != nil {
+	if err := s.Jobs.Start(c.Request().Context(), id, job.Demo(duration)); err != nil {
 		return s.jobProblem(err)
 	}
 	c.Response().Header().Set(echo.HeaderLocation, "/stream/progress?id="+url.QueryEscape(id))
@@ -47,7 +47,7 @@ func (s *Server) cancelJob(c echo.Context) error {
 	if err := mayUse(c, progressStream); err != nil {
 		return err
 	}
-	if err := s.Jobs.Cancel(c.Param("id")); err != nil {
+	if err := s.Jobs.Cancel(c.Request().Context(), c.Param("id")); err != nil {
 		return s.jobProblem(err)
 	}
 	return c.NoContent(http.StatusNoContent)
@@ -59,7 +59,7 @@ func (s *Server) jobProblem(err error) error {
 		return newProblem(http.StatusConflict, "a job of that id is running")
 	case errors.Is(err, job.ErrNone):
 		return newProblem(http.StatusNotFound, "no job of that id is running")
-	case errors.Is(err, job.ErrTooMany), errors.Is(err, job.ErrClosed):
+	case errors.Is(err, job.ErrTooMany), errors.Is(err, job.ErrClosed), errors.Is(err, job.ErrAway):
 		return s.unavailable("no more jobs can be started now")
 	default:
 		return err

@@ -45,7 +45,7 @@ type streamMetrics struct {
 	closed                      map[string]prometheus.Counter // by reason
 }
 
-func newMetrics(jobPanics func() int64) *metrics {
+func newMetrics(jobPanics func() int64, brokerErr func() error) *metrics {
 	m := &metrics{registry: prometheus.NewRegistry(), streams: map[string]*streamMetrics{}}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	counter := func(name, help string, labels prometheus.Labels) prometheus.Counter {
@@ -57,6 +57,15 @@ func newMetrics(jobPanics func() int64) *metrics {
 	m.registry.MustRegister(prometheus.NewCounterFunc(
 		prometheus.CounterOpts{Name: "sse_panics_total", Help: "Handlers and jobs that panicked."},
 		func() float64 { return float64(m.panics.Load() + jobPanics()) },
+	))
+	m.registry.MustRegister(prometheus.NewGaugeFunc(
+		prometheus.GaugeOpts{Name: "sse_broker_up", Help: "1 where events can be published, 0 while Redis is away."},
+		func() float64 {
+			if brokerErr() != nil {
+				return 0
+			}
+			return 1
+		},
 	))
 	for _, name := range streamNames {
 		labels := prometheus.Labels{"stream": name}

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/rs/zerolog"
-
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/routes/job"
 	"example.com/sse-demo/sse/ssetest"
@@ -58,11 +56,15 @@ func TestMetricsAndAccessLog(t *testing.T) {
 // brokenBroker fails, or panics.
 type brokenBroker struct{ pubsub.Broker }
 
-func (brokenBroker) Publish(_ context.Context, channel, _ string, _ []byte) (pubsub.Receipt, error) {
-	if channel == "panic" {
+func (b brokenBroker) Publish(ctx context.Context, channel, name string, data []byte) (pubsub.Receipt, error) {
+	switch channel {
+	case "panic":
 		panic("at the disco")
+	case "a":
+		return pubsub.Receipt{}, errors.New("secret address refused")
+	default: // what jobs need
+		return b.Broker.Publish(ctx, channel, name, data)
 	}
-	return pubsub.Receipt{}, errors.New("secret address refused")
 }
 
 func (b brokenBroker) Subscribe(channels []string, start pubsub.Start) *pubsub.Subscription {
@@ -75,9 +77,8 @@ func (b brokenBroker) Subscribe(channels []string, start pubsub.Start) *pubsub.S
 func TestFailuresOfTheService(t *testing.T) {
 	config := options()
 	config.Broker = brokenBroker{config.Broker}
-	config.Jobs = job.NewManager(zerolog.Nop())
 	bubble(t, config, func(h *harness) {
-		if err := config.Jobs.Start("a", func(context.Context, func(job.Progress)) error { panic("at work") }); err != nil {
+		if err := h.app.Jobs.Start(h.Context(), "a", func(context.Context, func(job.Progress)) error { panic("at work") }); err != nil {
 			t.Fatal(err)
 		}
 		if events, _ := h.stream("/stream/progress?id=a").watch(); events[len(events)-1].Status != "failed" {

@@ -24,7 +24,7 @@ func (s *Server) progress(c echo.Context) error {
 		return err
 	}
 	err := s.stream(c, progressStream, func(lastEventID string) (cursor, error) {
-		watch, err := s.Jobs.Watch(p.ID, lastEventID, job.Demo(defaultDuration))
+		watch, err := s.Jobs.Watch(c.Request().Context(), p.ID, lastEventID, job.Demo(defaultDuration))
 		if err != nil {
 			return nil, s.jobProblem(err)
 		}

@@ -52,7 +52,7 @@ func New(config Config) (*Server, error) {
 		Config:   config,
 		echo:     echo.New(),
 		validate: newValidator(),
-		metrics:  newMetrics(config.Jobs.Panics),
+		metrics:  newMetrics(config.Jobs.Panics, config.Broker.Err),
 		started:  time.Now(),
 		draining: make(chan struct{}),
 	}

@@ -55,7 +55,7 @@ func TestOwnLogOnAFullDisk(t *testing.T) {
 func TestFileDescriptorsRunOut(t *testing.T) {
 	p := startCommand(t, func(cmd *exec.Cmd) {
 		cmd.Args = append([]string{"sh", "-c", `ulimit -n 40; exec "$@"`, "sh"}, cmd.Args...)
-		cmd.Path = need(t, "sh", "dash")
+		cmd.Path = ssetest.Need(t, "sh", "dash")
 	})
 	var conns []net.Conn
 	dial := func() net.Conn {

@@ -12,6 +12,7 @@ import (
 	"github.com/alecthomas/units"
 	"github.com/rs/zerolog"
 
+	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/routes"
 	"example.com/sse-demo/routes/tail"
 )
@@ -28,6 +29,7 @@ type flags struct {
 	MaxStreams      int              `default:"10000" help:"Open streams at once."`
 	WriteTimeout    time.Duration    `default:"10s" help:"A client that takes no bytes for this long is cut off."`
 	ShutdownTimeout time.Duration    `default:"10s" help:"Time that SIGTERM gives open requests."`
+	RedisURL        string           `name:"redis-url" placeholder:"URL" help:"Share channels and jobs with other replicas through this Redis, like redis://:password@host:6379/0. Better set by the variable where it has a password."`
 	TLSCert         string           `name:"tls-cert" placeholder:"FILE" help:"Certificate, with its chain: serve HTTPS, and with it HTTP/2."`
 	TLSKey          string           `name:"tls-key" placeholder:"FILE" help:"Key of the certificate."`
 	CORSOrigin      []string         `name:"cors-origin" placeholder:"ORIGIN" sep:"," help:"Origin of another site whose pages may use the service, like https://example.com; repeatable."`
@@ -51,6 +53,11 @@ func (f *flags) check() error {
 			return fmt.Errorf("--log-file: two files are named %q; write NAME=PATH to tell them apart", file.name)
 		}
 		names[file.name] = true
+	}
+	if f.RedisURL != "" {
+		if err := pubsub.CheckRedisURL(f.RedisURL); err != nil {
+			return fmt.Errorf("--redis-url must be like redis://:password@host:6379/0: %w", err)
+		}
 	}
 	for _, origin := range f.CORSOrigin {
 		if err := http.NewCrossOriginProtection().AddTrustedOrigin(origin); err != nil {

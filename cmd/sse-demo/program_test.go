@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"example.com/sse-demo/sse/ssetest"
 )
 
 // patience is how long a test waits for what should come at once.
@@ -222,26 +224,12 @@ func (p *program) connections() (n int) {
 	return health.Connections["total"]
 }
 
-// need skips the test where a program is missing, or fails it in CI.
-func need(t *testing.T, name, debian string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err == nil {
-		return path
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is missing: apt-get install %s", name, debian)
-	}
-	t.Skipf("%s is missing: apt-get install %s", name, debian)
-	return ""
-}
-
 // curl runs the real curl until its output holds want, and returns the output.
 func (p *program) curl(want string, args ...string) string {
 	p.Helper()
 	ctx, cancel := context.WithTimeout(p.Context(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, need(p.T, "curl", "curl"), append([]string{"-sSN", "-i"}, args...)...)
+	cmd := exec.CommandContext(ctx, ssetest.Need(p.T, "curl", "curl"), append([]string{"-sSN", "-i"}, args...)...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		p.Fatal(err)

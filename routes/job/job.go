@@ -1,6 +1,3 @@
-// Package job runs jobs and lets any number of clients watch each. A job is a
-// function; it outlives its watchers. Its events are a log, so a watcher that
-// comes late or comes back is a cursor like any other.
 package job
 
 import (
@@ -8,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"sync"
 	"time"
 
 	"example.com/sse-demo/pubsub"
@@ -23,9 +19,9 @@ type Work func(ctx context.Context, report func(Progress)) error
 // Progress is how far a job is. Percent is 0 to 100; one that is lower than an
 // earlier one is raised to it.
 type Progress struct {
-	Percent int
-	Stage   string
-	Message string
+	Percent int    `json:"percent"`
+	Stage   string `json:"stage"`
+	Message string `json:"message"`
 }
 
 // status is how a job ended.
@@ -40,70 +36,55 @@ const (
 // maxEvents of a job are kept for those who come late.
 const maxEvents = 1024
 
+// A job is what this replica knows of a job, wherever it runs. All that changes
+// it comes from the broker's log.
 type job struct {
 	id      string
-	started time.Time
-	cancel  context.CancelFunc
+	run     pubsub.ID          // the event that started it: tells it from earlier jobs of that id
+	replica string             // that runs it
+	cancel  context.CancelFunc // of its work; nil where another replica runs it
+
 	log     *pubsub.Log
-	clock   *clock
+	percent int
 	over    chan struct{} // closed just before the last event, whose id is then lastID
 	lastID  pubsub.ID
-
-	mu      sync.Mutex // over the order of events, and what follows
-	percent int
-	ended   bool
 }
 
-// clock is shared by all jobs, so that an id names one event of one job.
-type clock struct {
-	mu sync.Mutex
-	pubsub.Clock
-}
-
-func (c *clock) next() pubsub.ID {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.Next()
+func newJob(id, replica string, run, after pubsub.ID) *job {
+	return &job{
+		id: id, replica: replica, run: run,
+		log:  pubsub.NewLog(maxEvents, 0, after),
+		over: make(chan struct{}),
+	}
 }
 
 type progressData struct {
-	ID        string `json:"id"`
-	Percent   int    `json:"percent"`
-	Stage     string `json:"stage"`
-	Message   string `json:"message"`
-	ElapsedMs int64  `json:"elapsedMs"`
+	ID string `json:"id"`
+	Progress
+	ElapsedMs uint64 `json:"elapsedMs"`
 }
 
 type doneData struct {
 	ID        string `json:"id"`
 	Status    status `json:"status"`
 	Error     string `json:"error,omitempty"`
-	ElapsedMs int64  `json:"elapsedMs"`
+	ElapsedMs uint64 `json:"elapsedMs"`
 }
 
-func (j *job) report(p Progress) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.ended {
-		return
-	}
+func (j *job) progress(id pubsub.ID, p Progress) {
 	j.percent = min(max(p.Percent, j.percent), 100)
-	j.append(j.clock.next(), "progress", progressData{j.id, j.percent, p.Stage, p.Message, j.elapsed()})
+	p.Percent = j.percent
+	j.append(id, "progress", progressData{j.id, p, j.elapsed(id)})
 }
 
-// end appends the terminal event, once; false where there is one already.
-func (j *job) end(s status, reason string) bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.ended {
-		return false
-	}
-	j.ended = true
-	j.lastID = j.clock.next()
+// end appends the terminal event.
+func (j *job) end(id pubsub.ID, s status, reason string) {
+	j.lastID = id
 	close(j.over) // whoever reads the last event must know that it is the last
-	j.append(j.lastID, "done", doneData{j.id, s, reason, j.elapsed()})
-	j.cancel()
-	return true
+	j.append(id, "done", doneData{j.id, s, reason, j.elapsed(id)})
+	if j.cancel != nil {
+		j.cancel()
+	}
 }
 
 func (j *job) append(id pubsub.ID, name string, data any) {
@@ -118,7 +99,9 @@ func (j *job) append(id pubsub.ID, name string, data any) {
 	j.log.Append(id, frame)
 }
 
-func (j *job) elapsed() int64 { return time.Since(j.started).Milliseconds() }
+// elapsed is the time from the job's start to an event, in ms, by the ids of
+// both: the same on all replicas.
+func (j *job) elapsed(id pubsub.ID) uint64 { return id[0] - j.run[0] }
 
 func (j *job) isOver() bool {
 	select {
@@ -153,4 +136,9 @@ func (w *Watch) Next(frames [][]byte) ([][]byte, error) {
 		return frames, io.EOF
 	}
 	return frames, err
+}
+
+// age is how long ago an event was, by its id.
+func age(id pubsub.ID) time.Duration {
+	return time.Since(time.UnixMilli(int64(id[0])))
 }

@@ -12,13 +12,14 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/routes/job"
 )
 
 // events watches a job to its end and returns its frames.
 func events(t *testing.T, m *job.Manager, id string) string {
 	t.Helper()
-	watch, err := m.Watch(id, "0-0", nil) // an id of no event: all there is
+	watch, err := m.Watch(t.Context(), id, "0-0", nil) // an id of no event: all there is
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,8 +41,8 @@ func run(t *testing.T, work job.Work) (frames, log string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		var text bytes.Buffer
-		m := job.NewManager(zerolog.New(&text))
-		if err := m.Start("a", work); err != nil {
+		m := job.NewManager(zerolog.New(&text), pubsub.NewMemory(1, 1))
+		if err := m.Start(t.Context(), "a", work); err != nil {
 			t.Fatal(err)
 		}
 		frames = events(t, m, "a")
@@ -93,20 +94,20 @@ func TestPanicIsAFailure(t *testing.T) {
 // place until it returns.
 func TestWorkThatDoesNotListen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := job.NewManager(zerolog.Nop())
+		m := job.NewManager(zerolog.Nop(), pubsub.NewMemory(1, 1))
 		defer m.Close()
-		_ = m.Start("a", func(_ context.Context, report func(job.Progress)) error {
+		_ = m.Start(t.Context(), "a", func(_ context.Context, report func(job.Progress)) error {
 			<-time.After(time.Hour)
 			report(job.Progress{Percent: 99})
 			return nil
 		})
-		if err := m.Cancel("a"); err != nil {
+		if err := m.Cancel(t.Context(), "a"); err != nil {
 			t.Fatal(err)
 		}
 		if frames := events(t, m, "a"); !strings.Contains(frames, "cancelled") || m.Running() != 1 {
 			t.Error(frames, m.Running())
 		}
-		if err := m.Start("a", job.Demo(time.Second)); err != nil {
+		if err := m.Start(t.Context(), "a", job.Demo(time.Second)); err != nil {
 			t.Error("it cannot be started again:", err)
 		}
 		if frames := events(t, m, "a"); !strings.Contains(frames, "succeeded") {
@@ -117,13 +118,13 @@ func TestWorkThatDoesNotListen(t *testing.T) {
 
 func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := job.NewManager(zerolog.Nop())
-		_ = m.Start("a", job.Demo(time.Minute))
+		m := job.NewManager(zerolog.Nop(), pubsub.NewMemory(1, 1))
+		_ = m.Start(t.Context(), "a", job.Demo(time.Minute))
 		m.Close()
-		if frames := events(t, m, "a"); !strings.Contains(frames, "cancelled") {
+		if frames := events(t, m, "a"); !strings.Contains(frames, `"failed","error":"the replica that ran it was shut down"`) {
 			t.Error(frames)
 		}
-		if err := m.Start("b", job.Demo(time.Minute)); !errors.Is(err, job.ErrClosed) {
+		if err := m.Start(t.Context(), "b", job.Demo(time.Minute)); !errors.Is(err, job.ErrClosed) {
 			t.Error(err)
 		}
 	})

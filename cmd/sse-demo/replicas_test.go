@@ -1,0 +1,302 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"example.com/sse-demo/deploy/proxytest"
+	"example.com/sse-demo/pubsub/redistest"
+	"example.com/sse-demo/sse/ssetest"
+)
+
+// TestRedisGoesAway: streams stay, publishing is refused soon, and all who ask are
+// told; when Redis is back, so is everything.
+func TestRedisGoesAway(t *testing.T) {
+	server := redistest.Start(t)
+	p := start(t, nil, "--redis-url", server.URL, "--heartbeat", "100ms")
+	conn := p.open("/stream/channel?name=a")
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetReadDeadline(time.Now().Add(3 * patience))
+	stream := readerOf(conn)
+	if err := p.publish("1"); err != nil {
+		t.Fatal(err)
+	}
+	if health := p.get("/health"); !strings.Contains(health, `"status":"ok"`) || !strings.Contains(health, `"broker":"redis"`) || p.gauge("sse_broker_up") != 1 {
+		t.Error(health)
+	}
+	for _, away := range []struct {
+		how         string
+		leave, back func()
+	}{
+		{"killed", server.Kill, func() { server.Run() }},
+		{"paused", server.Pause, server.Resume},
+	} {
+		away.leave()
+		began := time.Now()
+		status, err := p.post("/publish", `{"channel":"a","payload":"refused"}`)
+		if status != http.StatusServiceUnavailable || time.Since(began) > 2*time.Second {
+			t.Error(away.how, status, err, time.Since(began))
+		}
+		if status, _ := p.post("/jobs", `{"id":"a"}`); status != http.StatusServiceUnavailable {
+			t.Error(away.how, "jobs:", status)
+		}
+		p.eventually("all are told", func() bool {
+			return strings.Contains(p.get("/health"), `"status":"degraded"`) && p.gauge("sse_broker_up") == 0
+		})
+		away.back()
+		p.eventually("it is back", func() bool { return strings.Contains(p.get("/health"), `"status":"ok"`) })
+		if err := p.publish(`"` + away.how + `"`); err != nil {
+			t.Error(err)
+		}
+		for {
+			e, err := stream.Next()
+			if err != nil {
+				t.Fatal(away.how, err)
+			}
+			if e.Data == `"`+away.how+`"` {
+				break
+			}
+			if e.Data != `1` && e.Data != `"refused"` { // a 503 that was in fact stored may come
+				t.Errorf("%+v", e)
+			}
+		}
+	}
+	if len(stream.Comments) < 5 || len(stream.Faults) > 0 {
+		t.Error("no heartbeats while Redis was away", stream.Comments, stream.Faults)
+	}
+}
+
+// TestStartWithoutRedis says in one line what is wrong.
+func TestStartWithoutRedis(t *testing.T) {
+	t.Parallel()
+	server := redistest.Prepare(t)
+	fails := func(url, says string) {
+		t.Helper()
+		cmd := programCommand(t, []string{"SSE_REDIS_URL=" + url}, "--addr", "127.0.0.1:0")
+		out, _ := cmd.CombinedOutput()
+		text := string(out)
+		if cmd.ProcessState.ExitCode() != 1 || strings.Count(text, "\n") != 1 || !strings.Contains(text, says) || !strings.Contains(text, "--redis-url") {
+			t.Errorf("exit status %d, %q", cmd.ProcessState.ExitCode(), text)
+		}
+	}
+	fails(server.URL, server.Addr)
+	late := make(chan struct{})
+	go func() { defer close(late); server.Run() }()
+	p := start(t, []string{"SSE_REDIS_URL=" + server.URL, "SSE_ADDR=127.0.0.1:0"}) // it comes within a few seconds
+	<-late
+	if err := p.publish("1"); err != nil {
+		t.Error(err)
+	}
+	fails(strings.Replace(server.URL, redistest.Password, "wrong", 1), "WRONGPASS")
+}
+
+// TestJobsOnReplicas: started on one, watched and cancelled on others.
+func TestJobsOnReplicas(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	one, two := start(t, nil, "--redis-url", server.URL), start(t, nil, "--redis-url", server.URL)
+	if status, err := one.post("/jobs", `{"id":"short","durationMs":500}`); status != http.StatusAccepted {
+		t.Fatal(status, err)
+	}
+	if status, _ := two.post("/jobs", `{"id":"short"}`); status != http.StatusConflict {
+		t.Error("it can be started twice:", status)
+	}
+	here, there := one.get("/stream/progress?id=short&lastEventId=0-0"), two.get("/stream/progress?id=short&lastEventId=0-0")
+	_, here, _ = strings.Cut(here, "event: gap")
+	_, there, _ = strings.Cut(there, "event: gap")
+	if here != there || !strings.Contains(here, `"status":"succeeded"`) {
+		t.Errorf("%s\n%s", here, there)
+	}
+	_, _ = one.post("/jobs", `{"id":"long","durationMs":600000}`)
+	request, _ := http.NewRequestWithContext(t.Context(), http.MethodDelete, two.url("/jobs/long"), nil)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil || response.StatusCode != http.StatusNoContent {
+		t.Fatal(response, err)
+	}
+	_ = response.Body.Close()
+	if text := one.get("/stream/progress?id=long&lastEventId=0-0"); !strings.Contains(text, `"status":"cancelled"`) {
+		t.Error(text)
+	}
+}
+
+const (
+	clusterClients    = 200
+	clusterPublishers = 2 // on each replica
+	clusterRate       = 4 * time.Millisecond
+)
+
+// cluster is three replicas behind nginx, on one Redis.
+type cluster struct {
+	*testing.T
+	redis    *redistest.Server
+	replicas []*program
+	url      string // of nginx
+	first    string // id of an event before all others
+}
+
+func startCluster(t *testing.T) *cluster {
+	t.Helper()
+	c := &cluster{T: t, redis: redistest.Start(t)}
+	var addrs []string
+	for range 3 {
+		p := start(t, nil, "--redis-url", c.redis.URL, "--history", "100000")
+		c.replicas = append(c.replicas, p)
+		addrs = append(addrs, p.addr)
+	}
+	c.url = proxytest.Start(t, "../../deploy/nginx.conf", addrs, proxytest.Nginx, proxytest.NginxChanges...)
+	c.first, _ = publishTo(t, c.url, "first")
+	return c
+}
+
+// publishTo returns the event's id, or an error where it was not acknowledged.
+func publishTo(t *testing.T, url, data string) (string, error) {
+	body := fmt.Sprintf(`{"channel":"a","payload":%q}`, data)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/publish", strings.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = response.Body.Close() }()
+	var reply struct{ ID string }
+	if response.StatusCode != http.StatusOK {
+		_, _ = io.Copy(io.Discard, response.Body)
+		return "", fmt.Errorf("status %d", response.StatusCode)
+	}
+	return reply.ID, json.NewDecoder(response.Body).Decode(&reply)
+}
+
+// publishAll publishes on all replicas until ctx ends, and returns what was
+// acknowledged.
+func (c *cluster) publishAll(ctx context.Context, count *atomic.Int64) []string {
+	var mu sync.Mutex
+	var acknowledged []string
+	var publishing sync.WaitGroup
+	for i, replica := range c.replicas {
+		for j := range clusterPublishers {
+			publishing.Go(func() {
+				tick := time.NewTicker(clusterRate)
+				defer tick.Stop()
+				for n := 0; ctx.Err() == nil; n++ {
+					data := fmt.Sprintf("%d %d %d", i, j, n)
+					if _, err := publishTo(c.T, replica.url(""), data); err == nil {
+						mu.Lock()
+						acknowledged = append(acknowledged, data)
+						mu.Unlock()
+						count.Add(1)
+					}
+					<-tick.C
+				}
+			})
+		}
+	}
+	publishing.Wait()
+	return acknowledged
+}
+
+// follow reads the channel from its first event to the one that says end, coming
+// back whenever it is cut off, and returns all it has seen.
+func (c *cluster) follow(reconnects *atomic.Int64) (seen []string) {
+	id := c.first
+	tick := time.NewTicker(50 * time.Millisecond) // its retry delay
+	defer tick.Stop()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for end := time.Now().Add(3 * patience); time.Now().Before(end); <-tick.C {
+		request, err := http.NewRequestWithContext(c.Context(), http.MethodGet, c.url+"/stream/channel?name=a", nil)
+		if err != nil {
+			c.Error(err)
+			return nil
+		}
+		request.Header.Set("Last-Event-ID", id)
+		request.Header.Set("Accept", "text/event-stream")
+		response, err := client.Do(request)
+		if err != nil {
+			continue
+		}
+		reconnects.Add(1)
+		reader := ssetest.NewReader(response.Body)
+		for response.StatusCode == http.StatusOK {
+			e, err := reader.Next()
+			if err != nil {
+				break
+			}
+			seen, id = append(seen, e.Data), e.ID
+			if e.Name != "message" {
+				c.Errorf("%+v", e)
+			}
+			if e.Data == `"end"` {
+				_ = response.Body.Close()
+				return seen
+			}
+		}
+		_ = response.Body.Close()
+	}
+	c.Error("the end has not come")
+	return seen
+}
+
+// TestCluster: while 200 clients listen and all replicas are published to, a
+// replica is killed, and Redis, too. Every client has every acknowledged event
+// once, all in the same order.
+func TestCluster(t *testing.T) {
+	c := startCluster(t)
+	var reconnects, published atomic.Int64
+	seen := make([][]string, clusterClients)
+	var following, publishing sync.WaitGroup
+	for i := range seen {
+		following.Go(func() { seen[i] = c.follow(&reconnects) })
+	}
+	c.replicas[0].eventually("all are there", func() bool { return reconnects.Load() >= clusterClients })
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var acknowledged []string
+	publishing.Go(func() { acknowledged = c.publishAll(ctx, &published) })
+	more := func() {
+		t.Helper()
+		n := published.Load()
+		c.replicas[0].eventually("events are acknowledged", func() bool { return published.Load() > n+300 })
+	}
+	more()
+	c.replicas[2].signal(os.Kill)
+	more()
+	c.redis.Kill()
+	c.replicas[0].eventually("it is noticed", func() bool { return strings.Contains(c.replicas[0].get("/health"), "degraded") })
+	c.redis.Run()
+	more()
+	cancel()
+	publishing.Wait()
+	c.replicas[0].eventually("the end is acknowledged", func() bool { _, err := publishTo(t, c.replicas[0].url(""), "end"); return err == nil })
+	following.Wait()
+
+	t.Logf("%d acknowledged, %d seen by each of %d clients, which came %d times", len(acknowledged), len(seen[0]), len(seen), reconnects.Load())
+	for i := range seen {
+		if !slices.Equal(seen[i], seen[0]) {
+			t.Fatalf("client %d has seen %d events, client 0 %d, or others", i, len(seen[i]), len(seen[0]))
+		}
+	}
+	times := map[string]int{}
+	for _, data := range seen[0] {
+		if times[data]++; times[data] > 1 {
+			t.Error("twice:", data)
+		}
+	}
+	for _, data := range acknowledged {
+		if times[`"`+data+`"`] != 1 {
+			t.Error("lost:", data)
+		}
+	}
+}

@@ -1,0 +1,108 @@
+// Package proxytest runs real proxies, with the configurations of package deploy,
+// in front of servers of a test.
+package proxytest
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.com/sse-demo/sse/ssetest"
+)
+
+// patience is how long a proxy may take to start, and to end.
+const patience = 20 * time.Second
+
+// A Command makes the command that runs a proxy with the configuration in file.
+// The directory is its own.
+type Command func(ctx context.Context, t testing.TB, file, dir string) *exec.Cmd
+
+// serverName is how the configurations call the servers.
+var serverName = regexp.MustCompile(`sse-demo(?:-(\d))?:8000`)
+
+// Start runs a proxy until the test ends, and returns its URL. Its configuration
+// is read from the file config and changed: the servers' addresses are put in the
+// place of their names, and the changes made, which are old and new text by
+// turns. In the new text, ADDR is the address to listen at and DIR the directory.
+func Start(t testing.TB, config string, servers []string, command Command, changes ...string) string {
+	t.Helper()
+	free, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := free.Addr().String()
+	_ = free.Close()
+	dir := t.TempDir()
+	content, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := serverName.ReplaceAllStringFunc(string(content), func(name string) string {
+		number, _ := strconv.Atoi(serverName.FindStringSubmatch(name)[1])
+		return servers[max(number-1, 0)%len(servers)]
+	})
+	for i := 0; i < len(changes); i += 2 {
+		if !strings.Contains(text, changes[i]) {
+			t.Fatalf("%s has no %q", config, changes[i])
+		}
+		text = strings.ReplaceAll(text, changes[i], strings.NewReplacer("DIR", dir, "ADDR", addr).Replace(changes[i+1]))
+	}
+	file := filepath.Join(dir, filepath.Base(config))
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, command(t.Context(), t, file, dir), dir, addr)
+	return "http://" + addr
+}
+
+func run(t testing.TB, cmd *exec.Cmd, dir, addr string) {
+	t.Helper()
+	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // its workers end with it
+	cmd.WaitDelay = patience
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // the test's context has ended, and with it the proxy
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("%s", &output)
+		}
+	})
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); ; <-tick.C {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", addr)
+		if err == nil {
+			_ = conn.Close()
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal("the proxy does not answer: ", err)
+		}
+	}
+}
+
+// NginxChanges make nginx listen at the test's address, and write where one need
+// not be root.
+var NginxChanges = []string{
+	"listen 8080", "listen ADDR",
+	"http {", "http {\n client_body_temp_path DIR/a; proxy_temp_path DIR/b; fastcgi_temp_path DIR/c; uwsgi_temp_path DIR/d; scgi_temp_path DIR/e;\n",
+}
+
+// Nginx is the Command of nginx.
+func Nginx(ctx context.Context, t testing.TB, file, dir string) *exec.Cmd {
+	return exec.CommandContext(ctx, ssetest.Need(t, "nginx", "nginx-light"), "-p", dir, "-c", file,
+		"-e", dir+"/error.log", "-g", "daemon off; pid "+dir+"/pid;")
+}

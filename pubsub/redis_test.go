@@ -1,0 +1,461 @@
+package pubsub_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"example.com/sse-demo/pubsub"
+	"example.com/sse-demo/pubsub/redistest"
+	"example.com/sse-demo/sse"
+)
+
+// patience is how long a test waits for what should come soon.
+const patience = 20 * time.Second
+
+func replica(t testing.TB, url string) *pubsub.Redis {
+	t.Helper()
+	r, err := pubsub.NewRedis(url, plenty, plenty<<10, zerolog.Nop())
+	if err == nil {
+		err = r.Start(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	return r
+}
+
+func subscribe(t testing.TB, b pubsub.Broker, channel string, start pubsub.Start) *pubsub.Subscription {
+	s := b.Subscribe([]string{channel}, start)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// await reads until n events have come, gaps included.
+func await(t testing.TB, s *pubsub.Subscription, n int) (seen []string) {
+	t.Helper()
+	late := time.After(patience)
+	for len(seen) < n {
+		batch := next(t, s)
+		seen = append(seen, batch...)
+		if len(batch) == 0 {
+			select {
+			case <-s.Ready():
+			case <-late:
+				t.Fatalf("%d of %d events have come: %.300q", len(seen), n, seen)
+			}
+		}
+	}
+	return seen
+}
+
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); !ok(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatal("waited in vain: ", what)
+		}
+	}
+}
+
+// publishers publish to the replicas until stop is called, which returns what was
+// acknowledged: for each publisher, in its order.
+func publishers(t *testing.T, replicas ...*pubsub.Redis) (stop func() [][]string) {
+	t.Helper()
+	over := make(chan struct{})
+	acknowledged := make([][]string, 4*len(replicas))
+	var working sync.WaitGroup
+	for n := range acknowledged {
+		working.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-over:
+					return
+				default:
+				}
+				data := strconv.Itoa(n) + " " + strconv.Itoa(i)
+				if _, err := replicas[n%len(replicas)].Publish(t.Context(), "a", "", []byte(data)); err == nil {
+					acknowledged[n] = append(acknowledged[n], data)
+				}
+			}
+		})
+	}
+	return func() [][]string { close(over); working.Wait(); return acknowledged }
+}
+
+// checkAll reads the subscriptions up to an event "end" and compares: all see the
+// same, each event once, and all that was acknowledged.
+func checkAll(t *testing.T, b pubsub.Broker, acknowledged [][]string, subscriptions ...*pubsub.Subscription) {
+	t.Helper()
+	publish(t, b, "a", "end")
+	var first []string
+	for i, s := range subscriptions {
+		var seen []string
+		for !slices.Contains(seen, "end") {
+			seen = append(seen, await(t, s, 1)...)
+		}
+		if i == 0 {
+			first = seen
+		} else if !slices.Equal(seen, first) {
+			t.Errorf("subscriber %d sees %d events in another order than the first, which sees %d", i, len(seen), len(first))
+		}
+	}
+	times := map[string]int{}
+	place := map[string]int{}
+	for i, data := range first {
+		times[data]++
+		place[data] = i
+		if times[data] > 1 || strings.HasPrefix(data, "gap") {
+			t.Errorf("%q has come %d times", data, times[data])
+		}
+	}
+	total := 0
+	for _, events := range acknowledged {
+		before := -1
+		for _, data := range events {
+			if times[data] == 0 {
+				t.Errorf("%q was acknowledged and is lost", data)
+			} else if place[data] < before {
+				t.Errorf("%q has come before one that was published earlier", data)
+			}
+			before = place[data]
+			total++
+		}
+	}
+	t.Logf("%d acknowledged, %d have come", total, len(first)-1)
+	if total == 0 {
+		t.Error("nothing was acknowledged")
+	}
+}
+
+func TestReplicas(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	one, two := replica(t, server.URL), replica(t, server.URL)
+	here, there := subscribe(t, one, "a", pubsub.Start{}), subscribe(t, two, "a", pubsub.Start{})
+	receipt, err := one.Publish(t.Context(), "a", "greeting", []byte("hello"))
+	if err != nil || receipt.Delivered != 1 {
+		t.Errorf("%+v, %v", receipt, err)
+	}
+	second := publish(t, two, "a", "world")
+	for _, s := range []*pubsub.Subscription{here, there} {
+		frames, _ := s.Next(nil)
+		for len(frames) < 2 {
+			<-s.Ready()
+			frames, _ = s.Next(frames)
+		}
+		want := "id: " + receipt.ID.String() + "\nevent: greeting\ndata: hello\n\nid: " + second + "\ndata: world\n\n"
+		if got := string(slices.Concat(frames...)); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	t.Run("replay on a replica that comes later", func(t *testing.T) {
+		three := replica(t, server.URL)
+		expect(t, "resume", await(t, subscribe(t, three, "a", pubsub.Start{After: receipt.ID.String()}), 1), "world")
+		expect(t, "replay", await(t, subscribe(t, three, "a", pubsub.Start{Replay: 5}), 2), "hello", "world")
+	})
+	t.Run("a bad name is the event's fault", func(t *testing.T) {
+		if _, err := one.Publish(t.Context(), "a", "a\nb", nil); !errors.Is(err, sse.ErrField) || one.Err() != nil {
+			t.Error(err, one.Err())
+		}
+	})
+	t.Run("entries of others are skipped", func(t *testing.T) {
+		server.Do("XADD", pubsub.StreamKey, "*", "what", "ever")
+		server.Do("XADD", pubsub.StreamKey, "*", "c", "a", "n", "a\rb", "d", "x")
+		publish(t, one, "a", "on")
+		expect(t, "what follows", await(t, there, 1), "on")
+	})
+}
+
+// TestReadYourWrites: who has published on a replica can replay it there.
+func TestReadYourWrites(t *testing.T) {
+	r := replica(t, redistest.Start(t).URL)
+	for i := range 200 {
+		data := strconv.Itoa(i)
+		publish(t, r, "a", data)
+		s := r.Subscribe([]string{"a"}, pubsub.Start{Replay: 1})
+		expect(t, "replay", next(t, s), data)
+		s.Close()
+	}
+}
+
+// TestReconnectsDoNotReachRedis: the mirror replays.
+func TestReconnectsDoNotReachRedis(t *testing.T) {
+	server := redistest.Start(t)
+	r := replica(t, server.URL)
+	first := publish(t, r, "a", "1")
+	publish(t, r, "a", "2")
+	commands := func() string { // but for those of this test and of the mirror
+		var other []string
+		for line := range strings.Lines(server.Do("INFO", "commandstats")) {
+			name, rest, _ := strings.Cut(line, ":")
+			calls, _, _ := strings.Cut(rest, ",")
+			if name == "cmdstat_xadd" || name == "cmdstat_hello" {
+				other = append(other, name, calls)
+			}
+		}
+		return strings.Join(other, " ")
+	}
+	server.Do("CONFIG", "RESETSTAT")
+	before := commands()
+	for range 1000 {
+		s := subscribe(t, r, "a", pubsub.Start{After: first})
+		expect(t, "resume", next(t, s), "2")
+	}
+	if after := commands(); !strings.Contains(after, "calls=2") || strings.Contains(after, "xadd") {
+		t.Errorf("Redis notices: %s, then %s", before, after)
+	}
+}
+
+func TestRedisIsKilled(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	one, two := replica(t, server.URL), replica(t, server.URL)
+	here, there := subscribe(t, one, "a", pubsub.Start{}), subscribe(t, two, "a", pubsub.Start{})
+	stop := publishers(t, one, two)
+	for range 3 {
+		await(t, subscribe(t, two, "a", pubsub.Start{}), 200)
+		server.Kill()
+		eventually(t, "both notice", func() bool { return one.Err() != nil && two.Err() != nil })
+		server.Run()
+		eventually(t, "both are back", func() bool { return one.Err() == nil && two.Err() == nil })
+	}
+	await(t, subscribe(t, two, "a", pubsub.Start{}), 200)
+	checkAll(t, one, stop(), here, there)
+}
+
+func TestRedisIsPaused(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	one, two := replica(t, server.URL), replica(t, server.URL)
+	here, there := subscribe(t, one, "a", pubsub.Start{}), subscribe(t, two, "a", pubsub.Start{})
+	stop := publishers(t, one, two)
+	await(t, subscribe(t, two, "a", pubsub.Start{}), 200)
+	server.Pause()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	if _, err := one.Publish(ctx, "a", "", nil); err == nil || ctx.Err() != nil {
+		t.Error("a publisher waits for longer than two seconds:", err)
+	}
+	eventually(t, "both notice", func() bool { return one.Err() != nil && two.Err() != nil })
+	server.Resume()
+	eventually(t, "both are back", func() bool { return one.Err() == nil && two.Err() == nil })
+	await(t, subscribe(t, two, "a", pubsub.Start{}), 200)
+	checkAll(t, one, stop(), here, there)
+}
+
+func TestConnectionsAreCut(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	one, two := replica(t, server.URL), replica(t, server.URL)
+	here, there := subscribe(t, one, "a", pubsub.Start{}), subscribe(t, two, "a", pubsub.Start{})
+	stop := publishers(t, one, two)
+	for range 10 {
+		await(t, subscribe(t, two, "a", pubsub.Start{}), 50)
+		server.Do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+	}
+	checkAll(t, one, stop(), here, there)
+}
+
+// line is a connection between a replica and Redis that can be cut.
+type line struct {
+	net.Listener
+	target string
+	mu     sync.Mutex
+	cut    bool
+	conns  []net.Conn
+}
+
+func lineTo(t *testing.T, server *redistest.Server) (*line, string) {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &line{Listener: listener, target: server.Addr}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", l.target) //nolint:noctx // ended with the line
+			l.mu.Lock()
+			if err != nil || l.cut {
+				_ = near.Close()
+			} else {
+				l.conns = append(l.conns, near, far)
+				running.Go(func() { _, _ = io.Copy(near, far); _ = near.Close() })
+				running.Go(func() { _, _ = io.Copy(far, near); _ = far.Close() })
+			}
+			l.mu.Unlock()
+		}
+	})
+	t.Cleanup(func() { _ = l.Close(); l.set(true); running.Wait() })
+	return l, strings.Replace(server.URL, server.Addr, listener.Addr().String(), 1)
+}
+
+func (l *line) set(cut bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cut = cut
+	if cut {
+		for _, c := range l.conns {
+			_ = c.Close()
+		}
+		l.conns = nil
+	}
+}
+
+func TestTrimmedWhileAway(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	cable, url := lineTo(t, server)
+	near, far := replica(t, server.URL), replica(t, url)
+	live, quiet := subscribe(t, far, "a", pubsub.Start{}), subscribe(t, far, "b", pubsub.Start{})
+	first := publish(t, near, "a", "first")
+	expect(t, "live", await(t, live, 1), "first")
+	cable.set(true)
+	eventually(t, "the cut is noticed", func() bool { return far.Err() != nil })
+	for i := range 50 {
+		publish(t, near, "a", strconv.Itoa(i))
+	}
+	oldest := publish(t, near, "a", "last")
+	server.Do("XTRIM", pubsub.StreamKey, "MAXLEN", "=", 1)
+	cable.set(false)
+	expect(t, "live", await(t, live, 2), gap(first, oldest), "last")
+	if got := await(t, quiet, 1); len(got) != 1 || !strings.HasSuffix(got[0], `"oldest":null}`) {
+		t.Errorf("a channel that may have had events is told %q", got)
+	}
+	t.Run("a client that comes back", func(t *testing.T) {
+		expect(t, "resume", await(t, subscribe(t, far, "a", pubsub.Start{After: first}), 2), gap(first, oldest), "last")
+	})
+	t.Run("all trimmed", func(t *testing.T) {
+		server.Do("XTRIM", pubsub.StreamKey, "MAXLEN", "=", 0)
+		if got := await(t, live, 1); !strings.HasPrefix(got[0], "gap") {
+			t.Errorf("%q", got)
+		}
+		publish(t, near, "a", "on")
+		eventually(t, "it goes on", func() bool { return slices.Contains(next(t, live), "on") })
+	})
+}
+
+// TestRedisForgets: a Redis that has lost its data, and whose clock is behind,
+// goes on above the ids that were given out.
+func TestRedisForgets(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	r := replica(t, server.URL)
+	future := strconv.FormatInt(time.Now().Add(30*time.Second).UnixMilli(), 10) + "-7"
+	live := subscribe(t, r, "a", pubsub.Start{})
+	server.Do("XADD", pubsub.StreamKey, future, "c", "a", "n", "", "d", "future")
+	expect(t, "live", await(t, live, 1), "future")
+	server.Do("FLUSHALL")
+	if got := await(t, live, 1); !strings.HasPrefix(got[0], "gap") {
+		t.Errorf("%q", got)
+	}
+	id := publish(t, r, "a", "after")
+	before, _ := pubsub.ParseID(future)
+	after, _ := pubsub.ParseID(id)
+	if after.Compare(before) <= 0 {
+		t.Error("ids have fallen to", id)
+	}
+	eventually(t, "it goes on", func() bool { return slices.Contains(next(t, live), "after") })
+}
+
+// TestAheadOfTheMirror: a client comes from another replica with an event that
+// this one does not have yet.
+func TestAheadOfTheMirror(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	cable, url := lineTo(t, server)
+	near, far := replica(t, server.URL), replica(t, url)
+	publish(t, near, "a", "0")
+	expect(t, "live", await(t, subscribe(t, far, "a", pubsub.Start{Replay: 1}), 0))
+	cable.set(true)
+	eventually(t, "the cut is noticed", func() bool { return far.Err() != nil })
+	seen := publish(t, near, "a", "1")
+	s := subscribe(t, far, "a", pubsub.Start{After: seen})
+	expect(t, "before the mirror is there", next(t, s))
+	publish(t, near, "a", "2")
+	cable.set(false)
+	expect(t, "then", await(t, s, 1), "2")
+
+	now := strconv.FormatInt(time.Now().Add(time.Second).UnixMilli(), 10)
+	for _, id := range []string{now + "-0", "9999999999999-0"} {
+		got := await(t, subscribe(t, far, "a", pubsub.Start{After: id}), 4)
+		if !strings.HasPrefix(got[0], `gap {"after":"`+id) {
+			t.Errorf("an id of no event: %q", got)
+		}
+		expect(t, "what is kept", got[1:], "0", "1", "2")
+	}
+}
+
+func TestStartWithoutRedis(t *testing.T) {
+	t.Parallel()
+	server := redistest.Prepare(t)
+	start := func(url string) error {
+		r, err := pubsub.NewRedis(url, 1, 1, zerolog.Nop())
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		return r.Start(t.Context())
+	}
+	if err := start(server.URL); err == nil || !strings.Contains(err.Error(), server.Addr) {
+		t.Error("nobody is there:", err)
+	}
+	late := make(chan error, 1)
+	go func() { late <- start(server.URL) }()
+	server.Run()
+	if err := <-late; err != nil {
+		t.Error("it has come:", err)
+	}
+	wrong := strings.Replace(server.URL, redistest.Password, "secret", 1)
+	if err := start(wrong); err == nil || !strings.Contains(err.Error(), "WRONGPASS") || strings.Contains(err.Error(), "secret") {
+		t.Error("wrong password:", err)
+	}
+	for _, url := range []string{"", "localhost", "http://x", "redis://:secret@[", "redis://:secret@h:port", "redis://h/a"} {
+		if err := start(url); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v", url, err)
+		}
+	}
+}
+
+// TestHistoryOfRedis is bounded.
+func TestHistoryOfRedis(t *testing.T) {
+	server := redistest.Start(t)
+	r := replica(t, server.URL)
+	publish(t, r, "a", "first")
+	server.Do("CONFIG", "SET", "stream-node-max-entries", 10)
+	var working sync.WaitGroup
+	for range 8 {
+		working.Go(func() {
+			for i := range (pubsub.StreamEvents + 2000) / 8 {
+				if _, err := r.Publish(t.Context(), fmt.Sprint("c", i%7), "", []byte("x")); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	working.Wait()
+	n, _ := strconv.Atoi(server.Do("XLEN", pubsub.StreamKey))
+	if n < pubsub.StreamEvents || n > pubsub.StreamEvents+200 {
+		t.Error(n, "entries are kept")
+	}
+}
