@@ -25,6 +25,14 @@
 // several and is given their events in id order; one id is its position in all
 // of them. All subscribers of a channel see the same order.
 //
+// # Replicas
+//
+// [Redis] is the same broker over several processes: one Redis Stream is the log
+// of all channels, and each process mirrors it in a [Memory]. What Redis has
+// acknowledged arrives once and in order everywhere, whatever becomes of the
+// connections. It is in redis.go and mirror.go; leave those out where you need
+// one process only.
+//
 // # Memory
 //
 // A log keeps a number of events; all logs together keep a number of bytes,

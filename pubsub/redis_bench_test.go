@@ -1,15 +1,18 @@
 package pubsub_test
 
 import (
+	"context"
 	"fmt"
-	"math"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
 
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/pubsub/redistest"
@@ -55,7 +58,7 @@ func BenchmarkReplicaPublish(b *testing.B) {
 }
 
 // fill puts n events into the stream, over 100 channels.
-func fill(b *testing.B, server *redistest.Server, n int) {
+func fill(b testing.TB, server *redistest.Server, n int) {
 	b.Helper()
 	client := redis.NewClient(&redis.Options{Addr: server.Addr, Password: redistest.Password})
 	defer func() { _ = client.Close() }()
@@ -86,15 +89,62 @@ func BenchmarkReplicaIngest(b *testing.B) {
 	before := heap()
 	var weight float64
 	for b.Loop() {
-		r := replica(b, server.URL)
+		r, err := pubsub.NewRedis(server.URL, plenty, plenty<<10, zerolog.Nop())
+		if err == nil {
+			err = r.Start(b.Context())
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
 		b.StopTimer()
 		weight = heap() - before
-		if n := len(next(b, subscribe(b, r, "channel-7", pubsub.Start{Replay: math.MaxInt32}))); n == 0 {
+		s := r.Subscribe([]string{"channel-7"}, pubsub.Start{Replay: 1000})
+		if n := len(next(b, s)); n == 0 {
 			b.Fatal("nothing was loaded")
 		}
+		s.Close()
 		r.Close()
 		b.StartTimer()
 	}
 	b.ReportMetric(pubsub.StreamEvents*float64(b.N)/b.Elapsed().Seconds(), "events/s")
 	b.ReportMetric(weight/pubsub.StreamEvents, "bytes/event")
+}
+
+// BenchmarkRedisFanOut is what an event costs Redis when 50 replicas wait for it:
+// each gets an answer of its own.
+func BenchmarkRedisFanOut(b *testing.B) {
+	const readers = 50
+	server := redistest.Start(b)
+	fill(b, server, 1)
+	ctx, cancel := context.WithCancel(b.Context())
+	var reading sync.WaitGroup
+	var read atomic.Int64
+	for range readers {
+		reading.Go(func() {
+			client := redis.NewClient(&redis.Options{Addr: server.Addr, Password: redistest.Password, PoolSize: 1})
+			defer func() { _ = client.Close() }()
+			for last := "0-0"; ctx.Err() == nil; {
+				args := &redis.XReadArgs{Streams: []string{pubsub.StreamKey, last}, Count: 1000, Block: 100 * time.Millisecond}
+				for _, stream := range client.XRead(ctx, args).Val() {
+					last = stream.Messages[len(stream.Messages)-1].ID
+					read.Add(int64(len(stream.Messages)))
+				}
+			}
+		})
+	}
+	for read.Load() < readers {
+		runtime.Gosched()
+	}
+	before := server.CPU()
+	n := 0
+	for b.Loop() {
+		n++
+		fill(b, server, 1)
+		for read.Load() < int64(readers*(n+1)) {
+			runtime.Gosched()
+		}
+	}
+	b.ReportMetric(float64((server.CPU()-before).Nanoseconds())/float64(n*readers)/1000, "redis-µs/answer")
+	cancel()
+	reading.Wait()
 }

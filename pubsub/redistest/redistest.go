@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -120,4 +121,21 @@ func (s *Server) Do(command ...any) string {
 		s.t.Fatalf("%v: %v", command, err)
 	}
 	return fmt.Sprint(answer)
+}
+
+// CPU is the processor time that the server has used.
+func (s *Server) CPU() time.Duration {
+	s.t.Helper()
+	var total time.Duration
+	for line := range strings.Lines(s.Do("INFO", "cpu")) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		if name == "used_cpu_sys" || name == "used_cpu_user" {
+			seconds, err := strconv.ParseFloat(value, 64)
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			total += time.Duration(seconds * float64(time.Second))
+		}
+	}
+	return total
 }

@@ -27,13 +27,13 @@ func (m *Manager) launch(j *job, work Work) {
 		m.mu.Unlock()
 		switch {
 		case err == nil:
-			m.finish(j, succeeded, "")
+			m.finish(ctx, j, succeeded, "")
 		case m.ctx.Err() != nil && errors.Is(err, context.Canceled):
-			m.finish(j, failed, "the replica that ran it was shut down")
+			m.finish(ctx, j, failed, "the replica that ran it was shut down")
 		case ctx.Err() != nil && errors.Is(err, context.Canceled):
-			m.finish(j, cancelled, "")
+			m.finish(ctx, j, cancelled, "")
 		default:
-			m.finish(j, failed, err.Error())
+			m.finish(ctx, j, failed, err.Error())
 		}
 		cancel()
 	})
@@ -61,8 +61,7 @@ func (m *Manager) guard(ctx context.Context, j *job, work Work) (err error) {
 
 // finish says how a job has ended, until the broker takes it, the job is over for
 // another reason, or the service ends.
-func (m *Manager) finish(j *job, s status, reason string) {
-	ctx := context.WithoutCancel(m.ctx)
+func (m *Manager) finish(ctx context.Context, j *job, s status, reason string) {
 	for !j.isOver() {
 		err := m.publish(ctx, endEvent, message{Replica: m.replica, Job: j.id, Run: j.run, Status: s, Error: reason})
 		if err == nil {

@@ -83,7 +83,7 @@ func (m *Manager) seeClaim(id pubsub.ID, msg message) {
 		mine.job = j
 		m.launch(j, mine.work)
 	default: // who made the claim was told that it failed
-		m.work.Go(func() { m.finish(j, failed, "the broker could not be reached when the job was to start") })
+		m.work.Go(func() { m.finish(m.ctx, j, failed, "the broker could not be reached when the job was to start") })
 	}
 }
 
