@@ -1,8 +1,8 @@
 package pubsub
 
 import (
+	"slices"
 	"sort"
-	"sync"
 )
 
 // entrySize is counted for an event on top of its frame: the entry, its share of
@@ -18,7 +18,7 @@ type Entry struct {
 // A Log is a ring of the newest events of one source. Positions in it are the
 // running numbers of its events, so a position that was dropped is known to be.
 type Log struct {
-	mu        *sync.RWMutex // its own, or its broker's: one lock over all logs gives one order over all
+	mu        *crier // its own, or its broker's: one lock over all logs gives one order over all
 	maxEvents int
 	maxBytes  int // of one log; 0 for no such limit
 
@@ -26,21 +26,19 @@ type Log struct {
 	first, end uint64  // the events first ≤ n < end are kept
 	bytes      int     // that these are counted with
 	dropped    ID      // id of event first-1, or what the log began after
-	subs       map[*Subscription]struct{}
+	subs       []*cursor
+	isNews     bool // the crier has yet to tell the subscribers
 }
 
 // NewLog returns an empty log that keeps up to maxEvents events, and no more of
 // them than maxBytes hold (0 for any number), but always the newest. It begins
 // after the event base.
 func NewLog(maxEvents, maxBytes int, base ID) *Log {
-	return newLog(new(sync.RWMutex), maxEvents, maxBytes, base)
+	return newLog(new(crier), maxEvents, maxBytes, base)
 }
 
-func newLog(mu *sync.RWMutex, maxEvents, maxBytes int, base ID) *Log {
-	return &Log{
-		mu: mu, maxEvents: max(maxEvents, 1), maxBytes: maxBytes, dropped: base,
-		subs: map[*Subscription]struct{}{},
-	}
+func newLog(mu *crier, maxEvents, maxBytes int, base ID) *Log {
+	return &Log{mu: mu, maxEvents: max(maxEvents, 1), maxBytes: maxBytes, dropped: base}
 }
 
 // Append adds an event and wakes the subscribers.
@@ -65,11 +63,11 @@ func (l *Log) SubscribeAfter(id ID) (s *Subscription, ok bool) {
 	defer l.mu.Unlock()
 	for n := l.end; n > l.first; n-- {
 		if l.at(n-1).ID == id {
-			return newSubscription(l.mu, []cursor{{l, n}}, id), true
+			return newSubscription(l.mu, []cursor{{log: l, next: n}}, id), true
 		}
 	}
 	if l.dropped == id {
-		return newSubscription(l.mu, []cursor{{l, l.first}}, id), true
+		return newSubscription(l.mu, []cursor{{log: l, next: l.first}}, id), true
 	}
 	return nil, false
 }
@@ -109,8 +107,23 @@ func (l *Log) append(e Entry) {
 	for l.maxBytes > 0 && l.bytes > l.maxBytes && l.len() > 1 {
 		l.drop()
 	}
-	for s := range l.subs {
-		s.wake()
+	l.mu.cry(l)
+}
+
+func (l *Log) join(c *cursor) {
+	c.place = len(l.subs)
+	l.subs = append(l.subs, c)
+}
+
+// leave puts the last subscriber in the place of the one that leaves.
+func (l *Log) leave(c *cursor) {
+	last := len(l.subs) - 1
+	l.subs[c.place] = l.subs[last]
+	l.subs[c.place].place = c.place
+	l.subs[last] = nil
+	l.subs = l.subs[:last]
+	if cap(l.subs) > 4*last+16 {
+		l.subs = slices.Clip(slices.Clone(l.subs))
 	}
 }
 
@@ -132,9 +145,7 @@ func (l *Log) lose(id ID) {
 	l.first++
 	l.end++
 	l.dropped = id
-	for s := range l.subs {
-		s.wake()
-	}
+	l.mu.cry(l)
 }
 
 func (l *Log) grow() {

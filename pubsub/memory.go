@@ -4,7 +4,6 @@ import (
 	"container/list"
 	"context"
 	"fmt"
-	"sync"
 
 	"example.com/sse-demo/sse"
 )
@@ -41,7 +40,7 @@ type Receipt struct {
 
 // Memory is a Broker in one process.
 type Memory struct {
-	mu        sync.RWMutex
+	mu        crier
 	maxEvents int
 	maxBytes  int
 	clock     Clock
@@ -147,9 +146,7 @@ func (m *Memory) subscribe(channels []string, start Start) *Subscription {
 	s := subscribe(&m.mu, logs, start)
 	s.closed = func() {
 		for name := range seen {
-			if c := m.channels[name]; c != nil { // nil where Close is called twice
-				m.forgetUnused(c)
-			}
+			m.forgetUnused(m.channels[name])
 		}
 	}
 	return s

@@ -167,7 +167,7 @@ func TestBatchIsBounded(t *testing.T) {
 		}
 	}
 	for range 5 {
-		publish(t, m, "a", strings.Repeat("x", 30<<10))
+		publish(t, m, "a", strings.Repeat("x", 7<<10))
 	}
 	for _, want := range []int{3, 2, 0} {
 		if n := len(next(t, s)); n != want {

@@ -1,16 +1,12 @@
 package pubsub
 
-import (
-	"sync"
-
-	"example.com/sse-demo/sse"
-)
+import "example.com/sse-demo/sse"
 
 // What one Next returns at the most, so that one subscriber's backlog is neither
 // copied in one go nor written under one deadline.
 const (
 	batchEvents = 256
-	batchBytes  = 64 << 10
+	batchBytes  = 16 << 10
 )
 
 // Start says where a subscription begins.
@@ -25,35 +21,40 @@ type Start struct {
 
 // A Subscription is a position in one or more logs. One goroutine may use it.
 type Subscription struct {
-	mu      *sync.RWMutex // of the logs
+	mu      *crier // of the logs
 	cursors []cursor
 	after   string // the id that the client gave, until an event is read
 	last    ID     // the last event that was read
 	lost    bool   // the logs have forgotten what follows the start
 	ahead   bool   // the logs have yet to hear of after; nothing is read until then
-	ready   chan struct{}
-	closed  func() // called with the lock held; may be nil
+	wake    func()
+	ready   chan struct{} // made by Ready
+	closed  func()        // called with the lock held; may be nil
 }
 
 type cursor struct {
-	log  *Log
-	next uint64 // number of the event to be read next
+	log   *Log
+	next  uint64 // number of the event to be read next
+	place int    // among the subscribers of the log
+	of    *Subscription
 }
 
-func newSubscription(mu *sync.RWMutex, cursors []cursor, last ID) *Subscription {
-	s := &Subscription{mu: mu, cursors: cursors, last: last, ready: make(chan struct{}, 1)}
-	for _, c := range cursors {
-		c.log.subs[s] = struct{}{}
+func newSubscription(mu *crier, cursors []cursor, last ID) *Subscription {
+	s := &Subscription{mu: mu, cursors: cursors, last: last, wake: func() {}}
+	for i := range cursors {
+		c := &cursors[i]
+		c.of = s
+		c.log.join(c)
 	}
 	return s
 }
 
 // subscribe needs the lock of the logs.
-func subscribe(mu *sync.RWMutex, logs []*Log, start Start) *Subscription {
+func subscribe(mu *crier, logs []*Log, start Start) *Subscription {
 	var last ID
 	cursors := make([]cursor, len(logs))
 	for i, l := range logs {
-		cursors[i] = cursor{l, l.end}
+		cursors[i] = cursor{log: l, next: l.end}
 		if l.lastID().Compare(last) > 0 {
 			last = l.lastID()
 		}
@@ -108,20 +109,35 @@ func (s *Subscription) stepBack() {
 	}
 }
 
-// Ready receives when there may be something to read.
-func (s *Subscription) Ready() <-chan struct{} { return s.ready }
+// Notify makes the subscription call wake, from any goroutine, when there may be
+// more than Next has given. Call it before Next, and not together with Ready.
+// wake must neither block nor use the subscription.
+func (s *Subscription) Notify(wake func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wake = wake
+}
 
-func (s *Subscription) wake() {
-	select {
-	case s.ready <- struct{}{}:
-	default: // it has been told already
+// Ready receives when there may be something to read.
+func (s *Subscription) Ready() <-chan struct{} {
+	if s.ready == nil {
+		ready := make(chan struct{}, 1)
+		ready <- struct{}{} // what has come until now
+		s.Notify(func() {
+			select {
+			case ready <- struct{}{}:
+			default: // it has been told already
+			}
+		})
+		s.ready = ready
 	}
+	return s.ready
 }
 
 // Next appends to frames what follows the position and moves on: a gap first
 // where events were lost, then events in the order of their ids. It returns no
-// more than a batch; when it appends nothing, wait for Ready. The error is always
-// nil; it is there for sources that end.
+// more than a batch; where there is more, the subscription is woken again. The
+// error is always nil; it is there for sources that end.
 func (s *Subscription) Next(frames [][]byte) ([][]byte, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -135,11 +151,12 @@ func (s *Subscription) Next(frames [][]byte) ([][]byte, error) {
 	for bytes, n := 0, 0; bytes < batchBytes && n < batchEvents; n++ {
 		e, ok := s.step()
 		if !ok {
-			break
+			return frames, nil
 		}
 		frames = append(frames, e.Frame)
 		bytes += len(e.Frame)
 	}
+	s.wake()
 	return frames, nil
 }
 
@@ -154,11 +171,12 @@ func (s *Subscription) Read(entries []Entry) (_ []Entry, ok bool) {
 	for bytes, n := 0, 0; bytes < batchBytes && n < batchEvents; n++ {
 		e, ok := s.step()
 		if !ok {
-			break
+			return entries, true
 		}
 		entries = append(entries, e)
 		bytes += len(e.Frame)
 	}
+	s.wake()
 	return entries, true
 }
 
@@ -170,11 +188,13 @@ func (s *Subscription) Last() ID { return s.last }
 func (s *Subscription) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, c := range s.cursors {
-		delete(c.log.subs, s)
+	for i := range s.cursors {
+		s.cursors[i].log.leave(&s.cursors[i])
 	}
+	s.cursors = nil // so that it can be closed again
 	if s.closed != nil {
 		s.closed()
+		s.closed = nil
 	}
 }
 

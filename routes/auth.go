@@ -1,7 +1,6 @@
 package routes
 
 import (
-	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -96,13 +95,4 @@ func covers(pattern, channel string) bool {
 	}
 	prefix, isTree := strings.CutSuffix(pattern, "*")
 	return isTree && strings.HasSuffix(prefix, "/") && len(channel) > len(prefix) && strings.HasPrefix(channel, prefix)
-}
-
-// untilExpiry returns a context that ends with the request, or with the token.
-func untilExpiry(c echo.Context) (context.Context, context.CancelFunc) {
-	ctx := c.Request().Context()
-	if r := rightsOf(c); r != nil {
-		return context.WithDeadline(ctx, r.ExpiresAt.Time)
-	}
-	return context.WithCancel(ctx)
 }

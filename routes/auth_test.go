@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -172,6 +173,7 @@ func TestStreamEndsWithItsToken(t *testing.T) {
 		began := time.Now()
 		s := h.stream("/stream/channel?name=news", bearer(token(hs256, claims(nil), secret)))
 		s.ends()
+		synctest.Wait()
 		if lived := time.Since(began); lived != time.Minute {
 			t.Errorf("the stream lived %v, its token a minute", lived)
 		}

@@ -25,6 +25,7 @@ func BenchmarkPublishBesideStalledClients(b *testing.B) {
 			config := options()
 			config.Stream.WriteTimeout = time.Hour // they stay stalled
 			config.Logger = zerolog.Nop()
+			config.Broker = fresh(config.Broker)
 			config.Jobs = job.NewManager(config.Logger, config.Broker)
 			defer config.Jobs.Close()
 			app, err := routes.New(config)

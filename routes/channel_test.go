@@ -5,8 +5,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"example.com/sse-demo/pubsub"
 )
 
 func TestPublishAndSubscribe(t *testing.T) {
@@ -67,7 +65,7 @@ func TestPayloadIsItsExactValue(t *testing.T) {
 
 func TestChannelReplayAndResume(t *testing.T) {
 	config := options()
-	config.Broker = pubsub.NewMemory(5, 64<<20)
+	config.Broker = history{events: 5}
 	bubble(t, config, func(h *harness) {
 		var ids []string
 		for i := range 8 {
@@ -104,7 +102,7 @@ func TestChannelReplayAndResume(t *testing.T) {
 func TestReconnectsLoseNothing(t *testing.T) {
 	const publishers, each, perVisit = 3, 400, 3
 	config := options()
-	config.Broker = pubsub.NewMemory(publishers*each, 64<<20)
+	config.Broker = history{events: publishers * each}
 	bubble(t, config, func(h *harness) {
 		first := h.publish("a", `"first"`)
 		var wg sync.WaitGroup

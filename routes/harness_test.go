@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -40,24 +41,51 @@ func options() routes.Config {
 		Stream:     sse.Options{Retry: 3 * time.Second, Heartbeat: 15 * time.Second, WriteTimeout: 10 * time.Second},
 		MaxStreams: 10_000,
 		Version:    "test",
-		Broker:     pubsub.NewMemory(1024, 64<<20),
+		Broker:     history{events: 1024},
 	}
 }
 
 // bubble runs test in a synctest bubble: time moves only when all wait, and a
 // goroutine that is left over fails it.
+// The test runs twice: with sweepers, and with each stream in its handler.
 func bubble(t *testing.T, config routes.Config, test func(h *harness)) {
-	synctest.Test(t, func(t *testing.T) {
-		h := start(t, config)
-		test(h)
-		h.stop()
-		<-time.After(time.Second) // net/http lets a refused request linger; time ends with this function
-	})
+	t.Helper()
+	for _, keep := range []bool{false, true} {
+		t.Run(fmt.Sprintf("KeepHandlers=%v", keep), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				config := config
+				config.KeepHandlers = keep
+				h := start(t, config)
+				test(h)
+				h.stop()
+				<-time.After(time.Second) // net/http lets a refused request linger; time ends with this function
+			})
+		})
+	}
+}
+
+// history is to be a broker in memory that keeps so many events a channel.
+type history struct {
+	pubsub.Broker
+	events int
+}
+
+// fresh makes the broker for one run of a test.
+func fresh(b pubsub.Broker) pubsub.Broker {
+	switch b := b.(type) {
+	case history:
+		return pubsub.NewMemory(b.events, 64<<20)
+	case brokenBroker:
+		return brokenBroker{fresh(b.Broker)}
+	default:
+		return b
+	}
 }
 
 func start(t *testing.T, config routes.Config) *harness {
 	h := &harness{T: t, dialer: &memory{conns: make(chan net.Conn), closed: make(chan struct{})}, log: &lockedBuffer{}}
 	config.Logger = zerolog.New(h.log)
+	config.Broker = fresh(config.Broker)
 	if config.Jobs == nil {
 		config.Jobs = job.NewManager(config.Logger, config.Broker)
 	}
@@ -82,6 +110,7 @@ func start(t *testing.T, config routes.Config) *harness {
 func (h *harness) stop() {
 	h.client.CloseIdleConnections()
 	_ = h.server.Close()
+	h.app.Close()
 }
 
 // memory is a network of pipes.

@@ -16,6 +16,7 @@ import (
 
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/routes/job"
+	"example.com/sse-demo/routes/market"
 	"example.com/sse-demo/sse"
 )
 
@@ -28,6 +29,9 @@ type Config struct {
 	Broker     pubsub.Broker
 	Jobs       *job.Manager
 	Logs       []LogFile // the first is the default
+	// KeepHandlers serves every stream in the goroutine of its handler, as those
+	// over TLS and HTTP/2 are anyway.
+	KeepHandlers bool
 
 	JWTSecret   []byte   // ask for tokens; nil for none
 	CORSOrigins []string // of other sites whose pages may use the streams, publish and start jobs
@@ -40,13 +44,20 @@ type Server struct {
 	validate *validator.Validate
 	metrics  *metrics
 	started  time.Time
+	market   market.Market
 	open     atomic.Int64 // streams
+
+	sweepers    []*sweeper
+	nextSweeper atomic.Uint64
+	sweeping    sync.WaitGroup // the sweepers, and what they have started
+	cut         sync.Once
 
 	drain    sync.Once
 	draining chan struct{}
 }
 
-// New returns a server. It fails where one of CORSOrigins is none.
+// New returns a server, to be ended by Drain, Wait and Close. It fails where one of
+// CORSOrigins is none.
 func New(config Config) (*Server, error) {
 	s := &Server{
 		Config:   config,
@@ -75,6 +86,7 @@ func New(config Config) (*Server, error) {
 	s.echo.POST("/jobs", s.startJob, s.authenticate)
 	s.echo.DELETE("/jobs/:id", s.cancelJob, s.authenticate)
 	s.echo.Match(reads, "/health", s.health)
+	s.sweepers = newSweepers(s)
 	s.echo.Match(reads, "/metrics", echo.WrapHandler(promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{})))
 	return s, nil
 }

@@ -3,15 +3,12 @@ package routes
 import (
 	"context"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"github.com/rs/zerolog"
 
 	"example.com/sse-demo/sse"
 )
@@ -21,15 +18,17 @@ type cursor interface {
 	// Next appends to frames what follows the position, up to a batch, and moves
 	// on. io.EOF, possibly with the last frames, is the end of the stream.
 	Next(frames [][]byte) ([][]byte, error)
-	// Ready receives when there may be more, once Next has appended nothing.
-	Ready() <-chan struct{}
+	// Notify makes the cursor call wake, from any goroutine, when there may be
+	// more than Next has given.
+	Notify(wake func())
 	// Close gives back what the cursor holds.
 	Close()
 }
 
 // stream answers a request whose parameters are valid with an event stream:
 // it takes a place, opens the cursor behind the client's last event, and sends
-// what the cursor gives until one side has enough.
+// what the cursor gives until one side has enough. Where it can, it leaves that
+// to a sweeper, and returns at once.
 func (s *Server) stream(c echo.Context, name string, open func(lastEventID string) (cursor, error)) error {
 	if err := mayUse(c, name); err != nil {
 		return err
@@ -37,84 +36,66 @@ func (s *Server) stream(c echo.Context, name string, open func(lastEventID strin
 	if !s.takePlace(name) {
 		return s.busy(c, s.unavailable("no more streams can be opened now"))
 	}
-	defer s.leavePlace(name)
-	cursor, err := open(sse.LastEventID(c.Request()))
-	if err != nil {
+	visit := s.newVisit(c, name)
+	defer visit.leaveHandler()
+	var err error
+	if visit.cursor, err = open(sse.LastEventID(c.Request())); err != nil {
 		return s.busy(c, err)
 	}
-	defer cursor.Close()
-
-	visit := s.begin(c, name)
-	defer visit.end()
-	stream, err := sse.Open(c.Response().Writer, s.Stream)
+	visit.begin()
+	if s.sweep(c, visit) {
+		return nil
+	}
+	visit.stream, err = sse.Open(c.Response().Writer, s.Stream)
 	c.Response().Committed = true // from here on there is no error response
 	switch {
 	case err != nil:
-		visit.reason = reasonOf(err)
+		visit.fail(err)
 	case c.Request().Method == http.MethodHead:
 		visit.reason = endDone
 	default:
-		ctx, cancel := untilExpiry(c)
-		defer cancel()
-		visit.reason = s.send(ctx, stream, cursor, visit)
+		s.send(c.Request().Context(), visit)
 	}
 	return nil
 }
 
-// send is the one loop of all streams: write what there is, with one flush, then
-// wait for more. It returns why the stream ended.
-func (s *Server) send(ctx context.Context, stream *sse.Stream, cursor cursor, visit *visit) string {
-	visit.stream = stream
-	var frames [][]byte
-	for ctx.Err() == nil && !s.isDraining() {
-		var over error
-		frames, over = cursor.Next(frames[:0])
-		if len(frames) > 0 {
-			if err := stream.Send(frames...); err != nil {
-				return reasonOf(err)
-			}
-			visit.count(frames)
-			clear(frames) // an idle stream holds no events
-		}
-		if over != nil {
-			return endingOf(over)
-		}
-		if len(frames) > 0 {
-			continue
-		}
+// send serves one stream in the goroutine of its handler: it writes what there
+// is, with one flush, then waits for more, until the stream has ended.
+func (s *Server) send(ctx context.Context, v *visit) {
+	ready := make(chan struct{}, 1)
+	v.cursor.Notify(func() {
 		select {
-		case <-ctx.Done():
-		case <-s.draining:
-		case <-cursor.Ready():
-		case <-stream.HeartbeatDue():
-			if err := stream.Heartbeat(); err != nil {
-				return reasonOf(err)
+		case ready <- struct{}{}:
+		default: // it has been told already
+		}
+	})
+	var expiry <-chan time.Time
+	if !v.expires.IsZero() {
+		timer := time.NewTimer(time.Until(v.expires))
+		defer timer.Stop()
+		expiry = timer.C
+	}
+	var frames [][]byte
+	for {
+		err := v.turn(&frames, v.stream.Send)
+		if err == nil && v.reason == "" {
+			select {
+			case <-ctx.Done():
+				v.gone.Store(true)
+			case <-expiry:
+			case <-s.draining:
+			case <-ready:
+			case <-v.stream.HeartbeatDue():
+				err = v.stream.Heartbeat()
 			}
 		}
+		if err != nil {
+			v.fail(err)
+		}
+		if v.reason != "" {
+			return
+		}
 	}
-	switch {
-	case s.isDraining():
-		return endShutdown
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return endExpired
-	default:
-		return endClient
-	}
-}
-
-// reasonOf tells why a write failed.
-func reasonOf(err error) string {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return endStalled
-	}
-	return endClient
-}
-
-func endingOf(err error) string {
-	if errors.Is(err, io.EOF) {
-		return endDone
-	}
-	return endFailed
 }
 
 // takePlace counts a stream as open, unless there are too many or the service is
@@ -168,53 +149,4 @@ func accepts(r *http.Request, media string) bool {
 		}
 	}
 	return false
-}
-
-// A visit is one client on one stream, for the counters and the access log.
-type visit struct {
-	log     zerolog.Logger
-	metrics *streamMetrics
-	began   time.Time
-	stream  *sse.Stream
-	bytes   int64 // of the stream that metrics know of
-	events  int
-	reason  string
-}
-
-func (s *Server) begin(c echo.Context, name string) *visit {
-	v := &visit{
-		log:     s.Logger.With().Str("stream", name).Str("client", c.RealIP()).Str("proto", c.Request().Proto).Logger(),
-		metrics: s.metrics.streams[name],
-		began:   time.Now(),
-		reason:  endFailed, // until it is known better
-	}
-	v.metrics.opened.Inc()
-	v.log.Info().Msg("stream opened")
-	return v
-}
-
-func (v *visit) count(frames [][]byte) {
-	v.events += len(frames)
-	v.metrics.events.Add(float64(len(frames)))
-	for _, frame := range frames {
-		if sse.IsGap(frame) {
-			v.metrics.gaps.Inc()
-		}
-	}
-	v.countBytes()
-}
-
-func (v *visit) countBytes() {
-	written := v.stream.Written()
-	v.metrics.bytes.Add(float64(written - v.bytes))
-	v.bytes = written
-}
-
-func (v *visit) end() {
-	if v.stream != nil {
-		v.countBytes()
-	}
-	v.metrics.closed[v.reason].Inc()
-	v.log.Info().Dur("duration", time.Since(v.began)).Int("events", v.events).Int64("bytes", v.bytes).
-		Str("reason", v.reason).Msg("stream ended")
 }

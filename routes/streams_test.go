@@ -14,8 +14,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"example.com/sse-demo/pubsub"
 )
 
 func TestHead(t *testing.T) {
@@ -200,7 +198,7 @@ func TestSlowClient(t *testing.T) {
 	// Of 60 kB each. HTTP/2 has a window of 4 MB before the server must wait.
 	for version, events := range map[int]int{1: 30, 2: 90} {
 		config := options()
-		config.Broker = pubsub.NewMemory(10, 64<<20)
+		config.Broker = history{events: 10}
 		t.Run(fmt.Sprint("HTTP ", version), func(t *testing.T) {
 			bubble(t, config, func(h *harness) { testSlowClient(h, version, events) })
 		})

@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
-
-	"example.com/sse-demo/routes/market"
 )
 
 type tickParams struct {
@@ -22,6 +20,6 @@ func (s *Server) tick(c echo.Context) error {
 	}
 	return s.stream(c, tickStream, func(lastEventID string) (cursor, error) {
 		interval := time.Duration(p.Interval) * time.Millisecond
-		return market.Follow(strings.ToUpper(p.Symbol), interval, lastEventID), nil
+		return s.market.Follow(strings.ToUpper(p.Symbol), interval, lastEventID), nil
 	})
 }

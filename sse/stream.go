@@ -24,17 +24,18 @@ type Options struct {
 	WriteTimeout time.Duration // how long a client may take no bytes
 }
 
-// A Stream is an HTTP response that is an event stream. Only the goroutine that
-// serves the request may use it.
+// A Stream is an HTTP response that is an event stream. One goroutine at a time
+// may use it.
 type Stream struct {
 	w         http.ResponseWriter
 	control   *http.ResponseController
+	conn      *conn // in their place, where it was taken over
 	options   Options
-	heartbeat *time.Timer // nil without heartbeats
+	heartbeat *time.Timer // made by HeartbeatDue
 	deadline  time.Time   // of the write under way
 	lastWrite time.Time
 	written   int64
-	scratch   []byte
+	rest      []byte // of a connection: what is yet to be written, framing included
 }
 
 // Open answers the request with the head of an event stream and, where
@@ -44,18 +45,22 @@ type Stream struct {
 // c.Response().Writer.
 func Open(w http.ResponseWriter, o Options) (*Stream, error) {
 	s := &Stream{w: w, control: http.NewResponseController(w), options: o}
-	if o.Heartbeat > 0 {
-		s.heartbeat = time.NewTimer(o.Heartbeat)
-	}
-	h := w.Header()
+	setHead(w.Header())
+	w.WriteHeader(http.StatusOK)
+	return s, s.Send(s.retry())
+}
+
+func setHead(h http.Header) {
 	h.Set("Content-Type", MediaType)
 	h.Set("Cache-Control", "no-cache, no-transform") // no-transform: proxies must not compress
 	h.Set("X-Accel-Buffering", "no")                 // nginx must not hold events back
-	w.WriteHeader(http.StatusOK)
-	if o.Retry > 0 {
-		s.scratch = AppendRetry(s.scratch[:0], Jitter(o.Retry))
+}
+
+func (s *Stream) retry() []byte {
+	if s.options.Retry <= 0 {
+		return nil
 	}
-	return s, s.Send(s.scratch)
+	return AppendRetry(nil, Jitter(s.options.Retry))
 }
 
 // Jitter returns a random duration of base ± 50 %. Clients that lose their
@@ -66,6 +71,10 @@ func Jitter(base time.Duration) time.Duration {
 
 // Send writes the frames and flushes once.
 func (s *Stream) Send(frames ...[]byte) error {
+	if s.conn != nil {
+		s.frame(frames)
+		return s.sendRest()
+	}
 	left := 0
 	for _, frame := range frames {
 		for len(frame) > 0 {
@@ -101,11 +110,18 @@ func (s *Stream) allow(d time.Duration) error {
 	if d > 0 {
 		s.deadline = time.Now().Add(d)
 	}
-	err := s.control.SetWriteDeadline(s.deadline)
+	err := s.setDeadline(s.deadline)
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return fmt.Errorf("sse: write deadline: %w", err)
 	}
 	return nil
+}
+
+func (s *Stream) setDeadline(t time.Time) error {
+	if s.conn != nil {
+		return s.conn.SetWriteDeadline(t)
+	}
+	return s.control.SetWriteDeadline(t)
 }
 
 // failed wraps the error of a write. HTTP/2 says only that the stream was
@@ -120,25 +136,34 @@ func (s *Stream) failed(op string, err error) error {
 // HeartbeatDue returns a channel that receives when the stream may have been
 // silent for Options.Heartbeat; call [Stream.Heartbeat] then.
 func (s *Stream) HeartbeatDue() <-chan time.Time {
-	if s.heartbeat == nil {
+	if s.options.Heartbeat <= 0 {
 		return nil
+	}
+	if s.heartbeat == nil {
+		s.heartbeat = time.NewTimer(time.Until(s.NextHeartbeat()))
 	}
 	return s.heartbeat.C
 }
+
+// NextHeartbeat is when the stream will have been silent for Options.Heartbeat,
+// for those who wait for many streams with one timer.
+func (s *Stream) NextHeartbeat() time.Time { return s.lastWrite.Add(s.options.Heartbeat) }
 
 // Heartbeat sends a comment if the stream was silent for Options.Heartbeat, and
 // starts the wait for the next. Asking the clock here is cheaper than winding
 // the timer up again after every event.
 func (s *Stream) Heartbeat() error {
-	silence := time.Since(s.lastWrite)
-	if silence < s.options.Heartbeat {
-		s.heartbeat.Reset(s.options.Heartbeat - silence)
+	due := s.NextHeartbeat()
+	if wait := time.Until(due); wait > 0 {
+		s.heartbeat.Reset(wait)
 		return nil
 	}
 	s.heartbeat.Reset(s.options.Heartbeat)
-	s.scratch = AppendComment(s.scratch[:0], "heartbeat")
-	return s.Send(s.scratch)
+	return s.Send(heartbeat)
 }
+
+// heartbeat is a comment, which clients ignore.
+var heartbeat = AppendComment(nil, "heartbeat")
 
 // Written is the number of bytes of the stream so far, without the framing of
 // HTTP.

@@ -77,7 +77,8 @@ func serve(ctx context.Context, f *flags, signals <-chan os.Signal, stderr io.Wr
 	}
 	server.ErrorLog = stdlog.New(logger, "", 0)
 	server.RegisterOnShutdown(handler.Drain)
-	return serveUntil(ctx, f, server, listener, signals, logger)
+	defer handler.Close()
+	return serveUntil(ctx, f, server, handler, listener, signals, logger)
 }
 
 // startBroker returns the broker and the jobs that go through it. Jobs see all
@@ -133,7 +134,7 @@ var errForced = errors.New("ended before all requests were")
 // serveUntil serves until the end of ctx or a signal, and then gives open
 // requests f.ShutdownTimeout. A second signal ends at once.
 func serveUntil(
-	ctx context.Context, f *flags, server *http.Server, listener net.Listener, signals <-chan os.Signal, logger zerolog.Logger,
+	ctx context.Context, f *flags, server *http.Server, handler *routes.Server, listener net.Listener, signals <-chan os.Signal, logger zerolog.Logger,
 ) error {
 	failed := make(chan error, 1)
 	var serving sync.WaitGroup
@@ -162,6 +163,9 @@ func serveUntil(
 		}
 	})
 	err := server.Shutdown(grace)
+	if err == nil {
+		err = handler.Wait(grace)
+	}
 	if err != nil {
 		_ = server.Close() // what Shutdown has told is the news
 	}

@@ -21,13 +21,16 @@ type Cursor struct {
 	reader *lineReader
 	// or neither, before a gap.
 	after string // the id that the gap is after
+
+	moved *pubsub.ID // the place to resume at, where memory has moved past it
+	wake  func()
 }
 
 // Follow returns a cursor, to be closed after use: right after lastEventID, or
 // where that is empty, before the last lines of the file. Where grep is not nil
 // only lines that match it are given, also of those last ones.
 func (f *Follower) Follow(lines int, grep *regexp.Regexp, lastEventID string) *Cursor {
-	c := &Cursor{follower: f, grep: grep, after: lastEventID}
+	c := &Cursor{follower: f, grep: grep, after: lastEventID, wake: func() {}}
 	if lastEventID == "" {
 		c.begin(lines)
 	} else if id, ok := pubsub.ParseID(lastEventID); ok && id != (pubsub.ID{}) {
@@ -72,6 +75,9 @@ func (c *Cursor) resume(id pubsub.ID) {
 // attach goes live where memory has the place id.
 func (c *Cursor) attach(id pubsub.ID) (ok bool) {
 	c.live, ok = c.follower.lines.SubscribeAfter(id)
+	if ok {
+		c.live.Notify(c.wake)
+	}
 	return ok
 }
 
@@ -94,29 +100,43 @@ func (c *Cursor) leaveFile() {
 	}
 }
 
-// always has something to receive.
-var always = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
-
-// Ready receives when there may be something to read.
-func (c *Cursor) Ready() <-chan struct{} {
-	if c.live == nil {
-		return always
+// Notify makes the cursor call wake, from any goroutine, when there may be more
+// than Next has given.
+func (c *Cursor) Notify(wake func()) {
+	c.wake = wake
+	if c.live != nil {
+		c.live.Notify(wake)
+	} else {
+		wake()
 	}
-	return c.live.Ready()
 }
 
+// MayBlock reports whether Next may have to wait for a disk.
+func (c *Cursor) MayBlock() bool { return c.live == nil }
+
 // Next appends the frames of the next lines, after a gap event where lines are
-// lost. It may append none although more are to come; Ready then receives at
-// once. The error is always nil.
+// lost. The error is always nil.
 func (c *Cursor) Next(frames [][]byte) ([][]byte, error) {
-	switch {
-	case c.live != nil:
-		return c.nextLive(frames), nil
-	case c.behind != nil:
-		return c.nextInFile(frames), nil
-	default:
-		return c.nextAfterGap(frames), nil
+	if c.live != nil {
+		frames = c.nextLive(frames)
+	} else {
+		frames = c.nextOld(frames)
+		c.wake() // there is more, in the file or in memory
 	}
+	return frames, nil
+}
+
+func (c *Cursor) nextOld(frames [][]byte) [][]byte {
+	if c.moved != nil {
+		id := *c.moved
+		c.moved = nil
+		c.resume(id)
+		return frames
+	}
+	if c.behind != nil {
+		return c.nextInFile(frames)
+	}
+	return c.nextAfterGap(frames)
 }
 
 func (c *Cursor) nextLive(frames [][]byte) [][]byte {
@@ -124,8 +144,8 @@ func (c *Cursor) nextLive(frames [][]byte) [][]byte {
 	if !ok { // memory has moved past this client, but the file may still have its place
 		last := c.live.Last()
 		c.live.Close()
-		c.live = nil
-		c.resume(last)
+		c.live, c.moved = nil, &last
+		c.wake()
 		return frames
 	}
 	frames = c.filter(frames, entries)
@@ -176,6 +196,7 @@ func (c *Cursor) limit() int64 {
 
 func (c *Cursor) nextAfterGap(frames [][]byte) [][]byte {
 	c.live = c.follower.lines.Subscribe(pubsub.Start{Replay: keptLines})
+	c.live.Notify(c.wake)
 	entries, _ := c.live.Read(nil)
 	oldest := ""
 	if len(entries) > 0 {

@@ -76,6 +76,7 @@ func (f *fixture) rename(to string) {
 type client struct {
 	t      *testing.T
 	cursor *tail.Cursor
+	ready  chan struct{}
 	queue  []ssetest.Event
 }
 
@@ -84,7 +85,13 @@ func (f *fixture) client(lines int, grep, lastEventID string) *client {
 	if grep != "" {
 		re = regexp.MustCompile(grep)
 	}
-	c := &client{t: f.T, cursor: f.Follow(lines, re, lastEventID)}
+	c := &client{t: f.T, cursor: f.Follow(lines, re, lastEventID), ready: make(chan struct{}, 1)}
+	c.cursor.Notify(func() {
+		select {
+		case c.ready <- struct{}{}:
+		default:
+		}
+	})
 	f.Cleanup(c.cursor.Close)
 	return c
 }
@@ -98,7 +105,7 @@ func (c *client) next() ssetest.Event {
 			continue
 		}
 		select {
-		case <-c.cursor.Ready():
+		case <-c.ready:
 		case <-timeout:
 			c.t.Fatal("the event did not come")
 		}

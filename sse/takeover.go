@@ -1,0 +1,166 @@
+package sse
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// ErrFull says that a socket takes no more at present. What was not written is
+// kept, and is written before anything else by the next Try or Send.
+var ErrFull = errors.New("sse: the socket is full")
+
+// lastChunk ends a chunked response (RFC 9112, section 7.1).
+const lastChunk = "0\r\n\r\n"
+
+// TakeOver is [Open] for a server of many streams: it takes the connection from
+// net/http, so that the handler can return, and its goroutine and its buffers
+// (some 20 kB a stream) with it. The connection is then the caller's, who writes
+// with Try, from one goroutine to any number of streams, watches it with
+// AwaitClient, and closes it with Close.
+//
+// It fails with [errors.ErrUnsupported], and has then done nothing, for requests
+// that do not come over HTTP/1.1 in plain text: use Open for them.
+func TakeOver(w http.ResponseWriter, r *http.Request, o Options) (*Stream, error) {
+	if r.TLS != nil || r.ProtoMajor != 1 || r.ProtoMinor < 1 || r.Method != http.MethodGet {
+		return nil, errors.ErrUnsupported
+	}
+	head := w.Header().Clone() // Hijack takes it away
+	conn, buffers, err := http.NewResponseController(w).Hijack()
+	if errors.Is(err, http.ErrNotSupported) {
+		return nil, errors.ErrUnsupported
+	}
+	if err != nil {
+		return nil, err
+	}
+	setHead(head)
+	head.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	head.Set("Transfer-Encoding", "chunked")
+	head.Set("Connection", "close") // after the stream, as nobody reads requests any more
+	text := bytes.NewBufferString("HTTP/1.1 200 OK\r\n")
+	_ = head.Write(text) // a buffer takes all
+	text.WriteString("\r\n")
+	s := &Stream{conn: newConn(conn, buffers.Reader.Buffered() > 0), options: o, rest: text.Bytes(), lastWrite: time.Now()}
+	s.frame([][]byte{s.retry()})
+	if _, err = s.Try(nil); errors.Is(err, ErrFull) { // that is a connection which cannot be tried
+		err = s.Send()
+	}
+	if err != nil {
+		s.Close()
+	}
+	return s, err
+}
+
+// frame puts the frames behind what is yet to be written, as one chunk.
+func (s *Stream) frame(frames [][]byte) {
+	s.rest = appendChunk(s.rest, frames)
+	for _, frame := range frames {
+		s.written += int64(len(frame))
+	}
+}
+
+// appendChunk frames data as a chunk of HTTP/1.1. No data is no chunk: an empty
+// one would be the last.
+func appendChunk(dst []byte, frames [][]byte) []byte {
+	size := 0
+	for _, frame := range frames {
+		size += len(frame)
+	}
+	if size == 0 {
+		return dst
+	}
+	dst = strconv.AppendUint(dst, uint64(size), 16)
+	dst = append(dst, "\r\n"...)
+	for _, frame := range frames {
+		dst = append(dst, frame...)
+	}
+	return append(dst, "\r\n"...)
+}
+
+// Try writes as much as the socket takes at once, as one chunk, with one system
+// call. It returns ErrFull where that was not all. It may only be used on streams
+// that were taken over. The buffer is the caller's, to be used for many streams;
+// Try returns it, grown where it had to.
+func (s *Stream) Try(buffer []byte, frames ...[]byte) ([]byte, error) {
+	buffer = append(buffer[:0], s.rest...)
+	s.rest = buffer
+	s.frame(frames)
+	buffer, s.rest = s.rest, nil
+	n, err := s.conn.try(buffer)
+	if err != nil {
+		return buffer, s.failed("write", err)
+	}
+	s.lastWrite = time.Now()
+	if n < len(buffer) {
+		s.rest = append([]byte(nil), buffer[n:]...)
+		return buffer, ErrFull
+	}
+	return buffer, nil
+}
+
+// TryHeartbeat is Heartbeat by Try, without the wait for the next.
+func (s *Stream) TryHeartbeat(buffer []byte) ([]byte, error) {
+	if time.Until(s.NextHeartbeat()) > 0 {
+		return buffer, nil
+	}
+	return s.Try(buffer, heartbeat)
+}
+
+// End has the next Try or Send write the end of the response, so that the client
+// can tell it from a loss. Nothing may be sent after that. The response of a
+// handler ends with it.
+func (s *Stream) End() {
+	if s.conn != nil {
+		s.rest = append(s.rest, lastChunk...)
+	}
+}
+
+// Close closes a connection that was taken over. It may be called at any time.
+func (s *Stream) Close() {
+	if s.conn != nil {
+		_ = s.conn.Close() // nothing is lost that could still be sent
+	}
+}
+
+// AwaitClient blocks until the client of a stream that was taken over has closed
+// the connection, or Close was called. It returns false where the client sends
+// something, as no client of a stream does: that it leaves is then seen only by
+// writing.
+func (s *Stream) AwaitClient() (left bool) {
+	if s.conn.talks {
+		return false
+	}
+	var one [1]byte
+	_, err := s.conn.Read(one[:])
+	return err != nil
+}
+
+// sendRest writes what is yet to be written, piece by piece.
+func (s *Stream) sendRest() error {
+	for len(s.rest) > 0 {
+		if err := s.allow(s.options.WriteTimeout); err != nil {
+			return err
+		}
+		n, err := s.conn.Write(s.rest[:min(len(s.rest), pieceSize)])
+		if err != nil {
+			return s.failed("write", err)
+		}
+		s.rest = s.rest[n:]
+	}
+	s.rest = nil
+	s.lastWrite = time.Now()
+	return s.allow(0)
+}
+
+// conn is a connection that was taken over.
+type conn struct {
+	net.Conn
+	try   func(p []byte) (int, error) // writes without waiting
+	talks bool                        // the client has sent more than its request
+}
+
+// tryNothing is for connections that can only be written to by waiting.
+func tryNothing([]byte) (int, error) { return 0, nil }
