@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"fmt"
+	"slices"
 
 	"example.com/sse-demo/sse"
 )
@@ -130,23 +131,22 @@ func (m *Memory) Subscribe(channels []string, start Start) *Subscription {
 }
 
 func (m *Memory) subscribe(channels []string, start Start) *Subscription {
-	seen := map[string]bool{}
-	var logs []*Log
+	used := make([]*channel, 0, len(channels))
+	logs := make([]*Log, 0, len(channels))
 	for _, name := range channels {
-		if seen[name] {
+		c := m.channel(name)
+		if slices.Contains(used, c) {
 			continue
 		}
-		seen[name] = true
-		c := m.channel(name)
 		if c.used != nil {
 			m.touch(c)
 		}
-		logs = append(logs, c.Log)
+		used, logs = append(used, c), append(logs, c.Log)
 	}
 	s := subscribe(&m.mu, logs, start)
 	s.closed = func() {
-		for name := range seen {
-			m.forgetUnused(m.channels[name])
+		for _, c := range used {
+			m.forgetUnused(c)
 		}
 	}
 	return s

@@ -357,3 +357,25 @@ func BenchmarkNext(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(100*b.N), "ns/event")
 }
+
+// BenchmarkReplay is a client that comes back and has missed 1,000 events.
+func BenchmarkReplay(b *testing.B) {
+	m := pubsub.NewMemory(1024, 64<<20)
+	first := publish(b, m, "a", "x")
+	for range 1000 {
+		publish(b, m, "a", strings.Repeat("x", 100))
+	}
+	var frames [][]byte
+	b.ReportAllocs()
+	for b.Loop() {
+		s := m.Subscribe([]string{"a"}, pubsub.Start{After: first})
+		n := 0
+		for frames, _ = s.Next(frames[:0]); len(frames) > 0; frames, _ = s.Next(frames[:0]) {
+			n += len(frames)
+		}
+		if n != 1000 {
+			b.Fatal(n)
+		}
+		s.Close()
+	}
+}

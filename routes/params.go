@@ -109,8 +109,8 @@ func (s *Server) bindQuery(c echo.Context, params any) error {
 		if !given {
 			return nil
 		}
-		if field.Kind() == reflect.Slice {
-			field.Set(reflect.ValueOf(values))
+		if list, ok := reflect.TypeAssert[*[]string](field.Addr()); ok {
+			*list = values
 			return nil
 		}
 		if len(values) > 1 {

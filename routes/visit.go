@@ -99,6 +99,9 @@ func (v *visit) turn(frames *[][]byte, send func(frames ...[]byte) error) error 
 	}
 	if v.reason != "" && !v.ended {
 		v.ended = true
+		if v.reason == endClient {
+			return nil // there is nobody to tell
+		}
 		v.stream.End()
 		if err == nil {
 			err = send()

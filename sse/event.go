@@ -36,10 +36,10 @@ type Event struct {
 // dispatches them. It does not allocate where dst has room. On an error, which
 // wraps [ErrField], dst is returned as it was.
 func (e Event) Append(dst []byte) ([]byte, error) {
-	if !oneLine(e.ID) || strings.IndexByte(e.ID, 0) >= 0 {
+	if !isValue(e.ID, "\n\r\x00") {
 		return dst, fmt.Errorf("%w: id %q", ErrField, e.ID)
 	}
-	if !oneLine(e.Name) {
+	if !isValue(e.Name, "\n\r") {
 		return dst, fmt.Errorf("%w: event %q", ErrField, e.Name)
 	}
 	if e.ID != "" {
@@ -56,8 +56,15 @@ func (e Event) Append(dst []byte) ([]byte, error) {
 	return append(dst, '\n'), nil
 }
 
-func oneLine(value string) bool {
-	return strings.IndexByte(value, '\n') < 0 && strings.IndexByte(value, '\r') < 0 && utf8.ValidString(value)
+// isValue reports whether s is UTF-8 without the bytes of not. Most values are
+// short and plain: one pass over them costs less than a search for each byte.
+func isValue(s, not string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] >= utf8.RuneSelf {
+			return !strings.ContainsAny(s, not) && utf8.ValidString(s)
+		}
+	}
+	return true
 }
 
 // AppendComment appends text as a comment, which clients ignore, and a blank

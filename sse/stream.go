@@ -45,15 +45,18 @@ type Stream struct {
 // c.Response().Writer.
 func Open(w http.ResponseWriter, o Options) (*Stream, error) {
 	s := &Stream{w: w, control: http.NewResponseController(w), options: o}
-	setHead(w.Header())
+	for _, field := range head {
+		w.Header().Set(field.name, field.value)
+	}
 	w.WriteHeader(http.StatusOK)
 	return s, s.Send(s.retry())
 }
 
-func setHead(h http.Header) {
-	h.Set("Content-Type", MediaType)
-	h.Set("Cache-Control", "no-cache, no-transform") // no-transform: proxies must not compress
-	h.Set("X-Accel-Buffering", "no")                 // nginx must not hold events back
+// head is what makes a response an event stream.
+var head = []struct{ name, value string }{
+	{"Content-Type", MediaType},
+	{"Cache-Control", "no-cache, no-transform"}, // no-transform: proxies must not compress
+	{"X-Accel-Buffering", "no"},                 // nginx must not hold events back
 }
 
 func (s *Stream) retry() []byte {

@@ -28,30 +28,57 @@ func TakeOver(w http.ResponseWriter, r *http.Request, o Options) (*Stream, error
 	if r.TLS != nil || r.ProtoMajor != 1 || r.ProtoMinor < 1 || r.Method != http.MethodGet {
 		return nil, errors.ErrUnsupported
 	}
-	head := w.Header().Clone() // Hijack takes it away
-	conn, buffers, err := http.NewResponseController(w).Hijack()
+	own := w.Header()
+	hijacked, buffers, err := http.NewResponseController(w).Hijack()
 	if errors.Is(err, http.ErrNotSupported) {
 		return nil, errors.ErrUnsupported
 	}
 	if err != nil {
 		return nil, err
 	}
-	setHead(head)
-	head.Set("Date", time.Now().UTC().Format(http.TimeFormat))
-	head.Set("Transfer-Encoding", "chunked")
-	head.Set("Connection", "close") // after the stream, as nobody reads requests any more
-	text := bytes.NewBufferString("HTTP/1.1 200 OK\r\n")
-	_ = head.Write(text) // a buffer takes all
-	text.WriteString("\r\n")
-	s := &Stream{conn: newConn(conn, buffers.Reader.Buffered() > 0), options: o, rest: text.Bytes(), lastWrite: time.Now()}
-	s.frame([][]byte{s.retry()})
-	if _, err = s.Try(nil); errors.Is(err, ErrFull) { // that is a connection which cannot be tried
-		err = s.Send()
+	s := &Stream{
+		conn: &conn{Conn: hijacked, talks: buffers.Reader.Buffered() > 0}, options: o,
+		rest: appendHead(make([]byte, 0, headSize), own), lastWrite: time.Now(),
 	}
-	if err != nil {
+	s.conn.open(hijacked)
+	s.frame([][]byte{s.retry()})
+	if err = s.sendAtOnce(); err != nil {
 		s.Close()
 	}
 	return s, err
+}
+
+// headSize is enough for the head of a response and a retry field.
+const headSize = 512
+
+// appendHead appends the head of a chunked response. The connection is not used
+// for another request, as nobody would read it.
+func appendHead(dst []byte, own http.Header) []byte {
+	dst = append(dst, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\nDate: "...)
+	dst = time.Now().UTC().AppendFormat(dst, http.TimeFormat)
+	dst = append(dst, "\r\n"...)
+	for _, field := range head {
+		dst = append(dst, field.name...)
+		dst = append(dst, ": "...)
+		dst = append(dst, field.value...)
+		dst = append(dst, "\r\n"...)
+	}
+	if len(own) > 0 {
+		text := bytes.NewBuffer(dst)
+		_ = own.Write(text) // a buffer takes all
+		dst = text.Bytes()
+	}
+	return append(dst, "\r\n"...)
+}
+
+// sendAtOnce sends what is yet to be written; a new socket has room for it.
+func (s *Stream) sendAtOnce() error {
+	n, err := s.conn.try(s.rest)
+	if s.rest = s.rest[n:]; err != nil || len(s.rest) == 0 {
+		s.rest = nil
+		return err
+	}
+	return s.sendRest()
 }
 
 // frame puts the frames behind what is yet to be written, as one chunk.
@@ -158,9 +185,6 @@ func (s *Stream) sendRest() error {
 // conn is a connection that was taken over.
 type conn struct {
 	net.Conn
-	try   func(p []byte) (int, error) // writes without waiting
-	talks bool                        // the client has sent more than its request
+	socket      // to write without waiting
+	talks  bool // the client has sent more than its request
 }
-
-// tryNothing is for connections that can only be written to by waiting.
-func tryNothing([]byte) (int, error) { return 0, nil }

@@ -9,36 +9,50 @@ import (
 	"syscall"
 )
 
-func newConn(inner net.Conn, talks bool) *conn {
-	c := &conn{Conn: inner, talks: talks, try: tryNothing}
-	if socket, ok := inner.(syscall.Conn); ok {
-		if raw, err := socket.SyscallConn(); err == nil {
-			c.try = func(p []byte) (int, error) { return tryWrite(raw, p) }
-		}
-	}
-	return c
+// A socket writes to a connection without waiting.
+type socket struct {
+	raw     syscall.RawConn       // nil for a connection that can only be written to by waiting
+	attempt func(fd uintptr) bool // write, made into a function once: each time would be an allocation
+	p       []byte
+	n       int
+	err     error
 }
 
-// tryWrite writes what the socket takes. It does not wait because the function
-// that it gives to raw.Write always says that it is done.
-func tryWrite(raw syscall.RawConn, p []byte) (n int, err error) {
-	closed := raw.Write(func(fd uintptr) bool {
-		for {
-			n, err = syscall.Write(int(fd), p)
-			if !errors.Is(err, syscall.EINTR) {
-				return true
-			}
+func (s *socket) open(c net.Conn) {
+	if socket, ok := c.(syscall.Conn); ok {
+		if raw, err := socket.SyscallConn(); err == nil {
+			s.raw, s.attempt = raw, s.write
 		}
-	})
+	}
+}
+
+// try writes as much of p as can be written at once.
+func (s *socket) try(p []byte) (int, error) {
+	if s.raw == nil {
+		return 0, nil
+	}
+	s.p = p
+	closed := s.raw.Write(s.attempt)
+	s.p = nil
 	switch {
 	case closed != nil:
 		return 0, closed
-	case errors.Is(err, syscall.EAGAIN):
+	case errors.Is(s.err, syscall.EAGAIN):
 		return 0, nil
-	case err != nil:
-		return 0, err
-	case n == 0 && len(p) > 0:
+	case s.err != nil:
+		return 0, s.err
+	case s.n == 0 && len(p) > 0:
 		return 0, io.ErrUnexpectedEOF
 	}
-	return n, nil
+	return s.n, nil
+}
+
+// write always says that it is done, so that RawConn.Write does not wait.
+func (s *socket) write(fd uintptr) bool {
+	for {
+		s.n, s.err = syscall.Write(int(fd), s.p)
+		if !errors.Is(s.err, syscall.EINTR) {
+			return true
+		}
+	}
 }

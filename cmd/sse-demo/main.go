@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -27,7 +28,16 @@ const (
 // errUsage says that the command line is wrong.
 var errUsage = errors.New("usage")
 
+// gcPercent is what the heap may grow by before it is collected, where GOGC does
+// not say. net/http leaves 12 kB of buffers behind with each connection that is
+// taken over, which its pools do not get back: at 100 the collector would take an
+// eighth of the time of short streams.
+const gcPercent = 200
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	err := run(context.Background(), os.Args[1:], signals, os.Stdout, os.Stderr)
@@ -79,7 +89,7 @@ func run(ctx context.Context, args []string, signals <-chan os.Signal, stdout, s
 // listen opens the address before anything is served, so that a port in use is
 // an error of the start and the real address is known.
 func listen(ctx context.Context, f *flags) (net.Listener, error) {
-	var config net.ListenConfig
+	config := listenConfig(f.WriteTimeout)
 	listener, err := config.Listen(ctx, "tcp", f.Addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("the address %s is in use; stop the other program or choose another with --addr", f.Addr)
