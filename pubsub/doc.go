@@ -4,8 +4,9 @@
 //
 // # Publishing
 //
-// [Memory.Publish] encodes the event once, appends it, and wakes the
-// subscribers. It never waits for any of them.
+// [Memory.Publish] encodes the event once and appends it. A goroutine that is
+// there only while there is news wakes the subscribers; the publisher neither
+// waits for them nor pays for their number.
 //
 // # Replay is the same read
 //

@@ -3,9 +3,62 @@ package pubsub_test
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"time"
+
+	"github.com/labstack/echo/v4"
 
 	"example.com/sse-demo/pubsub"
+	"example.com/sse-demo/sse"
+	"example.com/sse-demo/sse/ssetest"
 )
+
+func events(broker pubsub.Broker) echo.HandlerFunc {
+	options := sse.Options{Retry: 3 * time.Second, Heartbeat: 15 * time.Second, WriteTimeout: 10 * time.Second}
+	return func(c echo.Context) error {
+		news := broker.Subscribe([]string{"news"}, pubsub.Start{After: sse.LastEventID(c.Request())})
+		defer news.Close()
+		stream, err := sse.Open(c.Response().Writer, options) // not c.Response(), whose Flush hides errors
+		for err == nil {
+			frames, _ := news.Next(nil)
+			if len(frames) > 0 {
+				err = stream.Send(frames...)
+				continue
+			}
+			select {
+			case <-c.Request().Context().Done():
+				return nil
+			case <-news.Ready():
+			case <-stream.HeartbeatDue():
+				err = stream.Heartbeat()
+			}
+		}
+		return nil // the client is gone
+	}
+}
+
+// With Echo, everything is one handler.
+func ExampleMemory_echo() {
+	broker := pubsub.NewMemory(1024, 64<<20)
+	e := echo.New()
+	e.GET("/events", events(broker))
+	server := httptest.NewServer(e)
+	defer server.Close()
+
+	first, _ := broker.Publish(context.Background(), "news", "", []byte("first"))
+	_, _ = broker.Publish(context.Background(), "news", "", []byte("second"))
+	response, err := http.Get(server.URL + "/events?lastEventId=" + first.ID.String()) //nolint:noctx // an example
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = response.Body.Close() }()
+	event, err := ssetest.NewReader(response.Body).Next()
+	fmt.Println(event.Data, err)
+	// Output:
+	// second <nil>
+}
 
 // A subscriber is a position in a log. What it reads was encoded once, when it
 // was published.

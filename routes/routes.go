@@ -94,20 +94,6 @@ func New(config Config) (*Server, error) {
 // ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
 
-// Drain ends every stream cleanly and lets no new one begin. Give it to
-// [http.Server.RegisterOnShutdown]: Shutdown waits for streams, but does not end
-// them.
-func (s *Server) Drain() { s.drain.Do(func() { close(s.draining) }) }
-
-func (s *Server) isDraining() bool {
-	select {
-	case <-s.draining:
-		return true
-	default:
-		return false
-	}
-}
-
 func (s *Server) logPanic(c echo.Context, err error, stack []byte) error {
 	s.metrics.panics.Add(1)
 	s.Logger.Error().Err(err).Str("route", c.Path()).Bytes("stack", stack).Msg("a handler panicked")

@@ -17,6 +17,14 @@
 // frames with one flush. Every error means that the client is gone: return from
 // the handler.
 //
+// # Many streams
+//
+// A handler's goroutine and net/http's buffers weigh some 20 kB a stream. For
+// plain HTTP/1.1, [TakeOver] leaves only the connection: [Stream.Try] writes to it
+// without ever waiting, so that one goroutine can serve thousands of streams.
+// What a socket does not take at once is kept for the next Try, or for a Send in
+// a goroutine that can wait.
+//
 // # Heartbeats
 //
 // Proxies end connections that are silent for a minute or so, and a server

@@ -1,7 +1,10 @@
 package web_test
 
 import (
+	"flag"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -65,6 +68,40 @@ func TestPage(t *testing.T) {
 			t.Errorf("at %d px the page is %s wide", width, got)
 		}
 		p.screenshot(fmt.Sprintf("page-%d-dark", width), width, true)
+	}
+}
+
+var keepScreenshot = flag.Bool("screenshot", false, "TestScreenshot makes the README's page.png anew")
+
+// TestScreenshot makes the picture of the README, and checks that the one that is
+// there is not too heavy.
+func TestScreenshot(t *testing.T) {
+	const path, limit = "page.png", 200_000
+	if *keepScreenshot {
+		s := startService(t)
+		for _, line := range []string{
+			`{"level":"info","stream":"tick","client":"127.0.0.1","message":"stream opened"}`,
+			`{"level":"warn","message":"the disk is nearly full","free":"2 GB"}`,
+			"plain ERROR cannot reach db-3",
+		} {
+			s.writeLog(line)
+		}
+		p := startBrowser(t).open(s)
+		p.until(all("open"))
+		p.publish("news", `{"msg":"hello"}`)
+		p.do(chromedp.Click(chromedp.CSS(`button[data-action="start-job"]`)))
+		p.until(`document.querySelector("progress").value >= 40 && document.querySelectorAll(".events .data").length > 0`)
+		p.screenshot("page", 1200, false)
+		picture, err := os.ReadFile(filepath.Join(p.ArtifactDir(), "page.png"))
+		if err == nil {
+			err = os.WriteFile(path, picture, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() > limit {
+		t.Error("it is made by: go test ./web -run TestScreenshot -screenshot", err)
 	}
 }
 

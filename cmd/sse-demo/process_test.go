@@ -106,6 +106,14 @@ func TestTermWithOpenStreams(t *testing.T) {
 	p.ends(0)
 }
 
+// TestNoWriteTimeout: it would end every stream.
+func TestNoWriteTimeout(t *testing.T) {
+	server, err := newServer(&flags{}, nil)
+	if err != nil || server.WriteTimeout != 0 || server.ReadTimeout != 0 || server.ReadHeaderTimeout == 0 {
+		t.Errorf("%+v, %v", server, err)
+	}
+}
+
 // hang begins a request that never ends.
 func (p *program) hang() {
 	p.Helper()

@@ -1,0 +1,66 @@
+package routes
+
+import (
+	"container/heap"
+	"time"
+)
+
+// beat sends the heartbeats that are due, and ends streams whose time is over.
+func (s *sweeper) beat(now time.Time) {
+	for len(s.clock) > 0 && !s.clock[0].sweep.due.After(now) {
+		v := s.clock[0]
+		if s.isBusy(v) {
+			v.sweep.due = now.Add(max(s.server.Stream.Heartbeat, time.Second))
+			heap.Fix(&s.clock, 0)
+			continue
+		}
+		if v.mustEnd() != "" {
+			s.serve(v)
+			continue
+		}
+		s.guard(v, func() (err error) {
+			s.buffer, err = v.stream.TryHeartbeat(s.buffer)
+			return err
+		})
+		if !v.sweep.over && !s.isBusy(v) {
+			v.sweep.due = v.nextDue()
+			heap.Fix(&s.clock, v.sweep.place-1)
+		}
+	}
+}
+
+// nextDue is when the stream needs a heartbeat or has to end.
+func (v *visit) nextDue() time.Time {
+	due := v.stream.NextHeartbeat()
+	if v.server.Stream.Heartbeat <= 0 {
+		due = time.Now().Add(time.Hour)
+	}
+	if !v.expires.IsZero() && v.expires.Before(due) {
+		due = v.expires
+	}
+	return due
+}
+
+// clock is a heap of visits by the time at which they are due.
+type clock []*visit
+
+func (c clock) Len() int           { return len(c) }
+func (c clock) Less(i, j int) bool { return c[i].sweep.due.Before(c[j].sweep.due) }
+
+func (c clock) Swap(i, j int) {
+	c[i], c[j] = c[j], c[i]
+	c[i].sweep.place, c[j].sweep.place = i+1, j+1
+}
+
+func (c *clock) Push(v any) {
+	*c = append(*c, v.(*visit))
+	v.(*visit).sweep.place = len(*c)
+}
+
+func (c *clock) Pop() any {
+	last := len(*c) - 1
+	v := (*c)[last]
+	(*c)[last] = nil
+	*c = (*c)[:last]
+	return v
+}
