@@ -132,6 +132,8 @@ func TestRights(t *testing.T) {
 		everything := bearer(token(hs256, claims(map[string]any{"subscribe": []string{"*"}, "streams": nil}), secret))
 		h.stream("/stream/channel?name=any/thing", everything).close()
 		h.problem(403, "GET", "/stream/tick", "", everything)
+		noPath := bearer(token(hs256, claims(map[string]any{"subscribe": []string{"tenant-4*"}, "streams": nil}), secret))
+		h.problem(403, "GET", "/stream/channel?name=tenant-42/a", "", noPath)
 		tickOnly := bearer(token(hs256, claims(map[string]any{"streams": []string{"tick"}}), secret))
 		h.problem(403, "GET", "/stream/channel?name=news", "", tickOnly)
 		worker := bearer(token(hs256, claims(map[string]any{"streams": []string{"progress"}}), secret))

@@ -3,6 +3,7 @@ package routes
 import (
 	"errors"
 	"runtime"
+	"slices"
 
 	"github.com/labstack/echo/v4"
 
@@ -102,6 +103,16 @@ func (s *sweeper) take() []*visit {
 	clear(s.queue)
 	s.round, s.queue = round, s.queue[:0]
 	return round
+}
+
+// closeAll closes the connections of all streams, also of those that have not had
+// a turn yet.
+func (s *sweeper) closeAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, v := range slices.Concat(s.clock, clock(s.queue)) {
+		v.stream.Close()
+	}
 }
 
 func (s *sweeper) wakeAll() {

@@ -58,9 +58,7 @@ func (s *sweeper) run() {
 			s.wakeAll()
 		case <-abort:
 			abort = nil
-			for _, v := range s.clock {
-				v.stream.Close()
-			}
+			s.closeAll()
 		}
 		runtime.Gosched() // publishers and other streams' news go first, and are part of this round
 		for _, v := range s.take() {
@@ -170,6 +168,9 @@ func mayBlock(c cursor) bool {
 
 // finish closes the connection and gives everything back.
 func (s *sweeper) finish(v *visit) {
+	if v.sweep.over {
+		return
+	}
 	v.sweep.over = true
 	heap.Remove(&s.clock, v.sweep.place-1)
 	v.stream.Close()

@@ -1,8 +1,10 @@
 package web_test
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -320,6 +322,41 @@ func TestRestart(t *testing.T) {
 	}
 	if notices := p.eval(`document.querySelectorAll(".events .notice").length`); notices != "1" {
 		t.Errorf("%s gaps are shown, one was told", notices)
+	}
+}
+
+// TestBadGateway: while the service is away a proxy answers 502, at which an
+// EventSource gives up for good; the page does not.
+func TestBadGateway(t *testing.T) {
+	s := startService(t)
+	p := startBrowser(t).open(s)
+	p.until(all("open"))
+	s.stop()
+	refused := make(chan struct{}, 100)
+	proxy := &http.Server{Addr: s.addr, ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, "Bad Gateway", http.StatusBadGateway)
+		if strings.HasPrefix(r.URL.Path, "/stream/channel") {
+			refused <- struct{}{}
+		}
+	})}
+	over := make(chan error, 1)
+	go func() { over <- proxy.ListenAndServe() }()
+	for range 2 { // EventSource's request, and the one that asks why
+		select {
+		case <-refused:
+		case err := <-over:
+			t.Fatal(err)
+		case <-time.After(patience):
+			t.Fatal("the page does not come back")
+		}
+	}
+	_ = proxy.Close()
+	if err := <-over; !errors.Is(err, http.ErrServerClosed) {
+		t.Fatal(err)
+	}
+	s.start()
+	for _, stream := range []string{"tick", "log", "channel"} {
+		p.until(state(stream, "open"))
 	}
 }
 

@@ -202,7 +202,7 @@ func breakTrap(t *testing.T, test, breakIt, file string) {
 	if !*breakTraps {
 		return
 	}
-	out, err := run(test + " -timeout 60s")
+	out, err := run(test + " -timeout 30s")
 	if err == nil || !strings.Contains(out, "--- FAIL") && !strings.Contains(out, "panic: test timed out") {
 		t.Errorf("%s: it should have failed:\n%s", test, out)
 	}
