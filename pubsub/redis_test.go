@@ -140,6 +140,19 @@ func checkAll(t *testing.T, b pubsub.Broker, acknowledged [][]string, subscripti
 	}
 }
 
+// busyReplicas returns two replicas, each with a subscriber and with publishers
+// that work until check is called, which compares what the subscribers have seen.
+func busyReplicas(t *testing.T, server *redistest.Server) (one, two *pubsub.Redis, check func()) {
+	t.Helper()
+	one, two = replica(t, server.URL), replica(t, server.URL)
+	here, there := subscribe(t, one, "a", pubsub.Start{}), subscribe(t, two, "a", pubsub.Start{})
+	stop := publishers(t, one, two)
+	return one, two, func() {
+		t.Helper()
+		checkAll(t, one, stop(), here, there)
+	}
+}
+
 func TestReplicas(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -222,9 +235,7 @@ func TestReconnectsDoNotReachRedis(t *testing.T) {
 func TestRedisIsKilled(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	one, two := replica(t, server.URL), replica(t, server.URL)
-	here, there := subscribe(t, one, "a", pubsub.Start{}), subscribe(t, two, "a", pubsub.Start{})
-	stop := publishers(t, one, two)
+	one, two, check := busyReplicas(t, server)
 	for range 3 {
 		await(t, subscribe(t, two, "a", pubsub.Start{}), 200)
 		server.Kill()
@@ -233,15 +244,13 @@ func TestRedisIsKilled(t *testing.T) {
 		eventually(t, "both are back", func() bool { return one.Err() == nil && two.Err() == nil })
 	}
 	await(t, subscribe(t, two, "a", pubsub.Start{}), 200)
-	checkAll(t, one, stop(), here, there)
+	check()
 }
 
 func TestRedisIsPaused(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	one, two := replica(t, server.URL), replica(t, server.URL)
-	here, there := subscribe(t, one, "a", pubsub.Start{}), subscribe(t, two, "a", pubsub.Start{})
-	stop := publishers(t, one, two)
+	one, two, check := busyReplicas(t, server)
 	await(t, subscribe(t, two, "a", pubsub.Start{}), 200)
 	server.Pause()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
@@ -253,20 +262,18 @@ func TestRedisIsPaused(t *testing.T) {
 	server.Resume()
 	eventually(t, "both are back", func() bool { return one.Err() == nil && two.Err() == nil })
 	await(t, subscribe(t, two, "a", pubsub.Start{}), 200)
-	checkAll(t, one, stop(), here, there)
+	check()
 }
 
 func TestConnectionsAreCut(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	one, two := replica(t, server.URL), replica(t, server.URL)
-	here, there := subscribe(t, one, "a", pubsub.Start{}), subscribe(t, two, "a", pubsub.Start{})
-	stop := publishers(t, one, two)
+	_, two, check := busyReplicas(t, server)
 	for range 10 {
 		await(t, subscribe(t, two, "a", pubsub.Start{}), 50)
 		server.Do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 	}
-	checkAll(t, one, stop(), here, there)
+	check()
 }
 
 // line is a connection between a replica and Redis that can be cut.

@@ -45,7 +45,7 @@ func sources(t *testing.T, dir, end string) string {
 }
 
 // TestREADME: every file that the README links to exists, and so does every test
-// that it names; the handler to be copied is one that is tested.
+// and benchmark that it names; the handler to be copied is one that is tested.
 func TestREADME(t *testing.T) {
 	readme := readREADME(t)
 	for _, link := range regexp.MustCompile(`\]\(([^)#]+)\)`).FindAllStringSubmatch(readme, -1) {
@@ -61,6 +61,9 @@ func TestREADME(t *testing.T) {
 		if !strings.Contains(tests, "func "+name[1]+"(") {
 			t.Errorf("there is no %s", name[1])
 		}
+	}
+	for _, command := range regexp.MustCompile("`(go test [^`]+)`").FindAllStringSubmatch(readme, -1) {
+		checkGoTest(t, command[1])
 	}
 	handler := readme[strings.Index(readme, "func events("):]
 	handler, _, _ = strings.Cut(handler, "```")
