@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 )
 
 func TestMissingFile(t *testing.T) {
@@ -107,6 +108,33 @@ func TestQuickRotations(t *testing.T) {
 			}
 			f.write("end\n")
 			c.expect(append(numbers(0, files*perFile), "end")...)
+		})
+	}
+}
+
+// TestRotationsWithinOneTick has files whose times are the same, so that only
+// their names tell which is older.
+func TestRotationsWithinOneTick(t *testing.T) {
+	for name, suffixes := range map[string][]string{
+		"numbers rise": {".8", ".9", ".10"},
+		"shifted":      {".10", ".9", ".8"},
+		"times":        {"-20261121T0859", "-20261121T0900", "-20261121T1000"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := &fixture{T: t, path: filepath.Join(t.TempDir(), "app.log")}
+			f.write("one\n")
+			f.open()
+			c := f.client(1, "", "")
+			f.rename(suffixes[0])
+			for i, line := range []string{"three\n", "two\n"} { // the newer one is created first
+				f.must(os.WriteFile(f.path+suffixes[2-i], []byte(line), 0o600))
+			}
+			f.write("four\n")
+			for _, suffix := range append(suffixes, "") {
+				f.must(os.Chtimes(f.path+suffix, time.Time{}, time.Now().Truncate(time.Second)))
+			}
+			f.run()
+			c.expect("one", "two", "three", "four")
 		})
 	}
 }

@@ -113,6 +113,7 @@ type generation struct {
 	info  os.FileInfo
 	inode uint64
 	users int // the follower and the cursors that read it; closed by the last
+	place int // of its name among those of rotated files, when it was last seen there
 }
 
 func openGeneration(path string) (*generation, error) {

@@ -38,9 +38,14 @@ func follow(t *testing.T, content string) *fixture {
 	return f
 }
 
-func (f *fixture) start() {
-	ctx, cancel := context.WithCancel(f.Context())
+func (f *fixture) start() { f.open(); f.run() }
+
+func (f *fixture) open() {
 	f.Follower = tail.New(f.path, zerolog.New(zerolog.NewTestWriter(f.T)))
+}
+
+func (f *fixture) run() {
+	ctx, cancel := context.WithCancel(f.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() { f.Follower.Run(ctx) })
 	f.stop = func() { cancel(); wg.Wait() }
