@@ -1,6 +1,10 @@
 package pubsub
 
-import "example.com/sse-demo/sse"
+import (
+	"slices"
+
+	"example.com/sse-demo/sse"
+)
 
 // What one Next returns at the most, so that one subscriber's backlog is neither
 // copied in one go nor written under one deadline.
@@ -110,19 +114,25 @@ func (s *Subscription) stepBack() {
 }
 
 // Notify makes the subscription call wake, from any goroutine, when there may be
-// more than Next has given. Call it before Next, and not together with Ready.
-// wake must neither block nor use the subscription.
+// more than Next has given: at once, where there already is. Do not use it
+// together with Ready. wake must neither block nor use the subscription.
 func (s *Subscription) Notify(wake func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wake = wake
+	if s.hasMore() {
+		wake()
+	}
+}
+
+func (s *Subscription) hasMore() bool {
+	return s.lost || slices.ContainsFunc(s.cursors, func(c cursor) bool { return c.next < c.log.end })
 }
 
 // Ready receives when there may be something to read.
 func (s *Subscription) Ready() <-chan struct{} {
 	if s.ready == nil {
 		ready := make(chan struct{}, 1)
-		ready <- struct{}{} // what has come until now
 		s.Notify(func() {
 			select {
 			case ready <- struct{}{}:

@@ -172,15 +172,18 @@ func TestStreamEndsWithItsToken(t *testing.T) {
 	config := options()
 	config.JWTSecret = []byte(secret)
 	bubble(t, config, func(h *harness) {
-		began := time.Now()
-		s := h.stream("/stream/channel?name=news", bearer(token(hs256, claims(nil), secret)))
-		s.ends()
-		synctest.Wait()
-		if lived := time.Since(began); lived != time.Minute {
-			t.Errorf("the stream lived %v, its token a minute", lived)
+		for _, life := range []time.Duration{time.Minute, 5 * time.Second} { // beyond the first heartbeat, and before it
+			began := time.Now()
+			good := token(hs256, claims(map[string]any{"exp": began.Add(life).Unix()}), secret)
+			s := h.stream("/stream/channel?name=news", bearer(good))
+			s.ends()
+			synctest.Wait()
+			if lived := time.Since(began); lived != life {
+				t.Errorf("the stream lived %v, its token %v", lived, life)
+			}
 		}
-		if !strings.Contains(h.log.text(), `"reason":"expired"`) {
-			t.Error(h.log.text())
+		if n := strings.Count(h.log.text(), `"reason":"expired"`); n != 2 {
+			t.Error(n, h.log.text())
 		}
 	})
 }

@@ -10,7 +10,7 @@ func (s *sweeper) beat(now time.Time) {
 	for len(s.clock) > 0 && !s.clock[0].sweep.due.After(now) {
 		v := s.clock[0]
 		if s.isBusy(v) {
-			v.sweep.due = now.Add(max(s.server.Stream.Heartbeat, time.Second))
+			v.sweep.due = now.Add(s.server.Stream.Heartbeat)
 			heap.Fix(&s.clock, 0)
 			continue
 		}
@@ -18,10 +18,7 @@ func (s *sweeper) beat(now time.Time) {
 			s.serve(v)
 			continue
 		}
-		s.guard(v, func() (err error) {
-			s.buffer, err = v.stream.TryHeartbeat(s.buffer)
-			return err
-		})
+		s.guard(v, func() error { return v.stream.TryHeartbeat(&s.buffer) })
 		if !v.sweep.over && !s.isBusy(v) {
 			v.sweep.due = v.nextDue()
 			heap.Fix(&s.clock, v.sweep.place-1)
@@ -32,13 +29,20 @@ func (s *sweeper) beat(now time.Time) {
 // nextDue is when the stream needs a heartbeat or has to end.
 func (v *visit) nextDue() time.Time {
 	due := v.stream.NextHeartbeat()
-	if v.server.Stream.Heartbeat <= 0 {
-		due = time.Now().Add(time.Hour)
-	}
 	if !v.expires.IsZero() && v.expires.Before(due) {
 		due = v.expires
 	}
 	return due
+}
+
+// untilDue is how long the sweeper may sleep: no longer than a heartbeat, so that
+// streams which join meanwhile are on the clock before their first.
+func (s *sweeper) untilDue() time.Duration {
+	wait := s.server.Stream.Heartbeat
+	if len(s.clock) > 0 {
+		wait = min(wait, time.Until(s.clock[0].sweep.due))
+	}
+	return wait
 }
 
 // clock is a heap of visits by the time at which they are due.

@@ -155,6 +155,10 @@ func (s *Server) bindBody(c echo.Context, params any) error {
 	wrong := s.bind(params, func(name string, field reflect.Value) *fieldError {
 		value, given := sent[name]
 		delete(sent, name)
+		if raw, ok := reflect.TypeAssert[*json.RawMessage](field.Addr()); ok {
+			*raw = value // any value will do
+			return nil
+		}
 		if !given || json.Unmarshal(value, field.Addr().Interface()) == nil {
 			return nil
 		}

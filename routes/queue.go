@@ -1,6 +1,7 @@
 package routes
 
 import (
+	"container/heap"
 	"errors"
 	"runtime"
 	"slices"
@@ -43,12 +44,14 @@ func (s *Server) sweep(c echo.Context, v *visit) bool {
 	return true
 }
 
-// add gives the sweeper a stream, unless it has stopped.
+// add gives the sweeper a stream, unless it has stopped. A stream that has nothing
+// to read yet does not wake it: there is a round before its first heartbeat.
 func (s *sweeper) add(v *visit) bool {
 	s.mu.Lock()
 	stopped := s.stopped
 	if !stopped {
 		v.sweep.by = s
+		s.joined = append(s.joined, v)
 		s.server.sweeping.Go(v.awaitClient)
 	}
 	s.mu.Unlock()
@@ -56,7 +59,9 @@ func (s *sweeper) add(v *visit) bool {
 		return false
 	}
 	v.cursor.Notify(v.ready) // not under the lock, which ready takes
-	v.ready()
+	if !v.expires.IsZero() || s.server.isDraining() {
+		v.ready()
+	}
 	return true
 }
 
@@ -89,10 +94,17 @@ func (v *visit) awaitClient() {
 	}
 }
 
-// take returns the streams that may have something to do.
+// take puts new streams on the clock, and returns those that may have something
+// to do.
 func (s *sweeper) take() []*visit {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, v := range s.joined {
+		v.sweep.due = v.nextDue()
+		heap.Push(&s.clock, v)
+	}
+	clear(s.joined)
+	s.joined = s.joined[:0]
 	clear(s.round)
 	round := s.round[:0]
 	for _, v := range s.queue {
@@ -105,12 +117,11 @@ func (s *sweeper) take() []*visit {
 	return round
 }
 
-// closeAll closes the connections of all streams, also of those that have not had
-// a turn yet.
+// closeAll closes the connections of all streams.
 func (s *sweeper) closeAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, v := range slices.Concat(s.clock, clock(s.queue)) {
+	for _, v := range slices.Concat(s.clock, s.joined) {
 		v.stream.Close()
 	}
 }
@@ -118,7 +129,7 @@ func (s *sweeper) closeAll() {
 func (s *sweeper) wakeAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, v := range s.clock {
+	for _, v := range slices.Concat(s.clock, s.joined) {
 		s.enqueue(v)
 	}
 }

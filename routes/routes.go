@@ -3,6 +3,7 @@
 package routes
 
 import (
+	"errors"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -56,9 +57,12 @@ type Server struct {
 	draining chan struct{}
 }
 
-// New returns a server, to be ended by Drain, Wait and Close. It fails where one of
-// CORSOrigins is none.
+// New returns a server, to be ended by Drain, Wait and Close. It fails where there
+// is no heartbeat, and where one of CORSOrigins is none.
 func New(config Config) (*Server, error) {
+	if config.Stream.Heartbeat <= 0 {
+		return nil, errors.New("routes: Stream.Heartbeat must be above 0")
+	}
 	s := &Server{
 		Config:   config,
 		echo:     echo.New(),

@@ -19,7 +19,7 @@ type cursor interface {
 	// on. io.EOF, possibly with the last frames, is the end of the stream.
 	Next(frames [][]byte) ([][]byte, error)
 	// Notify makes the cursor call wake, from any goroutine, when there may be
-	// more than Next has given.
+	// more than Next has given: at once, where there already is.
 	Notify(wake func())
 	// Close gives back what the cursor holds.
 	Close()

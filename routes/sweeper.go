@@ -24,13 +24,14 @@ type sweeper struct {
 
 	mu      sync.Mutex
 	queue   []*visit // that may have something to do
+	joined  clock    // new streams, which are not on the clock yet
 	stopped bool
 
 	// What follows is used by the sweeper's goroutine only.
 	clock   clock    // all its streams
 	round   []*visit // the queue that is being served
 	frames  [][]byte
-	buffer  []byte
+	buffer  sse.Buffer
 	current *visit
 }
 
@@ -38,7 +39,7 @@ type sweeper struct {
 type sweep struct {
 	by     *sweeper
 	due    time.Time // when there is something to do, if nothing comes before
-	place  int       // in the clock, from 1; 0 before the first turn
+	place  int       // in the clock, from 1
 	queued bool      // guarded by sweeper.mu, like busy
 	busy   bool      // a goroutine waits for the client
 	over   bool
@@ -68,9 +69,7 @@ func (s *sweeper) run() {
 		if draining == nil && s.stop() {
 			return
 		}
-		if len(s.clock) > 0 {
-			timer.Reset(time.Until(s.clock[0].sweep.due))
-		}
+		timer.Reset(s.untilDue())
 	}
 }
 
@@ -78,7 +77,7 @@ func (s *sweeper) run() {
 func (s *sweeper) stop() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stopped = len(s.clock) == 0 && len(s.queue) == 0
+	s.stopped = len(s.clock) == 0 && len(s.joined) == 0
 	return s.stopped
 }
 
@@ -86,10 +85,6 @@ func (s *sweeper) stop() bool {
 func (s *sweeper) serve(v *visit) {
 	if v.sweep.over {
 		return
-	}
-	if v.sweep.place == 0 {
-		v.sweep.due = v.nextDue()
-		heap.Push(&s.clock, v)
 	}
 	switch {
 	case v.ended: // and the client has been told, or cannot be
@@ -125,10 +120,7 @@ func (s *sweeper) guard(v *visit, do func() error) {
 }
 
 // try sends to the current stream what its socket takes.
-func (s *sweeper) try(frames ...[]byte) (err error) {
-	s.buffer, err = s.current.stream.Try(s.buffer, frames...)
-	return err
-}
+func (s *sweeper) try(frames ...[]byte) error { return s.current.stream.Try(&s.buffer, frames...) }
 
 // wait has a goroutine serve a stream that may have to wait, for its client or
 // for a disk. When it need not any more, it comes back.

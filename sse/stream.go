@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -29,13 +31,17 @@ type Options struct {
 type Stream struct {
 	w         http.ResponseWriter
 	control   *http.ResponseController
-	conn      *conn // in their place, where it was taken over
 	options   Options
 	heartbeat *time.Timer // made by HeartbeatDue
 	deadline  time.Time   // of the write under way
 	lastWrite time.Time
 	written   int64
-	rest      []byte // of a connection: what is yet to be written, framing included
+
+	// In place of w and control where the connection was taken over:
+	conn  net.Conn
+	raw   syscall.RawConn // to write without waiting; nil where that is not possible
+	rest  []byte          // what is yet to be written, framing included
+	talks bool            // the client has sent more than its request
 }
 
 // Open answers the request with the head of an event stream and, where

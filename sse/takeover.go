@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -29,27 +30,33 @@ func TakeOver(w http.ResponseWriter, r *http.Request, o Options) (*Stream, error
 		return nil, errors.ErrUnsupported
 	}
 	own := w.Header()
-	hijacked, buffers, err := http.NewResponseController(w).Hijack()
+	conn, buffers, err := http.NewResponseController(w).Hijack()
 	if errors.Is(err, http.ErrNotSupported) {
 		return nil, errors.ErrUnsupported
 	}
 	if err != nil {
 		return nil, err
 	}
-	s := &Stream{
-		conn: &conn{Conn: hijacked, talks: buffers.Reader.Buffered() > 0}, options: o,
-		rest: appendHead(make([]byte, 0, headSize), own), lastWrite: time.Now(),
+	s := &Stream{options: o, conn: conn, raw: rawOf(conn), talks: buffers.Reader.Buffered() > 0}
+	b := Buffer{bytes: buffers.AvailableBuffer()} // nobody else needs it any more
+	s.rest = appendHead(b.bytes, own)
+	if err = s.Try(&b, s.retry()); errors.Is(err, ErrFull) {
+		err = s.Send() // a new socket has room for it, but who knows
 	}
-	s.conn.open(hijacked)
-	s.frame([][]byte{s.retry()})
-	if err = s.sendAtOnce(); err != nil {
+	if err != nil {
 		s.Close()
 	}
 	return s, err
 }
 
-// headSize is enough for the head of a response and a retry field.
-const headSize = 512
+func rawOf(conn net.Conn) syscall.RawConn {
+	if socket, ok := conn.(syscall.Conn); ok {
+		if raw, err := socket.SyscallConn(); err == nil {
+			return raw
+		}
+	}
+	return nil
+}
 
 // appendHead appends the head of a chunked response. The connection is not used
 // for another request, as nobody would read it.
@@ -69,16 +76,6 @@ func appendHead(dst []byte, own http.Header) []byte {
 		dst = text.Bytes()
 	}
 	return append(dst, "\r\n"...)
-}
-
-// sendAtOnce sends what is yet to be written; a new socket has room for it.
-func (s *Stream) sendAtOnce() error {
-	n, err := s.conn.try(s.rest)
-	if s.rest = s.rest[n:]; err != nil || len(s.rest) == 0 {
-		s.rest = nil
-		return err
-	}
-	return s.sendRest()
 }
 
 // frame puts the frames behind what is yet to be written, as one chunk.
@@ -107,33 +104,38 @@ func appendChunk(dst []byte, frames [][]byte) []byte {
 	return append(dst, "\r\n"...)
 }
 
+// A Buffer is what Try needs while it writes, nothing of it afterwards: a
+// goroutine has one for all its streams. The zero value is ready.
+type Buffer struct {
+	bytes []byte
+	attempt
+}
+
 // Try writes as much as the socket takes at once, as one chunk, with one system
 // call. It returns ErrFull where that was not all. It may only be used on streams
-// that were taken over. The buffer is the caller's, to be used for many streams;
-// Try returns it, grown where it had to.
-func (s *Stream) Try(buffer []byte, frames ...[]byte) ([]byte, error) {
-	buffer = append(buffer[:0], s.rest...)
-	s.rest = buffer
+// that were taken over.
+func (s *Stream) Try(b *Buffer, frames ...[]byte) error {
+	s.rest = append(b.bytes[:0], s.rest...)
 	s.frame(frames)
-	buffer, s.rest = s.rest, nil
-	n, err := s.conn.try(buffer)
+	b.bytes, s.rest = s.rest, nil
+	n, err := b.write(s.raw, b.bytes)
 	if err != nil {
-		return buffer, s.failed("write", err)
+		return s.failed("write", err)
 	}
 	s.lastWrite = time.Now()
-	if n < len(buffer) {
-		s.rest = append([]byte(nil), buffer[n:]...)
-		return buffer, ErrFull
+	if n < len(b.bytes) {
+		s.rest = append([]byte(nil), b.bytes[n:]...)
+		return ErrFull
 	}
-	return buffer, nil
+	return nil
 }
 
 // TryHeartbeat is Heartbeat by Try, without the wait for the next.
-func (s *Stream) TryHeartbeat(buffer []byte) ([]byte, error) {
+func (s *Stream) TryHeartbeat(b *Buffer) error {
 	if time.Until(s.NextHeartbeat()) > 0 {
-		return buffer, nil
+		return nil
 	}
-	return s.Try(buffer, heartbeat)
+	return s.Try(b, heartbeat)
 }
 
 // End has the next Try or Send write the end of the response, so that the client
@@ -157,7 +159,7 @@ func (s *Stream) Close() {
 // something, as no client of a stream does: that it leaves is then seen only by
 // writing.
 func (s *Stream) AwaitClient() (left bool) {
-	if s.conn.talks {
+	if s.talks {
 		return false
 	}
 	var one [1]byte
@@ -180,11 +182,4 @@ func (s *Stream) sendRest() error {
 	s.rest = nil
 	s.lastWrite = time.Now()
 	return s.allow(0)
-}
-
-// conn is a connection that was taken over.
-type conn struct {
-	net.Conn
-	socket      // to write without waiting
-	talks  bool // the client has sent more than its request
 }

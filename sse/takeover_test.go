@@ -45,17 +45,18 @@ func takenOver(t testing.TB, o sse.Options) (*sse.Stream, net.Conn) {
 func TestTakeOver(t *testing.T) {
 	stream, conn := takenOver(t, sse.Options{Retry: time.Second, Heartbeat: time.Nanosecond})
 	frame, _ := sse.Event{ID: "1", Data: []byte("one")}.Append(nil)
-	if _, err := stream.Try(nil, frame, frame); err != nil {
+	var buffer sse.Buffer
+	if err := stream.Try(&buffer, frame, frame); err != nil {
 		t.Fatal(err)
 	}
 	if err := stream.Send(frame); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := stream.TryHeartbeat(nil); err != nil {
+	if err := stream.TryHeartbeat(&buffer); err != nil {
 		t.Fatal(err)
 	}
 	stream.End()
-	if _, err := stream.Try(nil); err != nil {
+	if err := stream.Try(&buffer); err != nil {
 		t.Fatal(err)
 	}
 	stream.Close()
@@ -83,12 +84,12 @@ func TestTakeOver(t *testing.T) {
 // and a client that takes nothing at all runs into the deadline.
 func TestTryDoesNotWait(t *testing.T) {
 	stream, conn := takenOver(t, sse.Options{WriteTimeout: 20 * time.Second})
-	var buffer []byte
+	var buffer sse.Buffer
 	var err error
 	n := 0
 	for ; err == nil; n++ {
 		frame, _ := sse.Event{ID: fmt.Sprint(n), Data: bytes.Repeat([]byte("x"), 10_000)}.Append(nil)
-		buffer, err = stream.Try(buffer, frame)
+		err = stream.Try(&buffer, frame)
 	}
 	if !errors.Is(err, sse.ErrFull) {
 		t.Fatal(err)
@@ -123,7 +124,7 @@ func TestTryDoesNotWait(t *testing.T) {
 
 	stalled, _ := takenOver(t, sse.Options{WriteTimeout: 50 * time.Millisecond})
 	for err = nil; err == nil; {
-		buffer, err = stalled.Try(buffer, buffer)
+		err = stalled.Try(&buffer, make([]byte, 10_000))
 	}
 	if err := stalled.Send(); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error(err)
@@ -170,11 +171,11 @@ func BenchmarkDelivery(b *testing.B) {
 	go func() { _, _ = io.Copy(io.Discard, conn) }()
 	frame, _ := sse.Event{ID: "1763683200000-0", Data: bytes.Repeat([]byte("x"), 100)}.Append(nil)
 	frames := [][]byte{frame}
-	var buffer []byte
+	var buffer sse.Buffer
 	b.ReportAllocs()
 	for b.Loop() {
-		var err error
-		if buffer, err = stream.Try(buffer, frames...); errors.Is(err, sse.ErrFull) {
+		err := stream.Try(&buffer, frames...)
+		if errors.Is(err, sse.ErrFull) {
 			err = stream.Send()
 		}
 		if err != nil {

@@ -2,11 +2,9 @@
 
 package sse
 
-import "net"
+import "syscall"
 
-// A socket can only be written to by waiting.
-type socket struct{}
+// An attempt writes nothing where a write can only be waited for.
+type attempt struct{}
 
-func (*socket) open(net.Conn) {}
-
-func (*socket) try([]byte) (int, error) { return 0, nil }
+func (*attempt) write(syscall.RawConn, []byte) (int, error) { return 0, nil }

@@ -41,11 +41,14 @@ func (m *Market) Follow(symbol string, interval time.Duration, lastEventID strin
 }
 
 // Notify makes the cursor call wake, from any goroutine, when there may be more
-// than Next has given.
+// than Next has given: at once, where there already is.
 func (c *Cursor) Notify(wake func()) {
 	c.market.mu.Lock()
 	defer c.market.mu.Unlock()
 	c.wake = wake
+	if c.given != "" || c.last < c.feed.newest() {
+		wake()
+	}
 }
 
 // Next appends the frames of the ticks since the last call, the newest MaxReplay

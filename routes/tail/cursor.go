@@ -101,7 +101,7 @@ func (c *Cursor) leaveFile() {
 }
 
 // Notify makes the cursor call wake, from any goroutine, when there may be more
-// than Next has given.
+// than Next has given: at once, where there already is.
 func (c *Cursor) Notify(wake func()) {
 	c.wake = wake
 	if c.live != nil {
