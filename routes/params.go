@@ -7,7 +7,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"net/url"
 	"reflect"
 	"regexp"
 	"slices"
@@ -100,12 +99,12 @@ func complaint(e validator.FieldError) string {
 // bindQuery fills params from the query. A parameter that is given must be valid:
 // an empty one is not the default.
 func (s *Server) bindQuery(c echo.Context, params any) error {
-	query, err := url.ParseQuery(c.Request().URL.RawQuery)
-	if err != nil {
+	r := c.Request()
+	if err := r.ParseForm(); err != nil {
 		return invalid(fieldError{"query", "encoding", "query is not URL-encoded: " + err.Error()})
 	}
 	wrong := s.bind(params, func(name string, field reflect.Value) *fieldError {
-		values, given := query[name]
+		values, given := r.Form[name]
 		if !given {
 			return nil
 		}

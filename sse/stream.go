@@ -69,7 +69,7 @@ func (s *Stream) retry() []byte {
 	if s.options.Retry <= 0 {
 		return nil
 	}
-	return AppendRetry(nil, Jitter(s.options.Retry))
+	return AppendRetry(make([]byte, 0, 32), Jitter(s.options.Retry))
 }
 
 // Jitter returns a random duration of base ± 50 %. Clients that lose their
@@ -185,5 +185,6 @@ func LastEventID(r *http.Request) string {
 	if id := r.Header.Get("Last-Event-ID"); id != "" {
 		return id
 	}
-	return r.URL.Query().Get("lastEventId")
+	_ = r.ParseForm() // what cannot be parsed is no id
+	return r.Form.Get("lastEventId")
 }
