@@ -31,7 +31,7 @@
 // [Redis] is the same broker over several processes: one Redis Stream is the log
 // of all channels, and each process mirrors it in a [Memory]. What Redis has
 // acknowledged arrives once and in order everywhere, whatever becomes of the
-// connections. It is in redis.go and mirror.go; leave those out where you need
+// connections. It is in the files redis*.go; leave those out where you need
 // one process only.
 //
 // # Memory

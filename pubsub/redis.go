@@ -2,16 +2,11 @@ package pubsub
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"net/url"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 	"github.com/rs/zerolog"
 
 	"example.com/sse-demo/sse"
@@ -29,8 +24,6 @@ const (
 	publishTimeout = 1500 * time.Millisecond
 	// startTimeout is how long Start waits for a Redis that is not there yet.
 	startTimeout = 5 * time.Second
-	// retryPause is the time between two attempts to reach Redis.
-	retryPause = 200 * time.Millisecond
 )
 
 // Fields of an entry of the Redis Stream.
@@ -54,63 +47,24 @@ type Redis struct {
 
 	// What follows is guarded by the lock of the mirror.
 	last    ID                      // of the newest entry that the mirror has
-	round   uint64                  // of reading; see Subscribe
+	round   uint64                  // of reading; see settle
 	ahead   map[*Subscription]ahead // those that wait for the mirror
 	arrival map[ID]chan int         // of events published here that the mirror has yet to get
 	err     error                   // why Redis cannot be used now
-}
-
-// ahead is a subscription that begins after an event the mirror has yet to get.
-type ahead struct {
-	after ID
-	round uint64 // under way when it was made
 }
 
 // NewRedis returns a broker that mirrors up to maxEvents events a channel and
 // maxBytes over all. It is to be started before use. The address is like
 // redis://user:password@host:6379/0, or rediss: for TLS, or unix:.
 func NewRedis(address string, maxEvents, maxBytes int, log zerolog.Logger) (*Redis, error) {
-	options, err := parseRedisURL(address)
+	client, reader, err := connect(address, log)
 	if err != nil {
 		return nil, err
 	}
-	redis.SetLogger(quiet{log})
-	options.MaxRetries = -1 // an XADD whose answer was lost must not be sent again: it may be stored
-	options.ContextTimeoutEnabled = true
-	options.DialTimeout = publishTimeout
-	options.DialerRetries = 1
-	options.ReadTimeout = publishTimeout
-	options.WriteTimeout = publishTimeout
-	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	own := *options
-	own.PoolSize = 1
-	own.ReadTimeout = readBlock + publishTimeout
 	return &Redis{
-		client: redis.NewClient(options), reader: redis.NewClient(&own),
-		log: log, mirror: NewMemory(maxEvents, maxBytes), stop: func() {},
+		client: client, reader: reader, log: log, mirror: NewMemory(maxEvents, maxBytes), stop: func() {},
 		ahead: map[*Subscription]ahead{}, arrival: map[ID]chan int{},
 	}, nil
-}
-
-// CheckRedisURL says what is wrong with an address for [NewRedis].
-func CheckRedisURL(address string) error {
-	_, err := parseRedisURL(address)
-	return err
-}
-
-func parseRedisURL(address string) (*redis.Options, error) {
-	options, err := redis.ParseURL(address)
-	if bad, ok := errors.AsType[*url.Error](err); ok {
-		err = bad.Err // without the address, which may hold a password
-	}
-	return options, err
-}
-
-// quiet takes what go-redis would write to stderr. What matters comes as an error.
-type quiet struct{ log zerolog.Logger }
-
-func (q quiet) Printf(_ context.Context, format string, v ...any) {
-	q.log.Debug().Msgf(format, v...)
 }
 
 // Start loads what the stream keeps, and then follows it until Close. A Redis
@@ -130,27 +84,6 @@ func (r *Redis) Start(ctx context.Context) error {
 	ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
 	r.done.Go(func() { r.follow(ctx) })
 	return nil
-}
-
-// isTransient reports whether waiting may help: the connection failed, or Redis
-// is still reading its files.
-func isTransient(err error) bool {
-	if _, answered := errors.AsType[redis.Error](err); answered {
-		return strings.HasPrefix(err.Error(), "LOADING")
-	}
-	return err != nil
-}
-
-// plain says what a reset connection or a passed deadline means.
-func plain(err error) error {
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("no answer in time: %w", err)
-	case errors.Is(err, io.EOF):
-		return fmt.Errorf("the connection was closed: %w", err)
-	default:
-		return err
-	}
 }
 
 // Close stops following. No one may publish any more.
@@ -213,24 +146,6 @@ func (r *Redis) awaitArrival(ctx context.Context, id ID, channel string) int {
 	return 0
 }
 
-// Subscribe implements [Broker]. A client that comes from another replica may
-// have an event that this one has yet to get: its subscription then begins when
-// the mirror is there, or is known not to get there.
-func (r *Redis) Subscribe(channels []string, start Start) *Subscription {
-	r.mirror.mu.Lock()
-	defer r.mirror.mu.Unlock()
-	after, ok := ParseID(start.After)
-	if !ok || after.Compare(r.last) <= 0 || after[0] > uint64(time.Now().Add(clockSkew).UnixMilli()) {
-		return r.mirror.subscribe(channels, start)
-	}
-	s := r.mirror.subscribe(channels, Start{})
-	s.after, s.ahead = start.After, true
-	r.ahead[s] = ahead{after, r.round}
-	closed := s.closed
-	s.closed = func() { delete(r.ahead, s); closed() }
-	return s
-}
-
 // Subscribers implements [Broker]; it counts those of this process.
 func (r *Redis) Subscribers() map[string]int { return r.mirror.Subscribers() }
 
@@ -260,17 +175,5 @@ func (r *Redis) note(err error) {
 		r.log.Error().Err(plain(err)).Msg("Redis is away; streams stay open, publishing is refused until it is back")
 	case before != nil && err == nil:
 		r.log.Info().Msg("Redis is back")
-	}
-}
-
-// pause waits, and reports whether ctx is still alive.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -90,8 +90,9 @@ func New(config Config) (*Server, error) {
 	s.echo.POST("/jobs", s.startJob, s.authenticate)
 	s.echo.DELETE("/jobs/:id", s.cancelJob, s.authenticate)
 	s.echo.Match(reads, "/health", s.health)
-	s.sweepers = newSweepers(s)
 	s.echo.Match(reads, "/metrics", echo.WrapHandler(promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{})))
+
+	s.sweepers = newSweepers(s)
 	return s, nil
 }
 

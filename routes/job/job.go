@@ -3,9 +3,6 @@ package job
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
-	"time"
 
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/sse"
@@ -110,35 +107,4 @@ func (j *job) isOver() bool {
 	default:
 		return false
 	}
-}
-
-// ErrOver says that a client has seen the last event of its job.
-var ErrOver = errors.New("job: the watcher has seen its end")
-
-// A Watch is a cursor into a job's events.
-type Watch struct {
-	*pubsub.Subscription
-	job *job
-}
-
-// watch begins after lastEventID, or with the newest event where that is empty.
-func (j *job) watch(lastEventID string) (*Watch, error) {
-	if j.isOver() && lastEventID == j.lastID.String() {
-		return nil, ErrOver
-	}
-	return &Watch{j.log.Subscribe(pubsub.Start{After: lastEventID, Replay: 1}), j}, nil
-}
-
-// Next is as that of the subscription, with io.EOF after the last event.
-func (w *Watch) Next(frames [][]byte) ([][]byte, error) {
-	frames, err := w.Subscription.Next(frames)
-	if err == nil && w.job.isOver() && w.Last() == w.job.lastID {
-		return frames, io.EOF
-	}
-	return frames, err
-}
-
-// age is how long ago an event was, by its id.
-func age(id pubsub.ID) time.Duration {
-	return time.Since(time.UnixMilli(int64(id[0])))
 }

@@ -178,39 +178,6 @@ func (m *Manager) find(id string) *job {
 	return m.jobs[id]
 }
 
-// Watch returns a cursor into the events of a job, to be closed after use:
-// behind lastEventID, or where that is empty, before its newest event. Where
-// nobody has started the job, it is started with work. It fails with ErrOver
-// where lastEventID is the job's last event, and as Start does.
-func (m *Manager) Watch(ctx context.Context, id, lastEventID string, work Work) (*Watch, error) {
-	if m.isNews(lastEventID) {
-		if err := m.look(ctx); err != nil {
-			return nil, err
-		}
-	}
-	j := m.find(id)
-	if j == nil {
-		var err error
-		j, err = m.start(ctx, id, work)
-		if errors.Is(err, ErrRunning) { // another was quicker, so now there is one
-			j, err = m.find(id), nil
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return j.watch(lastEventID)
-}
-
-// isNews reports whether an event, of a client that comes from another replica,
-// may be one that this replica has yet to read.
-func (m *Manager) isNews(lastEventID string) bool {
-	id, ok := pubsub.ParseID(lastEventID)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return ok && id.Compare(m.seen) > 0
-}
-
 // Running is the number of jobs whose work has not returned, on this replica.
 func (m *Manager) Running() int {
 	m.mu.Lock()

@@ -128,3 +128,8 @@ func (m *Manager) end(j *job, id pubsub.ID, s status, reason string) {
 		}
 	})
 }
+
+// age is how long ago an event was, by its id.
+func age(id pubsub.ID) time.Duration {
+	return time.Since(time.UnixMilli(int64(id[0])))
+}

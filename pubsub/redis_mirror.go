@@ -165,21 +165,6 @@ func (r *Redis) takeOne(id ID, values map[string]any) {
 	}
 }
 
-// settle begins the subscriptions that have waited for the mirror. caughtUp says
-// that all which the stream had when this round of reading began has been read:
-// who came before that round, and whose event is still not there, has an id that
-// is none.
-func (r *Redis) settle(caughtUp bool) {
-	for s, a := range r.ahead {
-		if a.after.Compare(r.last) <= 0 || caughtUp && a.round < r.round {
-			delete(r.ahead, s)
-			s.ahead = false
-			s.resume(s.after)
-			s.wake()
-		}
-	}
-}
-
 // lose forgets all events, and tells all subscribers that those up to id are
 // missing.
 func (m *Memory) lose(id ID) {
