@@ -29,7 +29,7 @@ const (
 var errUsage = errors.New("usage")
 
 // gcPercent is what the heap may grow by before it is collected, where GOGC does
-// not say. net/http leaves 12 kB of buffers behind with each connection that is
+// not say. net/http leaves 8 kB of buffers behind with each connection that is
 // taken over, which its pools do not get back: at 100 the collector would take an
 // eighth of the time of short streams.
 const gcPercent = 200

@@ -1,0 +1,135 @@
+//go:build linux
+
+package deploy_test
+
+import (
+	"bufio"
+	"compress/gzip"
+	"debug/elf"
+	"flag"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+var image = flag.Bool("image", false, "build what the Dockerfile builds, and run it as the image would")
+
+const (
+	imageUser = 65532
+	// maxPull is what the image may have in bytes, as registries count them:
+	// compressed.
+	maxPull = 15_000_000
+)
+
+// TestImage does what docker would: it runs the command of the build stage, and
+// then its binary as the image's user, alone in a root directory in which that
+// user can write to /tmp only.
+func TestImage(t *testing.T) {
+	if !*image {
+		t.Skip("go test ./deploy -run TestImage -image builds and runs what is in the image")
+	}
+	if os.Getuid() != 0 {
+		t.Skip("only root can change the root directory and the user")
+	}
+	root := t.TempDir()
+	binary := filepath.Join(root, "sse-demo")
+	build(t, binary)
+	must(t, os.Mkdir(filepath.Join(root, "tmp"), 0o700))
+	must(t, os.Chown(filepath.Join(root, "tmp"), imageUser, imageUser))
+	must(t, os.Mkdir(filepath.Join(root, "etc"), 0o755))
+	must(t, os.WriteFile(filepath.Join(root, "etc", "hosts"), []byte("127.0.0.1 localhost\n"), 0o644)) // as docker does
+
+	inImage := func(port string, args ...string) *exec.Cmd {
+		cmd := exec.CommandContext(t.Context(), "/sse-demo", args...)
+		cmd.Dir = "/"
+		cmd.Env = []string{"SSE_ADDR=:" + port}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root, Credential: &syscall.Credential{Uid: imageUser, Gid: imageUser}}
+		return cmd
+	}
+	service := inImage("0")
+	stderr, err := service.StderrPipe()
+	must(t, err)
+	must(t, service.Start())
+	log := bufio.NewReader(stderr)
+	line, err := log.ReadString('\n')
+	must(t, err)
+	first := regexp.MustCompile(`"addr":".*:(\d+)","version":"1.2.3"`).FindStringSubmatch(line)
+	if first == nil {
+		t.Fatal("the first line of its log is", line)
+	}
+	if out, err := inImage(first[1], "healthcheck").CombinedOutput(); err != nil {
+		t.Errorf("healthcheck: %v, %s", err, out)
+	}
+	must(t, service.Process.Signal(syscall.SIGTERM))
+	rest, _ := io.ReadAll(log)
+	if err := service.Wait(); err != nil {
+		t.Errorf("%v, %s", err, rest)
+	}
+	if out, err := inImage(first[1], "healthcheck").CombinedOutput(); err == nil {
+		t.Errorf("healthcheck of a service that is not there: %s", out)
+	}
+	must(t, filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		name, _ := filepath.Rel(root, path)
+		if !e.IsDir() && name != "sse-demo" && name != "etc/hosts" && !strings.HasPrefix(name, "tmp/sse-demo-65532/") {
+			t.Error("it has written", name)
+		}
+		return err
+	}))
+}
+
+// build runs the Dockerfile's build command, and checks what is static and small
+// about its result.
+func build(t *testing.T, binary string) {
+	t.Helper()
+	dockerfile, err := os.ReadFile("../Dockerfile")
+	must(t, err)
+	command := regexp.MustCompile(`(?m)^RUN (CGO_ENABLED=0 go build .*) -o /sse-demo (.*)$`).FindStringSubmatch(string(dockerfile))
+	if command == nil {
+		t.Fatal("the Dockerfile does not build a static binary")
+	}
+	shell := exec.CommandContext(t.Context(), "sh", "-c", command[1]+" -o "+binary+" "+command[2])
+	shell.Dir, shell.Env = "..", append(os.Environ(), "VERSION=1.2.3")
+	if out, err := shell.CombinedOutput(); err != nil {
+		t.Fatalf("%v, %s", err, out)
+	}
+	program, err := elf.Open(binary)
+	must(t, err)
+	if slices.ContainsFunc(program.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
+		t.Error("the binary is not static: an image from scratch has no loader")
+	}
+	must(t, program.Close())
+	file, err := os.Open(binary)
+	must(t, err)
+	defer func() { _ = file.Close() }()
+	var pull counter
+	compressed := gzip.NewWriter(&pull)
+	size, err := io.Copy(compressed, file)
+	must(t, err)
+	must(t, compressed.Close())
+	t.Logf("the image has %.1f MB, %.1f MB compressed", float64(size)/1e6, float64(pull)/1e6)
+	if pull > maxPull {
+		t.Errorf("the image has %d bytes compressed, more than %d", pull, maxPull)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// counter counts what is written to it.
+type counter int
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
+}
