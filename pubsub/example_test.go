@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/rs/zerolog"
 
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/sse"
@@ -83,4 +84,42 @@ func ExampleMemory() {
 	// reached: 1
 	// event: greeting
 	// data: {"msg":"hello"}
+}
+
+// A source of its own, here with ids that count: whoever comes late or back is a
+// cursor.
+func ExampleLog() {
+	log := pubsub.NewLog(100, 0, pubsub.ID{})
+	for n, text := range []string{"one", "two", "three"} {
+		id := pubsub.ID{uint64(n + 1), 0}
+		frame, _ := sse.Event{ID: id.String(), Data: []byte(text)}.Append(nil)
+		log.Append(id, frame)
+	}
+	late := log.Subscribe(pubsub.Start{Replay: 1})
+	defer late.Close()
+	back := log.Subscribe(pubsub.Start{After: "1-0"})
+	defer back.Close()
+	for _, cursor := range []*pubsub.Subscription{late, back} {
+		frames, _ := cursor.Next(nil)
+		fmt.Printf("%q\n", frames)
+	}
+	// Output:
+	// ["id: 3-0\ndata: three\n\n"]
+	// ["id: 2-0\ndata: two\n\n" "id: 3-0\ndata: three\n\n"]
+}
+
+// With Redis, the same handlers serve any number of replicas.
+func ExampleNewRedis() {
+	broker, err := pubsub.NewRedis("redis://localhost:6379/0", 1024, 64<<20, zerolog.Nop())
+	if err == nil {
+		err = broker.Start(context.Background())
+	}
+	if err != nil {
+		fmt.Println(err) // it says what is wrong with the address, or that Redis is not there
+		return
+	}
+	defer broker.Close()
+	e := echo.New()
+	e.GET("/events", events(broker))
+	_ = e.Start(":8000")
 }

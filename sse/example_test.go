@@ -2,6 +2,7 @@ package sse_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -65,4 +66,45 @@ func ExampleOpen_echo() {
 	// Output:
 	// id: 1
 	// data: hello
+}
+
+// The clock for more clients than handlers could carry: one goroutine writes to
+// all of them, and never waits. Who cannot take an event is cut off here;
+// routes/sweeper.go gives them time.
+func ExampleTakeOver() {
+	joined := make(chan *sse.Stream)
+	go func() {
+		streams := map[*sse.Stream]bool{}
+		var buffer sse.Buffer
+		tick := time.NewTicker(time.Second)
+		for {
+			select {
+			case stream := <-joined:
+				streams[stream] = true
+			case now := <-tick.C:
+				frame, _ := sse.Event{Data: now.AppendFormat(nil, time.RFC3339)}.Append(nil)
+				for stream := range streams {
+					if err := stream.Try(&buffer, frame); err != nil {
+						stream.Close()
+						delete(streams, stream)
+					}
+				}
+			}
+		}
+	}()
+	http.HandleFunc("GET /clocks", func(w http.ResponseWriter, r *http.Request) {
+		stream, err := sse.TakeOver(w, r, sse.Options{Retry: 3 * time.Second})
+		if errors.Is(err, errors.ErrUnsupported) {
+			http.Error(w, "HTTP/1.1 without TLS only; see Open for the rest", http.StatusHTTPVersionNotSupported)
+		}
+		if err != nil {
+			return
+		}
+		joined <- stream
+		go func() {
+			if stream.AwaitClient() {
+				stream.Close() // the next Try fails
+			}
+		}()
+	})
 }
