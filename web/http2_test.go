@@ -12,6 +12,7 @@ import (
 // TestSixConnections opens 20 EventSources on one page: over HTTP/1.1 the seventh
 // waits for ever, and everything after it; over HTTP/2 all are live.
 func TestSixConnections(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	secure := httptest.NewUnstartedServer(s.running.Handler)
 	secure.EnableHTTP2 = true

@@ -26,6 +26,7 @@ func all(state_ string) string {
 }
 
 func TestPage(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	s.writeLog(`{"level":"warn","time":1795231763840,"message":"the first line","n":1}`)
 	b := startBrowser(t)
@@ -78,6 +79,7 @@ var keepScreenshot = flag.Bool("screenshot", false, "TestScreenshot makes the RE
 // TestScreenshot makes the picture of the README, and checks that the one that is
 // there is not too heavy.
 func TestScreenshot(t *testing.T) {
+	t.Parallel()
 	const path, limit = "page.png", 200_000
 	if *keepScreenshot {
 		s := startService(t)
@@ -127,6 +129,7 @@ func testWire(p *tab) {
 }
 
 func TestInvalidSettingsShowTheServersMessage(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	p := startBrowser(t).open(s)
 	p.until(all("open"))
@@ -159,6 +162,7 @@ func TestInvalidSettingsShowTheServersMessage(t *testing.T) {
 // TestPageWithoutAToken: each panel says why it is closed, and opens when there
 // is a token.
 func TestPageWithoutAToken(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	s.stop()
 	s.secret = []byte("a secret of at least thirty-two bytes")
@@ -182,6 +186,7 @@ func TestPageWithoutAToken(t *testing.T) {
 }
 
 func TestJobOnThePage(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	b := startBrowser(t)
 	p := b.open(s)
@@ -207,6 +212,7 @@ func TestJobOnThePage(t *testing.T) {
 // TestControlsHaveNames: a person who does not see the page must know what each
 // control does.
 func TestControlsHaveNames(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	p := startBrowser(t).open(s)
 	p.until(all("open"))
@@ -219,6 +225,7 @@ func TestControlsHaveNames(t *testing.T) {
 
 // TestLogFollowsUnlessScrolledUp writes more lines than fit.
 func TestLogFollowsUnlessScrolledUp(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	p := startBrowser(t).open(s)
 	p.until(state("log", "open"))
@@ -242,6 +249,7 @@ func TestLogFollowsUnlessScrolledUp(t *testing.T) {
 }
 
 func TestToggle(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	p := startBrowser(t).open(s)
 	p.until(all("open"))
@@ -262,6 +270,7 @@ func TestToggle(t *testing.T) {
 
 // TestThreeTabs: over HTTP/1.1 a browser opens six connections to one origin.
 func TestThreeTabs(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	b := startBrowser(t)
 	var tabs []*tab
@@ -294,6 +303,7 @@ func TestThreeTabs(t *testing.T) {
 // TestRestart ends the service while the page is open. The page comes back by
 // itself, and has every event.
 func TestRestart(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	p := startBrowser(t).open(s)
 	p.until(all("open"))
@@ -328,6 +338,7 @@ func TestRestart(t *testing.T) {
 // TestBadGateway: while the service is away a proxy answers 502, at which an
 // EventSource gives up for good; the page does not.
 func TestBadGateway(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	p := startBrowser(t).open(s)
 	p.until(all("open"))
@@ -363,6 +374,7 @@ func TestBadGateway(t *testing.T) {
 // TestReloadResumes: what is published while the page is loaded again is there
 // afterwards, after what was there before.
 func TestReloadResumes(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	p := startBrowser(t).open(s)
 	p.until(state("channel", "open"))
@@ -389,6 +401,7 @@ func TestReloadResumes(t *testing.T) {
 
 // TestWithoutSharedWorker has the streams in the page itself.
 func TestWithoutSharedWorker(t *testing.T) {
+	t.Parallel()
 	s := startService(t)
 	p := startBrowser(t).open(s, withoutSharedWorker)
 	p.until(all("open"))
