@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"example.com/sse-demo/sse/ssetest"
@@ -192,7 +193,11 @@ func breakTrap(t *testing.T, test, breakIt, file string) {
 	run := func(command string) (string, error) {
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", command)
 		cmd.Dir = dir
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 		out, err := cmd.CombinedOutput()
+		if cmd.Process != nil {
+			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what a test that ran out of time has left behind
+		}
 		return string(out), err
 	}
 	if out, err := run(breakIt); err != nil {
