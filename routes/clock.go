@@ -21,7 +21,7 @@ func (s *sweeper) beat(now time.Time) {
 		s.guard(v, func() error { return v.stream.TryHeartbeat(&s.buffer) })
 		if !v.sweep.over && !s.isBusy(v) {
 			v.sweep.due = v.nextDue()
-			heap.Fix(&s.clock, v.sweep.place-1)
+			heap.Fix(&s.clock, v.sweep.place)
 		}
 	}
 }
@@ -53,12 +53,12 @@ func (c clock) Less(i, j int) bool { return c[i].sweep.due.Before(c[j].sweep.due
 
 func (c clock) Swap(i, j int) {
 	c[i], c[j] = c[j], c[i]
-	c[i].sweep.place, c[j].sweep.place = i+1, j+1
+	c[i].sweep.place, c[j].sweep.place = i, j
 }
 
 func (c *clock) Push(v any) {
-	*c = append(*c, v.(*visit))
 	v.(*visit).sweep.place = len(*c)
+	*c = append(*c, v.(*visit))
 }
 
 func (c *clock) Pop() any {

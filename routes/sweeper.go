@@ -39,7 +39,7 @@ type sweeper struct {
 type sweep struct {
 	by     *sweeper
 	due    time.Time // when there is something to do, if nothing comes before
-	place  int       // in the clock, from 1
+	place  int       // in the clock
 	queued bool      // guarded by sweeper.mu, like busy
 	busy   bool      // a goroutine waits for the client
 	over   bool
@@ -164,7 +164,7 @@ func (s *sweeper) finish(v *visit) {
 		return
 	}
 	v.sweep.over = true
-	heap.Remove(&s.clock, v.sweep.place-1)
+	heap.Remove(&s.clock, v.sweep.place)
 	v.stream.Close()
 	v.end()
 }
