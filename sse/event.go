@@ -52,6 +52,11 @@ func (e Event) Append(dst []byte) ([]byte, error) {
 		dst = append(dst, e.Name...)
 		dst = append(dst, '\n')
 	}
+	if bytes.IndexByte(e.Data, '\r') < 0 && bytes.IndexByte(e.Data, '\n') < 0 { // as most payloads are
+		dst = append(dst, "data: "...)
+		dst = append(dst, e.Data...)
+		return append(dst, "\n\n"...), nil
+	}
 	dst = appendLines(dst, "data: ", e.Data)
 	return append(dst, '\n'), nil
 }
