@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/gomodule/redigo/redis"
 	"github.com/rs/zerolog"
 
 	"example.com/sse-demo/sse"
@@ -38,12 +38,12 @@ const (
 // id is that of its entry. Subscribers read the mirror only, so however many
 // come back at once, Redis does not notice.
 type Redis struct {
-	client *redis.Client // publishes
-	reader *redis.Client // one connection, waiting for new entries
-	log    zerolog.Logger
-	mirror *Memory
-	stop   context.CancelFunc
-	done   sync.WaitGroup
+	endpoint endpoint
+	pool     *redis.Pool // to publish over
+	log      zerolog.Logger
+	mirror   *Memory
+	stop     context.CancelFunc
+	done     sync.WaitGroup
 
 	// What follows is guarded by the lock of the mirror.
 	last    ID                      // of the newest entry that the mirror has
@@ -57,12 +57,12 @@ type Redis struct {
 // maxBytes over all. It is to be started before use. The address is like
 // redis://user:password@host:6379/0, or rediss: for TLS, or unix:.
 func NewRedis(address string, maxEvents, maxBytes int, log zerolog.Logger) (*Redis, error) {
-	client, reader, err := connect(address, log)
+	endpoint, err := parseRedisURL(address)
 	if err != nil {
 		return nil, err
 	}
 	return &Redis{
-		client: client, reader: reader, log: log, mirror: NewMemory(maxEvents, maxBytes), stop: func() {},
+		endpoint: endpoint, pool: endpoint.newPool(), log: log, mirror: NewMemory(maxEvents, maxBytes), stop: func() {},
 		ahead: map[*Subscription]ahead{}, arrival: map[ID]chan int{},
 	}, nil
 }
@@ -77,9 +77,7 @@ func (r *Redis) Start(ctx context.Context) error {
 		err = r.load(patience)
 	}
 	if err != nil {
-		_ = r.client.Close()
-		_ = r.reader.Close()
-		return fmt.Errorf("cannot use Redis at %s: %w", r.client.Options().Addr, plain(err))
+		return fmt.Errorf("cannot use Redis at %s: %w", r.endpoint.address, plain(err))
 	}
 	ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
 	r.done.Go(func() { r.follow(ctx) })
@@ -89,9 +87,8 @@ func (r *Redis) Start(ctx context.Context) error {
 // Close stops following. No one may publish any more.
 func (r *Redis) Close() {
 	r.stop()
-	_ = r.client.Close() // nothing is lost with a connection
-	_ = r.reader.Close() // ends the read that is under way
 	r.done.Wait()
+	_ = r.pool.Close() // nothing is lost with a connection
 }
 
 // Publish implements [Broker]. An event is accepted when Redis has it; an error
@@ -103,10 +100,8 @@ func (r *Redis) Publish(ctx context.Context, channel, name string, data []byte) 
 	}
 	limited, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	text, err := r.client.XAdd(limited, &redis.XAddArgs{
-		Stream: StreamKey, MaxLen: StreamEvents, Approx: true,
-		Values: []any{channelField, channel, nameField, name, dataField, data},
-	}).Result()
+	text, err := redis.String(r.do(limited, "XADD", StreamKey, "MAXLEN", "~", StreamEvents, "*",
+		channelField, channel, nameField, name, dataField, data))
 	if err != nil {
 		if ctx.Err() == nil { // it is Redis, not the publisher, that has left
 			r.note(err)

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/gomodule/redigo/redis"
 	"github.com/rs/zerolog"
 
 	"example.com/sse-demo/pubsub"
@@ -60,15 +60,15 @@ func BenchmarkReplicaPublish(b *testing.B) {
 // fill puts n events into the stream, over 100 channels.
 func fill(b testing.TB, server *redistest.Server, n int) {
 	b.Helper()
-	client := redis.NewClient(&redis.Options{Addr: server.Addr, Password: redistest.Password})
-	defer func() { _ = client.Close() }()
+	conn := server.Dial()
+	defer func() { _ = conn.Close() }()
 	for n > 0 {
-		pipe := client.Pipeline()
 		for i := range min(n, 1000) {
-			values := []any{"c", fmt.Sprint("channel-", i%100), "n", "", "d", payload}
-			pipe.XAdd(b.Context(), &redis.XAddArgs{Stream: pubsub.StreamKey, Values: values})
+			if err := conn.Send("XADD", pubsub.StreamKey, "*", "c", fmt.Sprint("channel-", i%100), "n", "", "d", payload); err != nil {
+				b.Fatal(err)
+			}
 		}
-		if _, err := pipe.Exec(b.Context()); err != nil {
+		if _, err := conn.Do(""); err != nil {
 			b.Fatal(err)
 		}
 		n -= 1000
@@ -120,15 +120,20 @@ func BenchmarkRedisFanOut(b *testing.B) {
 	var reading sync.WaitGroup
 	var read atomic.Int64
 	for range readers {
+		conn := server.Dial()
 		reading.Go(func() {
-			client := redis.NewClient(&redis.Options{Addr: server.Addr, Password: redistest.Password, PoolSize: 1})
-			defer func() { _ = client.Close() }()
 			for last := "0-0"; ctx.Err() == nil; {
-				args := &redis.XReadArgs{Streams: []string{pubsub.StreamKey, last}, Count: 1000, Block: 100 * time.Millisecond}
-				for _, stream := range client.XRead(ctx, args).Val() {
-					last = stream.Messages[len(stream.Messages)-1].ID
-					read.Add(int64(len(stream.Messages)))
+				streams, _ := redis.Values(conn.Do("XREAD", "COUNT", 1000, "BLOCK", 100, "STREAMS", pubsub.StreamKey, last))
+				if len(streams) == 0 {
+					continue
 				}
+				entries, err := redis.Values(streams[0].([]any)[1], nil)
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				last, _ = redis.String(entries[len(entries)-1].([]any)[0], nil)
+				read.Add(int64(len(entries)))
 			}
 		})
 	}

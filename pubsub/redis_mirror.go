@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/gomodule/redigo/redis"
 )
 
 const (
@@ -23,8 +23,13 @@ const (
 
 // load fills the mirror with what the stream keeps.
 func (r *Redis) load(ctx context.Context) error {
+	conn, err := r.endpoint.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
 	for {
-		entries, err := r.reader.XRangeN(ctx, StreamKey, "("+r.last.String(), "+", readBatch).Result()
+		entries, err := r.following(ctx, conn)
 		switch {
 		case err != nil:
 			return err
@@ -33,7 +38,7 @@ func (r *Redis) load(ctx context.Context) error {
 		case r.last != ID{}:
 			return nil
 		default:
-			if err := r.plant(ctx); err != nil {
+			if err := r.plant(ctx, conn); err != nil {
 				return err
 			}
 		}
@@ -43,17 +48,31 @@ func (r *Redis) load(ctx context.Context) error {
 // follow keeps the mirror up to date until ctx ends.
 func (r *Redis) follow(ctx context.Context) {
 	for ctx.Err() == nil {
-		err := r.read(ctx)
-		if err == nil && r.Err() != nil { // it is back only when publishing works, too
-			err = r.client.Ping(ctx).Err()
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		r.note(err)
-		if err != nil {
+		if err := r.listen(ctx); ctx.Err() == nil {
+			r.note(err)
 			pause(ctx, retryPause)
 		}
+	}
+}
+
+// listen keeps the mirror up to date until its connection fails.
+func (r *Redis) listen(ctx context.Context) error {
+	conn, err := r.endpoint.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	for {
+		if err := r.read(ctx, conn); err != nil {
+			return fmt.Errorf("read the stream: %w", err)
+		}
+		if r.Err() == nil {
+			continue
+		}
+		if _, err := r.do(ctx, "PING"); err != nil { // it is back only when publishing works, too
+			return err
+		}
+		r.note(nil)
 	}
 }
 
@@ -61,26 +80,33 @@ func (r *Redis) follow(ctx context.Context) {
 // between the last one and those it returns have been trimmed. So it asks in the
 // same round trip, after them, whether the last one is still there: trimming
 // begins at the oldest, so if it is, nothing is missing behind it.
-func (r *Redis) read(ctx context.Context) error {
+func (r *Redis) read(ctx context.Context, conn redis.Conn) error {
 	r.mirror.mu.Lock()
 	r.round++
 	last := r.last.String()
 	r.mirror.mu.Unlock()
 
-	ctx, cancel := context.WithTimeout(ctx, readBlock+publishTimeout)
-	defer cancel()
-	pipe := r.reader.Pipeline()
-	next := pipe.XRead(ctx, &redis.XReadArgs{Streams: []string{StreamKey, last}, Count: readBatch, Block: readBlock})
-	still := pipe.XRange(ctx, StreamKey, last, last)
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return fmt.Errorf("read the stream: %w", err)
+	err := conn.Send("XREAD", "COUNT", readBatch, "BLOCK", readBlock.Milliseconds(), "STREAMS", StreamKey, last)
+	if err == nil {
+		err = conn.Send("XRANGE", StreamKey, last, last)
 	}
-	if len(still.Val()) == 0 {
-		return r.skip(ctx)
+	if err != nil {
+		return err
 	}
-	var entries []redis.XMessage
-	for _, stream := range next.Val() {
-		entries = stream.Messages
+	answers, err := redis.Values(redis.DoContext(conn, ctx, "")) // sends both, and has the answers of both
+	if err != nil {
+		return err
+	}
+	still, err := parseEntries(answers[1], nil)
+	if err != nil {
+		return err
+	}
+	if len(still) == 0 {
+		return r.skip(ctx, conn)
+	}
+	entries, err := parseStream(answers[0])
+	if err != nil {
+		return err
 	}
 	r.take(entries, false)
 	return nil
@@ -88,80 +114,76 @@ func (r *Redis) read(ctx context.Context) error {
 
 // skip goes on after entries that were trimmed before this process has read
 // them, or after Redis has lost its data.
-func (r *Redis) skip(ctx context.Context) error {
-	after := "(" + r.last.String()
-	entries, err := r.reader.XRangeN(ctx, StreamKey, after, "+", readBatch).Result()
+func (r *Redis) skip(ctx context.Context, conn redis.Conn) error {
+	entries, err := r.following(ctx, conn)
 	if err == nil && len(entries) == 0 {
-		if err = r.plant(ctx); err == nil {
-			entries, err = r.reader.XRangeN(ctx, StreamKey, after, "+", readBatch).Result()
+		if err = r.plant(ctx, conn); err == nil {
+			entries, err = r.following(ctx, conn)
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("read the stream after a loss: %w", err)
+		return fmt.Errorf("after a loss: %w", err)
 	}
 	if len(entries) > 0 {
-		r.log.Warn().Str("after", r.last.String()).Str("oldest", entries[0].ID).
+		r.log.Warn().Str("after", r.last.String()).Stringer("oldest", entries[0].id).
 			Msg("Redis no longer has the events that follow; subscribers are told of a gap")
 		r.take(entries, true)
 	}
 	return nil
 }
 
+// following returns the next entries that the mirror does not have.
+func (r *Redis) following(ctx context.Context, conn redis.Conn) ([]entry, error) {
+	return parseEntries(redis.DoContext(conn, ctx, "XRANGE", StreamKey, "("+r.last.String(), "+", "COUNT", readBatch))
+}
+
 // plant appends an entry, so that there is always one to stand at, and one whose
 // id is above all that the mirror has: a Redis that has lost its data, and whose
 // clock is behind, would otherwise give out ids that are below.
-func (r *Redis) plant(ctx context.Context) error {
-	entry := &redis.XAddArgs{
-		Stream: StreamKey, ID: ID{r.last[0], r.last[1] + 1}.String(),
-		Values: []any{channelField, anchorChannel, nameField, "", dataField, ""},
+func (r *Redis) plant(ctx context.Context, conn redis.Conn) error {
+	add := func(id string) error {
+		_, err := redis.DoContext(conn, ctx, "XADD", StreamKey, id, channelField, anchorChannel, nameField, "", dataField, "")
+		return err
 	}
-	err := r.reader.XAdd(ctx, entry).Err()
+	err := add(ID{r.last[0], r.last[1] + 1}.String())
 	if _, refused := errors.AsType[redis.Error](err); refused { // as the stream is beyond that id
-		entry.ID = "*"
-		err = r.reader.XAdd(ctx, entry).Err()
+		err = add("*")
 	}
 	return err
 }
 
 // take appends entries to the mirror; lost says that there were others before
 // them.
-func (r *Redis) take(entries []redis.XMessage, lost bool) {
+func (r *Redis) take(entries []entry, lost bool) {
 	m := r.mirror
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i, entry := range entries {
-		id, ok := ParseID(entry.ID)
-		if !ok {
-			r.log.Error().Str("id", entry.ID).Msg("an entry of the Redis stream has a strange id; it is skipped")
-			continue
-		}
 		if lost && i == 0 {
-			m.lose(id.before())
+			m.lose(entry.id.before())
 		}
-		r.takeOne(id, entry.Values)
-		r.last = id
+		r.takeOne(entry)
+		r.last = entry.id
 	}
 	r.settle(len(entries) < readBatch)
 }
 
-func (r *Redis) takeOne(id ID, values map[string]any) {
-	channel, ok := values[channelField].(string)
-	name, okName := values[nameField].(string)
-	data, okData := values[dataField].(string)
-	if !ok || !okName || !okData {
-		r.log.Error().Stringer("id", id).Msg("an entry of the Redis stream is not one of ours; it is skipped")
+func (r *Redis) takeOne(e entry) {
+	channel, name, data := e.field(channelField), e.field(nameField), e.field(dataField)
+	if channel == nil || name == nil || data == nil {
+		r.log.Error().Stringer("id", e.id).Msg("an entry of the Redis stream is not one of ours; it is skipped")
 		return
 	}
-	if channel == anchorChannel {
+	if string(channel) == anchorChannel {
 		return
 	}
-	reached, err := r.mirror.add(id, channel, name, []byte(data))
+	reached, err := r.mirror.add(e.id, string(channel), string(name), data)
 	if err != nil {
-		r.log.Error().Err(err).Stringer("id", id).Msg("an entry of the Redis stream is no event; it is skipped")
+		r.log.Error().Err(err).Stringer("id", e.id).Msg("an entry of the Redis stream is no event; it is skipped")
 	}
-	if arrived := r.arrival[id]; arrived != nil {
+	if arrived := r.arrival[e.id]; arrived != nil {
 		arrived <- reached
-		delete(r.arrival, id)
+		delete(r.arrival, e.id)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -215,7 +216,7 @@ func TestReconnectsDoNotReachRedis(t *testing.T) {
 		for line := range strings.Lines(server.Do("INFO", "commandstats")) {
 			name, rest, _ := strings.Cut(line, ":")
 			calls, _, _ := strings.Cut(rest, ",")
-			if name == "cmdstat_xadd" || name == "cmdstat_hello" {
+			if name == "cmdstat_xadd" || name == "cmdstat_auth" {
 				other = append(other, name, calls)
 			}
 		}
@@ -435,10 +436,48 @@ func TestStartWithoutRedis(t *testing.T) {
 	if err := start(wrong); err == nil || !strings.Contains(err.Error(), "WRONGPASS") || strings.Contains(err.Error(), "secret") {
 		t.Error("wrong password:", err)
 	}
-	for _, url := range []string{"", "localhost", "http://x", "redis://:secret@[", "redis://:secret@h:port", "redis://h/a"} {
-		if err := start(url); err == nil || strings.Contains(err.Error(), "secret") {
+}
+
+func TestRedisURL(t *testing.T) {
+	for _, url := range []string{
+		"redis://", "redis://h", "redis://h:1/2", "redis://h?db=2", "redis://user:secret@[::1]:6379", "rediss://h", "unix:///run/redis.sock?db=2",
+	} {
+		if err := pubsub.CheckRedisURL(url); err != nil {
 			t.Errorf("%q: %v", url, err)
 		}
+	}
+	for _, url := range []string{
+		"", "localhost", "http://x", "redis:secret@h", "redis://:secret@[", "redis://:secret@h:port", "redis://h/a", "redis://h/-1", "redis://h?database=2",
+		"redis://h#1", "unix://:secret@", "unix://run/redis.sock", "unix:///run/redis.sock?db=a",
+	} {
+		if err := pubsub.CheckRedisURL(url); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v", url, err)
+		}
+	}
+}
+
+func TestRedisOnASocket(t *testing.T) {
+	t.Parallel()
+	server := redistest.Prepare(t)
+	socket := filepath.Join(t.TempDir(), "redis.sock")
+	server.Run("--unixsocket", socket)
+	r := replica(t, "unix://:"+redistest.Password+"@"+socket+"?db=3")
+	publish(t, r, "a", "1")
+	if keys := server.Do("INFO", "keyspace"); !strings.Contains(keys, "db3:keys=1") {
+		t.Error("it is another database:", keys)
+	}
+}
+
+// TestIdleConnectionsAreCut: an event is not sent over a connection that Redis
+// has closed.
+func TestIdleConnectionsAreCut(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	r := replica(t, server.URL)
+	for range 5 {
+		publish(t, r, "a", "1")
+		server.Do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+		publish(t, r, "a", "2")
 	}
 }
 

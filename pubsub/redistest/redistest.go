@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/gomodule/redigo/redis"
 
 	"example.com/sse-demo/sse/ssetest"
 )
@@ -111,14 +111,28 @@ func (s *Server) signal(signal syscall.Signal) {
 	}
 }
 
-// Do runs a command and returns what Redis answers as text.
-func (s *Server) Do(command ...any) string {
+// Dial returns a connection to the server, which ends with the test.
+func (s *Server) Dial() redis.Conn {
 	s.t.Helper()
-	client := redis.NewClient(&redis.Options{Addr: s.Addr, Password: Password, DialTimeout: time.Second})
-	defer func() { _ = client.Close() }()
-	answer, err := client.Do(s.t.Context(), command...).Result()
+	conn, err := redis.DialContext(s.t.Context(), "tcp", s.Addr, redis.DialPassword(Password), redis.DialConnectTimeout(time.Second))
 	if err != nil {
-		s.t.Fatalf("%v: %v", command, err)
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// Do runs a command and returns what Redis answers as text.
+func (s *Server) Do(command string, args ...any) string {
+	s.t.Helper()
+	conn := s.Dial()
+	defer func() { _ = conn.Close() }()
+	answer, err := conn.Do(command, args...)
+	if err != nil {
+		s.t.Fatalf("%s %v: %v", command, args, err)
+	}
+	if text, ok := answer.([]byte); ok {
+		return string(text)
 	}
 	return fmt.Sprint(answer)
 }
