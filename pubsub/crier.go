@@ -17,9 +17,10 @@ type crier struct {
 	crying bool
 }
 
-// cry has the subscribers of a log told. It needs the lock.
+// cry has the subscribers of a log told, unless they have been and none of them
+// has read since. It needs the lock.
 func (c *crier) cry(l *Log) {
-	if l.isNews || len(l.subs) == 0 {
+	if l.isNews || len(l.subs) == 0 || !l.wasRead.Load() {
 		return
 	}
 	l.isNews = true
@@ -44,6 +45,7 @@ func (c *crier) run() {
 		c.news[last] = nil
 		c.news = c.news[:last]
 		log.isNews = false
+		log.wasRead.Store(false)
 		left := len(log.subs)
 		c.Unlock()
 		for left > 0 {

@@ -3,6 +3,7 @@ package pubsub
 import (
 	"slices"
 	"sort"
+	"sync/atomic"
 )
 
 // entrySize is counted for an event on top of its frame: the entry, its share of
@@ -27,7 +28,8 @@ type Log struct {
 	bytes      int     // that these are counted with
 	dropped    ID      // id of event first-1, or what the log began after
 	subs       []*cursor
-	isNews     bool // the crier has yet to tell the subscribers
+	isNews     bool        // the crier has yet to tell the subscribers
+	wasRead    atomic.Bool // somebody has read, or has come, since they were told
 }
 
 // NewLog returns an empty log that keeps up to maxEvents events, and no more of
@@ -111,6 +113,7 @@ func (l *Log) append(e Entry) {
 }
 
 func (l *Log) join(c *cursor) {
+	l.wasRead.Store(true)
 	c.place = len(l.subs)
 	l.subs = append(l.subs, c)
 }
@@ -149,9 +152,9 @@ func (l *Log) lose(id ID) {
 }
 
 func (l *Log) grow() {
-	old := *l
-	l.ring = make([]Entry, min(max(2*len(old.ring), 4), l.maxEvents))
+	old := l.ring
+	l.ring = make([]Entry, min(max(2*len(old), 4), l.maxEvents))
 	for n := l.first; n < l.end; n++ {
-		*l.at(n) = *old.at(n)
+		*l.at(n) = old[n%uint64(len(old))]
 	}
 }

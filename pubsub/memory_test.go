@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/sse"
@@ -319,6 +321,41 @@ func TestReconnectsLoseNothing(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestToldOnce: who has been told and has not read yet is not told again; who
+// has read, or has come since, is.
+func TestToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := pubsub.NewMemory(plenty, plenty<<10)
+		var told [3]atomic.Int64
+		join := func(i int) *pubsub.Subscription {
+			s := b.Subscribe([]string{"a", "b"}, pubsub.Start{})
+			s.Notify(func() { told[i].Add(1) })
+			return s
+		}
+		published := func(want ...int64) {
+			t.Helper()
+			publish(t, b, "a", "x")
+			synctest.Wait()
+			for i, n := range want {
+				if got := told[i].Load(); got != n {
+					t.Errorf("subscriber %d was told %d times, not %d", i, got, n)
+				}
+			}
+		}
+		first, second := join(0), join(1)
+		defer first.Close()
+		defer second.Close()
+		published(1, 1)
+		published(1, 1)
+		expect(t, "the first", next(t, first), "x", "x")
+		published(2, 2)
+		third := join(2)
+		defer third.Close()
+		published(3, 3, 1)
+		published(3, 3, 1)
+	})
 }
 
 func BenchmarkPublish(b *testing.B) {

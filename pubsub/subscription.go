@@ -44,8 +44,9 @@ func newSubscription(mu *crier, cursors []cursor, last ID) *Subscription {
 }
 
 // Notify makes the subscription call wake, from any goroutine, when there may be
-// more than Next has given: at once, where there already is. Do not use it
-// together with Ready. wake must neither block nor use the subscription.
+// more than Next has given: at once, where there already is. What comes between
+// that and the next Next need not call it again. Do not use it together with
+// Ready. wake must neither block nor use the subscription.
 func (s *Subscription) Notify(wake func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,6 +82,7 @@ func (s *Subscription) Ready() <-chan struct{} {
 func (s *Subscription) Next(frames [][]byte) ([][]byte, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	s.note()
 	if s.ahead {
 		return frames, nil
 	}
@@ -105,6 +107,7 @@ func (s *Subscription) Next(frames [][]byte) ([][]byte, error) {
 func (s *Subscription) Read(entries []Entry) (_ []Entry, ok bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	s.note()
 	if s.fellBehind() {
 		return entries, false
 	}
@@ -118,6 +121,15 @@ func (s *Subscription) Read(entries []Entry) (_ []Entry, ok bool) {
 	}
 	s.wake()
 	return entries, true
+}
+
+// note tells the logs that somebody reads them: what comes from now on is news.
+func (s *Subscription) note() {
+	for i := range s.cursors {
+		if read := &s.cursors[i].log.wasRead; !read.Load() { // a store would take the line from other processors
+			read.Store(true)
+		}
+	}
 }
 
 // Last is the id of the event that was read last, or that of the newest event
