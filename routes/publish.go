@@ -34,6 +34,7 @@ func (s *Server) publish(c echo.Context) error {
 		event = *p.Event
 	}
 	var data bytes.Buffer
+	data.Grow(len(p.Payload))
 	if err := json.Compact(&data, p.Payload); err != nil {
 		return err // bindBody has parsed it
 	}

@@ -35,6 +35,12 @@ type sweeper struct {
 	current *visit
 }
 
+// breath is the least pause after a round that took as long; a longer one is
+// followed by an eighth of itself. Publishers then have the processor, who on a
+// single core wait for each round as a whole, and what they publish meanwhile is
+// one write a stream.
+const breath = time.Millisecond
+
 // sweep is the part of a visit that its sweeper uses.
 type sweep struct {
 	by     *sweeper
@@ -62,12 +68,17 @@ func (s *sweeper) run() {
 			s.closeAll()
 		}
 		runtime.Gosched() // publishers and other streams' news go first, and are part of this round
+		began := time.Now()
 		for _, v := range s.take() {
 			s.serve(v)
 		}
 		s.beat(time.Now())
 		if draining == nil && s.stop() {
 			return
+		}
+		if took := time.Since(began); took > breath {
+			timer.Reset(max(breath, took/8))
+			<-timer.C
 		}
 		timer.Reset(s.untilDue())
 	}
