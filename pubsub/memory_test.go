@@ -358,18 +358,26 @@ func TestToldOnce(t *testing.T) {
 	})
 }
 
+// BenchmarkPublish is publishing while one of the subscribers reads, so that all
+// have to be told of each event.
 func BenchmarkPublish(b *testing.B) {
 	for _, subscribers := range []int{0, 1000, 10000} {
 		b.Run(fmt.Sprint(subscribers), func(b *testing.B) {
 			m := pubsub.NewMemory(1024, 64<<20)
-			for range subscribers {
-				defer m.Subscribe([]string{"a"}, pubsub.Start{}).Close()
+			all := make([]*pubsub.Subscription, subscribers)
+			for i := range all {
+				all[i] = m.Subscribe([]string{"a"}, pubsub.Start{})
+				defer all[i].Close()
 			}
+			var frames [][]byte
 			data := []byte(strings.Repeat("x", 100))
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := m.Publish(b.Context(), "a", "", data); err != nil {
 					b.Fatal(err)
+				}
+				for _, s := range all[:min(subscribers, 1)] {
+					frames, _ = s.Next(frames[:0])
 				}
 			}
 		})
