@@ -6,7 +6,8 @@
 //
 // [Memory.Publish] encodes the event once and appends it. A goroutine that is
 // there only while there is news wakes the subscribers; the publisher neither
-// waits for them nor pays for their number.
+// waits for them nor pays for their number. While none of those it has woken has
+// read, it does not wake them again.
 //
 // # Replay is the same read
 //
