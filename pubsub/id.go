@@ -27,7 +27,11 @@ func ParseID(s string) (id ID, ok bool) {
 
 // String returns the decimal form of both numbers with a dash between.
 func (id ID) String() string {
-	return strconv.FormatUint(id[0], 10) + "-" + strconv.FormatUint(id[1], 10)
+	text := make([]byte, 0, 2*20+1) // two numbers and a dash
+	text = strconv.AppendUint(text, id[0], 10)
+	text = append(text, '-')
+	text = strconv.AppendUint(text, id[1], 10)
+	return string(text)
 }
 
 // Compare is negative, zero or positive where id is before, at or after other.
