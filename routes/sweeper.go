@@ -35,10 +35,10 @@ type sweeper struct {
 	current *visit
 }
 
-// breath is the least pause after a round that took as long; a longer one is
-// followed by an eighth of itself. Publishers then have the processor, who on a
-// single core wait for each round as a whole, and what they publish meanwhile is
-// one write a stream.
+// breath: after a round that took longer than this comes a pause of an eighth of
+// it, and of this at least. Publishers then have the processor, who on a single
+// core wait for each round as a whole, and what they publish meanwhile is one
+// write a stream.
 const breath = time.Millisecond
 
 // sweep is the part of a visit that its sweeper uses.

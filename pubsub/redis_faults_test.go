@@ -1,0 +1,180 @@
+package pubsub_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/sse-demo/pubsub"
+	"example.com/sse-demo/pubsub/redistest"
+)
+
+func TestRedisIsKilled(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	one, two, check := busyReplicas(t, server)
+	for range 3 {
+		await(t, subscribe(t, two, "a", pubsub.Start{}), 200)
+		server.Kill()
+		eventually(t, "both notice", func() bool { return one.Err() != nil && two.Err() != nil })
+		server.Run()
+		eventually(t, "both are back", func() bool { return one.Err() == nil && two.Err() == nil })
+	}
+	await(t, subscribe(t, two, "a", pubsub.Start{}), 200)
+	check()
+}
+
+func TestRedisIsPaused(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	one, two, check := busyReplicas(t, server)
+	await(t, subscribe(t, two, "a", pubsub.Start{}), 200)
+	server.Pause()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	if _, err := one.Publish(ctx, "a", "", nil); err == nil || ctx.Err() != nil {
+		t.Error("a publisher waits for longer than two seconds:", err)
+	}
+	eventually(t, "both notice", func() bool { return one.Err() != nil && two.Err() != nil })
+	server.Resume()
+	eventually(t, "both are back", func() bool { return one.Err() == nil && two.Err() == nil })
+	await(t, subscribe(t, two, "a", pubsub.Start{}), 200)
+	check()
+}
+
+func TestConnectionsAreCut(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	_, two, check := busyReplicas(t, server)
+	for range 10 {
+		await(t, subscribe(t, two, "a", pubsub.Start{}), 50)
+		server.Do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+	}
+	check()
+}
+
+// line is a connection between a replica and Redis that can be cut.
+type line struct {
+	net.Listener
+	target string
+	mu     sync.Mutex
+	cut    bool
+	conns  []net.Conn
+}
+
+func lineTo(t *testing.T, server *redistest.Server) (*line, string) {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &line{Listener: listener, target: server.Addr}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", l.target) //nolint:noctx // ended with the line
+			l.mu.Lock()
+			if err != nil || l.cut {
+				_ = near.Close()
+			} else {
+				l.conns = append(l.conns, near, far)
+				running.Go(func() { _, _ = io.Copy(near, far); _ = near.Close() })
+				running.Go(func() { _, _ = io.Copy(far, near); _ = far.Close() })
+			}
+			l.mu.Unlock()
+		}
+	})
+	t.Cleanup(func() { _ = l.Close(); l.set(true); running.Wait() })
+	return l, strings.Replace(server.URL, server.Addr, listener.Addr().String(), 1)
+}
+
+func (l *line) set(cut bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cut = cut
+	if cut {
+		for _, c := range l.conns {
+			_ = c.Close()
+		}
+		l.conns = nil
+	}
+}
+
+func TestTrimmedWhileAway(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	cable, url := lineTo(t, server)
+	near, far := replica(t, server.URL), replica(t, url)
+	live, quiet := subscribe(t, far, "a", pubsub.Start{}), subscribe(t, far, "b", pubsub.Start{})
+	first := publish(t, near, "a", "first")
+	expect(t, "live", await(t, live, 1), "first")
+	cable.set(true)
+	eventually(t, "the cut is noticed", func() bool { return far.Err() != nil })
+	for i := range 50 {
+		publish(t, near, "a", strconv.Itoa(i))
+	}
+	oldest := publish(t, near, "a", "last")
+	server.Do("XTRIM", pubsub.StreamKey, "MAXLEN", "=", 1)
+	cable.set(false)
+	expect(t, "live", await(t, live, 2), gap(first, oldest), "last")
+	if got := await(t, quiet, 1); len(got) != 1 || !strings.HasSuffix(got[0], `"oldest":null}`) {
+		t.Errorf("a channel that may have had events is told %q", got)
+	}
+	t.Run("a client that comes back", func(t *testing.T) {
+		expect(t, "resume", await(t, subscribe(t, far, "a", pubsub.Start{After: first}), 2), gap(first, oldest), "last")
+	})
+	t.Run("all trimmed", func(t *testing.T) {
+		server.Do("XTRIM", pubsub.StreamKey, "MAXLEN", "=", 0)
+		if got := await(t, live, 1); !strings.HasPrefix(got[0], "gap") {
+			t.Errorf("%q", got)
+		}
+		publish(t, near, "a", "on")
+		eventually(t, "it goes on", func() bool { return slices.Contains(next(t, live), "on") })
+	})
+}
+
+// TestRedisForgets: a Redis that has lost its data, and whose clock is behind,
+// goes on above the ids that were given out.
+func TestRedisForgets(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	r := replica(t, server.URL)
+	future := strconv.FormatInt(time.Now().Add(30*time.Second).UnixMilli(), 10) + "-7"
+	live := subscribe(t, r, "a", pubsub.Start{})
+	server.Do("XADD", pubsub.StreamKey, future, "c", "a", "n", "", "d", "future")
+	expect(t, "live", await(t, live, 1), "future")
+	server.Do("FLUSHALL")
+	if got := await(t, live, 1); !strings.HasPrefix(got[0], "gap") {
+		t.Errorf("%q", got)
+	}
+	id := publish(t, r, "a", "after")
+	before, _ := pubsub.ParseID(future)
+	after, _ := pubsub.ParseID(id)
+	if after.Compare(before) <= 0 {
+		t.Error("ids have fallen to", id)
+	}
+	eventually(t, "it goes on", func() bool { return slices.Contains(next(t, live), "after") })
+}
+
+// TestIdleConnectionsAreCut: an event is not sent over a connection that Redis
+// has closed.
+func TestIdleConnectionsAreCut(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	r := replica(t, server.URL)
+	for range 5 {
+		publish(t, r, "a", "1")
+		server.Do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+		publish(t, r, "a", "2")
+	}
+}
