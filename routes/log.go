@@ -1,6 +1,7 @@
 package routes
 
 import (
+	"errors"
 	"net/http"
 	"regexp"
 	"strings"
@@ -66,7 +67,10 @@ func compileGrep(expr string) (*regexp.Regexp, error) {
 	if len(expr) > maxGrep {
 		return nil, invalid(fieldError{"grep", "max", "grep must be at most 256 bytes"})
 	}
-	re, err := regexp.Compile(expr)
+	re, err := tail.CompileGrep(expr)
+	if _, tooLarge := errors.AsType[*tail.ProgramError](err); tooLarge {
+		return nil, invalid(fieldError{"grep", "max", "grep: " + err.Error()})
+	}
 	if err != nil {
 		return nil, invalid(fieldError{"grep", "re2", "grep must be an RE2 expression: " + err.Error()})
 	}

@@ -17,62 +17,100 @@ import (
 	"example.com/sse-demo/pubsub"
 )
 
-// pollInterval is how often the file is looked at when no change was noticed:
-// for file systems without notices, links, and folders that do not exist yet.
+// pollInterval is how often the file is looked at if no change was noticed: for
+// file systems without notices, links, and folders that do not exist yet.
 const pollInterval = 250 * time.Millisecond
 
 // A Follower reads one file as it grows. The file need not exist.
 type Follower struct {
-	path   string
-	logger zerolog.Logger
-	lines  *pubsub.Log
+	path     string
+	logger   zerolog.Logger
+	openFile func(path string) (file, error)
+	lines    *pubsub.Log
+	began    uint64 // Unix time in seconds
 
-	mu      sync.Mutex
-	current *generation // nil before the file was first there
+	// Only the goroutine of Run uses these.
 	reader  *lineReader // of current
-	end     int64       // in current, after the last line that is in lines
 	waiting []*generation
-	done    []os.FileInfo // generations that were read to their end, the newest last
+	done    []os.FileInfo // of files that were read to their end, the newest last
 	problem string        // that was logged last
+
+	// mu is never held while a file is read, opened or closed.
+	mu      sync.Mutex
+	current *generation   // the one that is read
+	known   []*generation // the newest last
+	first   position      // the first line in the log; zero if there was none yet
+	last    position      // the newest line in the log
+	base    position      // that the log begins after
+	started uint64        // seconds in the newest start id
+	unused  []*handle     // to be closed
+	ended   bool
+
+	poke    chan struct{} // Run has something to do
+	closing chan struct{} // closed when Run ends
+	workers sync.WaitGroup
 }
 
 // New returns a follower of the file at path; Run makes it follow.
 func New(path string, logger zerolog.Logger) *Follower {
-	f := &Follower{path: path, logger: logger}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	base := f.openFirst()
-	f.lines = pubsub.NewLog(keptLines, keptBytes, base)
-	f.report(f.readAll())
+	return newFollower(path, logger, func(path string) (file, error) { return os.Open(path) })
+}
+
+func newFollower(path string, logger zerolog.Logger, openFile func(string) (file, error)) *Follower {
+	f := &Follower{
+		path: path, logger: logger, openFile: openFile,
+		began:   uint64(time.Now().Unix()),
+		poke:    make(chan struct{}, 1),
+		closing: make(chan struct{}),
+	}
+	f.begin()
+	f.lines = pubsub.NewLog(keptLines+1, keptBytes, f.base.line) // one more, see oldest
+	f.report(f.readAll(context.Background()))
 	return f
 }
 
-// openFirst opens the file that is there at the start so that its last lines are
-// read, and returns the place before them.
-func (f *Follower) openFirst() (base pubsub.ID) {
+// begin opens the file that is there at the start so that its last lines are
+// read. If there is none, the first generation has no file.
+func (f *Follower) begin() {
 	g, err := f.open()
-	if err != nil {
-		return base // readAll tries again, and reports it
-	}
-	start, err := backfillStart(g.file, g.info.Size(), keptLines, keptBytes)
+	offset := int64(0)
 	if err == nil {
-		f.current = g
-		f.reader, err = newLineReader(g.file, g.inode, start)
+		if offset, err = firstOffset(g); err == nil {
+			f.reader, err = newLineReader(g.file, g.inode, offset)
+		}
+		if err != nil { // it shrinks at this moment
+			_ = g.file.Close()
+		}
 	}
-	if err != nil { // it shrinks at this moment
-		f.follow(g)
-		return base
+	if err != nil {
+		g, offset = &generation{}, 0 // readAll tries again, and reports it
 	}
-	f.end = start
-	return f.reader.pos()
+	g.number, g.users, g.end = 1, 1, offset
+	g.start = f.newStart(g.inode)
+	g.before = position{pubsub.ID{g.number, 0}, g.start}
+	f.base = g.before
+	if offset > 0 {
+		f.base = position{pubsub.ID{g.number, uint64(offset)}, f.reader.pos()}
+	}
+	f.current, f.last, f.known = g, f.base, []*generation{g}
 }
 
-// Run follows the file until ctx is cancelled.
+// firstOffset is where the follower begins in a file that is there at the start.
+func firstOffset(g *generation) (int64, error) {
+	size := g.info.Size()
+	offset, err := backfillStart(g.file, size, keptLines, keptBytes)
+	if err == nil && offset == size { // possibly within a very long line
+		return backfillStart(g.file, size, 0, maxBackfill)
+	}
+	return offset, err
+}
+
+// Run follows the file until ctx is cancelled, and then ends all workers.
 func (f *Follower) Run(ctx context.Context) {
-	defer f.close()
+	defer f.end()
 	watcher, err := fsnotify.NewBufferedWatcher(1024)
 	if err != nil {
-		f.logger.Warn().Err(err).Msg("cannot be told of changes to log files, looking every " + pollInterval.String())
+		f.logger.Warn().Err(err).Msg("no notices of changes to log files, looking every " + pollInterval.String())
 		watcher = &fsnotify.Watcher{} // its nil channels never receive
 	} else {
 		defer func() { _ = watcher.Close() }()
@@ -83,14 +121,14 @@ func (f *Follower) Run(ctx context.Context) {
 		if err == nil { // again each time: the folder may be another one now
 			_ = watcher.Add(filepath.Dir(f.path))
 		}
-		f.readNew()
+		f.report(f.readAll(ctx))
 		if !f.wait(ctx, watcher, poll.C) {
 			return
 		}
 	}
 }
 
-// wait returns when the file may have changed; false where ctx is over.
+// wait returns when the file may have changed; false if ctx is over.
 func (f *Follower) wait(ctx context.Context, watcher *fsnotify.Watcher, poll <-chan time.Time) bool {
 	for {
 		select {
@@ -98,6 +136,8 @@ func (f *Follower) wait(ctx context.Context, watcher *fsnotify.Watcher, poll <-c
 			return false
 		case <-poll:
 			return true
+		case <-f.poke:
+			f.closeUnused()
 		case err := <-watcher.Errors:
 			f.logger.Debug().Err(err).Msg("notices of changes were lost")
 			return true
@@ -113,46 +153,83 @@ func (f *Follower) wait(ctx context.Context, watcher *fsnotify.Watcher, poll <-c
 	}
 }
 
-func (f *Follower) readNew() {
+// end ends the workers and closes all files.
+func (f *Follower) end() {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.report(f.readAll())
+	f.ended = true
+	f.mu.Unlock()
+	close(f.closing)
+	f.workers.Wait()
+	f.mu.Lock()
+	for _, g := range f.known {
+		f.shut(g)
+	}
+	f.mu.Unlock()
+	f.closeUnused()
+	f.closeFiles(f.waiting)
+	f.waiting = nil
 }
 
 // readAll reads what there is, looking at the name before each piece: files may
 // come and go faster than they are read.
-func (f *Follower) readAll() error {
-	for {
+func (f *Follower) readAll(ctx context.Context) error {
+	for ctx.Err() == nil {
+		f.closeUnused()
 		failed := f.lookForNew()
-		if f.current == nil {
+		if f.current.file == nil {
 			return failed
 		}
 		replaced := f.replaced() // before the read that must come after it
-		more, err := f.reader.next(math.MaxInt64, f.give)
+		n, err := f.reader.fill(math.MaxInt64)
 		switch {
 		case errors.Is(err, errChanged):
-			f.reader.rest(f.give)
+			f.appendRest()
 			f.follow(f.truncated())
 		case err != nil:
 			return err
-		case more:
+		case n > 0:
+			f.appendLines()
 		case replaced:
-			f.reader.rest(f.give)
+			f.appendRest()
+			f.remember(f.current)
 			f.follow(f.waiting[0])
 			f.waiting = f.waiting[1:]
 		default:
 			return failed
 		}
 	}
+	return nil
 }
 
-func (f *Follower) give(id pubsub.ID, frame []byte) {
-	f.lines.Append(id, frame)
-	f.end = int64(id[1])
+func (f *Follower) appendLines() {
+	for id, frame, ok := f.reader.next(); ok; id, frame, ok = f.reader.next() {
+		f.append(id, frame)
+	}
+}
+
+func (f *Follower) appendRest() {
+	if id, frame, ok := f.reader.rest(); ok {
+		f.append(id, frame)
+	}
+}
+
+// append adds a line to the log. The lock is held over both, so that a feed that
+// has read as far as the follower finds its position in the log.
+func (f *Follower) append(id pubsub.ID, frame []byte) {
+	frame = append(make([]byte, 0, len(frame)), frame...)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.last = position{pubsub.ID{f.current.number, id[1]}, id}
+	f.current.end = int64(id[1])
+	f.lines.Append(f.last.line, frame)
+	if f.first == (position{}) {
+		f.first = f.last
+	}
 }
 
 var errNotRegular = errors.New("not a regular file")
 
+// open opens the file that has the followed name.
 func (f *Follower) open() (*generation, error) {
 	info, err := os.Stat(f.path)
 	if err != nil {
@@ -161,22 +238,20 @@ func (f *Follower) open() (*generation, error) {
 	if !info.Mode().IsRegular() { // opening a pipe would wait for its writer
 		return nil, &fs.PathError{Op: "follow", Path: f.path, Err: errNotRegular}
 	}
-	return openGeneration(f.path)
+	return f.openGeneration(f.path)
 }
 
-// follow makes g the generation that is read, from its start.
-func (f *Follower) follow(g *generation) {
-	if f.current != nil && f.current.file != g.file {
-		f.remember(f.current)
-		f.leave(f.current)
+func (f *Follower) openGeneration(path string) (*generation, error) {
+	file, err := f.openFile(path)
+	if err != nil {
+		return nil, err
 	}
-	f.current, f.end = g, 0
-	f.reader = &lineReader{file: g.file, inode: g.inode}
+	return newGeneration(file)
 }
 
-// leave takes one user off g.
-func (f *Follower) leave(g *generation) {
-	if g.users--; g.users == 0 {
+// closeFiles closes files that were never followed.
+func (f *Follower) closeFiles(gs []*generation) {
+	for _, g := range gs {
 		_ = g.file.Close() // it was only read
 	}
 }
@@ -199,19 +274,7 @@ func (f *Follower) report(err error) {
 	f.logger.Info().Str("file", f.path).Msg("the log file can be read again")
 }
 
-func (f *Follower) close() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, g := range f.waiting {
-		f.leave(g)
-	}
-	if f.current != nil {
-		f.leave(f.current)
-	}
-	f.current, f.waiting = nil, nil
-}
-
-// Check returns an error where path can never be followed.
+// Check returns an error if path can never be followed.
 func Check(path string) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return fmt.Errorf("%s: %w", path, errNotRegular)

@@ -5,15 +5,11 @@ import (
 	"slices"
 )
 
-// maxRemembered is how many files that were read to their end are told from ones
-// that were missed. In a burst of rotations their times may all be the same.
-const maxRemembered = 128
-
 // lookForNew opens the file of that name if it is another one than before, and
 // puts it behind those that are still to be read.
 func (f *Follower) lookForNew() error {
 	newest := f.newest()
-	if newest == nil {
+	if newest.file == nil {
 		g, err := f.open()
 		if err == nil {
 			f.follow(g)
@@ -46,21 +42,11 @@ func (f *Follower) replaced() bool {
 	return err != nil || info.Size() > 0
 }
 
-// truncated returns a generation for the same file after its truncation, so that
-// a cursor which still reads the one before does not take it for the current.
-// They share the file, and only the newest closes it.
-func (f *Follower) truncated() *generation {
-	f.current.users++
-	g := *f.current
-	g.users = 1
-	return &g
-}
-
 // remember keeps what g was like when it was read to its end.
 func (f *Follower) remember(g *generation) {
 	if info, err := g.file.Stat(); err == nil {
 		f.done = append(f.done, info)
-		f.done = f.done[max(len(f.done)-maxRemembered, 0):]
+		f.done = f.done[max(len(f.done)-maxKnown, 0):]
 	}
 }
 

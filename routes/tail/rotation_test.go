@@ -157,7 +157,7 @@ func TestRotationsWithClientsThatComeAndGo(t *testing.T) {
 	for i := 0; i < files*perFile; i += 10 {
 		c := f.client(0, "", id)
 		id = c.expect(numbers(i, i+10)...)
-		c.cursor.Close()
+		c.feed.Close()
 	}
 	wg.Wait()
 }

@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 )
 
 // maxLooks bounds how often the folder is read while files come and go.
@@ -28,7 +27,7 @@ func (f *Follower) successors(last *generation) (found []*generation, err error)
 	names, rising := f.rotated(), false
 	for range maxLooks {
 		for _, g := range found {
-			g.place = nameless
+			g.rank = nameless
 		}
 		var now os.FileInfo
 		var g *generation
@@ -62,39 +61,39 @@ func (f *Follower) isStill(now os.FileInfo, failed error) bool {
 }
 
 // renamed adds to found the files of these names that were written to after last
-// and are not known; rising says that newer files have higher places than last.
+// and are not known; rising says that newer files have higher ranks than last.
 func (f *Follower) renamed(last *generation, names []string, found []*generation) (_ []*generation, rising bool) {
-	lastTime, lastPlace := last.modTime(), nameless
-	for place, path := range names {
+	lastTime, lastRank := last.modTime(), nameless
+	for rank, path := range names {
 		info, err := os.Lstat(path)
 		if err != nil || !info.Mode().IsRegular() || info.ModTime().Before(lastTime) {
 			continue
 		}
-		g, err := openGeneration(path)
+		g, err := f.openGeneration(path)
 		if err != nil {
 			continue // it has another name by now
 		}
 		if os.SameFile(g.info, last.info) {
-			lastPlace = place
+			lastRank = rank
 		}
-		found = f.meet(found, g, place, !g.modTime().Before(lastTime) && !f.knows(g.info))
+		found = f.meet(found, g, rank, !g.modTime().Before(lastTime) && !f.knows(g.info))
 	}
-	return found, lastPlace != nameless && slices.ContainsFunc(found, func(g *generation) bool {
-		return g.place > lastPlace && g.place != followed
+	return found, lastRank != nameless && slices.ContainsFunc(found, func(g *generation) bool {
+		return g.rank > lastRank && g.rank != followed
 	})
 }
 
-// meet notes the place of a file that was found already, or adds it where it is
+// meet notes the rank of a file that was found already, or adds it where it is
 // wanted, or else closes it.
-func (f *Follower) meet(found []*generation, g *generation, place int, wanted bool) []*generation {
+func (f *Follower) meet(found []*generation, g *generation, rank int, wanted bool) []*generation {
 	i := slices.IndexFunc(found, func(old *generation) bool { return os.SameFile(old.info, g.info) })
 	if i < 0 && wanted {
-		g.place = place
+		g.rank = rank
 		return append(found, g)
 	}
-	f.leave(g)
+	_ = g.file.Close() // it was only read
 	if i >= 0 {
-		found[i].place = place
+		found[i].rank = rank
 	}
 	return found
 }
@@ -116,7 +115,7 @@ func (f *Follower) rotated() (paths []string) {
 	return paths
 }
 
-// Places of files that are not among the rotated ones.
+// Ranks of files that are not among the rotated ones.
 const (
 	nameless = -1          // deleted since it was found
 	followed = math.MaxInt // of the followed name
@@ -127,22 +126,15 @@ const (
 // or all are shifted by one.
 func sortByAge(gs []*generation, rising bool) {
 	youth := func(g *generation) int {
-		if g.place == nameless || g.place == followed || rising {
-			return g.place
+		if g.rank == nameless || g.rank == followed || rising {
+			return g.rank
 		}
-		return followed - 1 - g.place
+		return followed - 1 - g.rank
 	}
 	slices.SortStableFunc(gs, func(a, b *generation) int {
-		if a.place == followed || b.place == followed {
+		if a.rank == followed || b.rank == followed {
 			return cmp.Compare(youth(a), youth(b))
 		}
 		return cmp.Or(a.modTime().Compare(b.modTime()), cmp.Compare(youth(a), youth(b)))
 	})
-}
-
-func (g *generation) modTime() time.Time {
-	if info, err := g.file.Stat(); err == nil {
-		return info.ModTime()
-	}
-	return g.info.ModTime()
 }

@@ -1,31 +1,42 @@
 // Package tail follows log files: every complete line becomes an event, through
 // rotation by renaming, truncation, deletion and re-creation.
 //
-// # One follower, many clients
+// # One follower, many feeds
 //
 // A [Follower] reads a file once, however many clients there are, and appends
-// its lines to a log (see package pubsub). A [Cursor] that is near the end reads
-// that log; one that is further behind reads the file itself until it has caught
-// up, so a client that was away for long loses nothing that the file still has.
+// its lines to a log in memory (see package pubsub). Each client has a [Feed].
+// A feed whose position is in memory reads it there; a feed that is further
+// behind reads the file itself until it has caught up, so a client that was away
+// for long loses nothing that the file still has.
+//
+// # Nothing waits for a disk
+//
+// The methods of a feed never block, so one goroutine may serve many. A feed that
+// reads a file, or has an expression to match, does so in a worker: a goroutine
+// that ends with the feed or the follower, and hands over finished frames. Locks
+// are held for neither.
 //
 // # Ids
 //
-// The id of a line is "<mark>-<offset>": where the line ends in its file, and a
-// checksum of the file's identity and of what stands before that place. So an
-// id is good for as long as the file is, over restarts of the service too, and
-// does not fit another file of the same name.
+// The id of a line is "<mark>-<offset>": the offset at which the line ends in its
+// file, and a checksum of the file's inode and of the bytes before that offset.
+// So an id is valid as long as the file is, over restarts of the service too, and
+// is not valid in another file of the same name. The start of a file has an id of
+// its own, "<mark>-0", with the time in its mark; so has a file that does not
+// exist yet.
 //
 // # Rotation
 //
-// When another file has appeared under the name, the old one is read to its end
-// first. Files that came and went between two looks are found beside it by the
-// names that rotation gives them.
+// If another file has appeared under the name, the old one is first read to its
+// end. Files that came and went in between are found beside it by the names that
+// rotation gives them. Each file is a generation and holds the next one open, so
+// a feed that is behind goes through all of them.
 package tail
 
 import (
+	"bytes"
 	"hash/crc32"
 	"io"
-	"os"
 
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/sse"
@@ -34,19 +45,19 @@ import (
 const (
 	// MaxLine is the length in bytes beyond which a line is sent cut.
 	MaxLine = 64 << 10
-	// What is in memory for those who are near the end. It must hold what comes in
-	// a burst of rotations, whose lines are in no file that a client could read.
+	// What is in memory for clients that are near the end. It must hold the lines
+	// of a burst of rotations, whose files may be gone before a client reads them.
 	keptLines = 16 << 10
 	keptBytes = 4 << 20
 
-	maxBackfill = 64 << 20 // how far back in the file the first lines are looked for
+	maxBackfill = 64 << 20 // bytes of the file that are searched for the first lines
 	chunkSize   = 64 << 10 // of one read
-	windowSize  = 256      // bytes before a place that tell whether it is still the same
+	windowSize  = 256      // bytes before an offset that its mark covers
 )
 
 const truncated = " …[truncated]"
 
-// markAt is the checksum in the id of the place that window stands before.
+// markAt is the mark in the id of the offset that window stands before.
 func markAt(inode uint64, window []byte) uint64 {
 	if len(window) > windowSize {
 		window = window[len(window)-windowSize:]
@@ -58,20 +69,26 @@ func markAt(inode uint64, window []byte) uint64 {
 	return uint64(crc32.Update(crc32.ChecksumIEEE(key[:]), crc32.IEEETable, window))
 }
 
-// frameOf encodes a line that ends at id.
-func frameOf(id pubsub.ID, line []byte, cut bool) []byte {
-	data := sse.AppendUTF8(make([]byte, 0, len(line)+len(truncated)), line)
-	if cut {
-		data = append(data, truncated...)
-	}
-	frame, err := sse.Event{ID: id.String(), Name: "log", Data: data}.Append(nil)
+// appendFrame appends the frame of a line that ends at id.
+func appendFrame(dst []byte, id pubsub.ID, data []byte) []byte {
+	dst, err := sse.Event{ID: id.String(), Name: "log", Data: data}.Append(dst)
 	if err != nil {
 		panic(err) // digits and a constant are valid
 	}
-	return frame
+	return dst
 }
 
-// windowBefore reads the bytes that tell the place at offset.
+// idOf is the id in a frame, empty for a gap.
+func idOf(frame []byte) []byte {
+	line, _, _ := bytes.Cut(frame, []byte("\n"))
+	id, ok := bytes.CutPrefix(line, []byte("id: "))
+	if !ok {
+		return nil
+	}
+	return id
+}
+
+// windowBefore reads the bytes that the mark of the offset covers.
 func windowBefore(file io.ReaderAt, offset int64) ([]byte, error) {
 	window := make([]byte, min(offset, windowSize))
 	if _, err := file.ReadAt(window, offset-int64(len(window))); err != nil {
@@ -86,16 +103,16 @@ func backfillStart(file io.ReaderAt, end int64, n int, limit int64) (int64, erro
 	start, stop := end, max(end-limit, 0)
 	buf := make([]byte, chunkSize)
 	for at := end; at > stop; {
-		size := min(at-stop, chunkSize)
-		at -= size
-		if _, err := file.ReadAt(buf[:size], at); err != nil {
+		chunk := buf[:min(at-stop, chunkSize)]
+		at -= int64(len(chunk))
+		if _, err := file.ReadAt(chunk, at); err != nil {
 			return 0, err
 		}
-		for i := size - 1; i >= 0; i-- {
-			if buf[i] != '\n' {
-				continue
-			}
-			if start = at + i + 1; n == 0 {
+		if bytes.IndexByte(chunk, '\n') < 0 { // much faster than LastIndexByte
+			continue
+		}
+		for i := bytes.LastIndexByte(chunk, '\n'); i >= 0; i = bytes.LastIndexByte(chunk[:i], '\n') {
+			if start = at + int64(i) + 1; n == 0 {
 				return start, nil
 			}
 			n--
@@ -105,26 +122,4 @@ func backfillStart(file io.ReaderAt, end int64, n int, limit int64) (int64, erro
 		return 0, nil
 	}
 	return start, nil // after the first line end within the limit
-}
-
-// A generation is one file that the followed name has stood for.
-type generation struct {
-	file  *os.File
-	info  os.FileInfo
-	inode uint64
-	users int // the follower and the cursors that read it; closed by the last
-	place int // of its name among those of rotated files, when it was last seen there
-}
-
-func openGeneration(path string) (*generation, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	info, err := file.Stat()
-	if err != nil {
-		_ = file.Close()
-		return nil, err
-	}
-	return &generation{file: file, info: info, inode: inodeOf(info), users: 1}, nil
 }

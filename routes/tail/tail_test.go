@@ -77,12 +77,12 @@ func (f *fixture) rename(to string) {
 	f.must(os.Rename(f.path, f.path+to))
 }
 
-// client reads a cursor.
+// client reads a feed.
 type client struct {
-	t      *testing.T
-	cursor *tail.Cursor
-	ready  chan struct{}
-	queue  []ssetest.Event
+	t     *testing.T
+	feed  *tail.Feed
+	ready chan struct{}
+	queue []ssetest.Event
 }
 
 func (f *fixture) client(lines int, grep, lastEventID string) *client {
@@ -90,14 +90,14 @@ func (f *fixture) client(lines int, grep, lastEventID string) *client {
 	if grep != "" {
 		re = regexp.MustCompile(grep)
 	}
-	c := &client{t: f.T, cursor: f.Follow(lines, re, lastEventID), ready: make(chan struct{}, 1)}
-	c.cursor.Notify(func() {
+	c := &client{t: f.T, feed: f.Follow(lines, re, lastEventID), ready: make(chan struct{}, 1)}
+	c.feed.Notify(func() {
 		select {
 		case c.ready <- struct{}{}:
 		default:
 		}
 	})
-	f.Cleanup(c.cursor.Close)
+	f.Cleanup(c.feed.Close)
 	return c
 }
 
@@ -123,7 +123,7 @@ func (c *client) next() ssetest.Event {
 // poll reads a batch; false where there was none.
 func (c *client) poll() bool {
 	c.t.Helper()
-	frames, err := c.cursor.Next(nil)
+	frames, err := c.feed.Next(nil)
 	if err != nil {
 		c.t.Fatal(err)
 	}
