@@ -47,7 +47,7 @@ func service(t *testing.T) *setup {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(handler.Close)
+	t.Cleanup(handler.Drain)
 	return &setup{T: t, broker: broker, handler: handler}
 }
 

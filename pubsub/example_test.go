@@ -20,22 +20,8 @@ func events(broker pubsub.Broker) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		news := broker.Subscribe([]string{"news"}, pubsub.Start{After: sse.LastEventID(c.Request())})
 		defer news.Close()
-		stream, err := sse.Open(c.Response().Writer, options) // not c.Response(), whose Flush hides errors
-		for err == nil {
-			frames, _ := news.Next(nil)
-			if len(frames) > 0 {
-				err = stream.Send(frames...)
-				continue
-			}
-			select {
-			case <-c.Request().Context().Done():
-				return nil
-			case <-news.Ready():
-			case <-stream.HeartbeatDue():
-				err = stream.Heartbeat()
-			}
-		}
-		return nil // the client is gone
+		_, err := sse.Serve(c.Response().Writer, c.Request(), news, options) // not c.Response(), whose Flush hides errors
+		return err
 	}
 }
 

@@ -33,11 +33,11 @@ func rightsOf(c echo.Context) *rights {
 // authenticate lets only those in who have a valid token, where the service has
 // a secret.
 func (s *Server) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
-	if len(s.JWTSecret) == 0 {
+	if len(s.config.JWTSecret) == 0 {
 		return next
 	}
 	parser := jwt.NewParser(jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithExpirationRequired())
-	secret := func(*jwt.Token) (any, error) { return s.JWTSecret, nil }
+	secret := func(*jwt.Token) (any, error) { return s.config.JWTSecret, nil }
 	return func(c echo.Context) error {
 		token := tokenOf(c.Request())
 		if token == "" {

@@ -7,8 +7,9 @@ import (
 )
 
 type channelParams struct {
-	Names  []string `param:"name" validate:"required,max=32,dive,channel"`
-	Replay int      `param:"replay" validate:"min=0,max=1000"`
+	finiteParams
+	Names  []string `query:"name" validate:"required,max=32,dive,channel"`
+	Replay int      `query:"replay" validate:"min=0,max=1000"`
 }
 
 // channel streams what is published to one or more channels.
@@ -22,7 +23,7 @@ func (s *Server) channel(c echo.Context) error {
 			return err
 		}
 	}
-	return s.stream(c, channelStream, func(lastEventID string) (cursor, error) {
-		return s.Broker.Subscribe(p.Names, pubsub.Start{After: lastEventID, Replay: p.Replay}), nil
+	return s.stream(c, channelStream, p.finiteParams, func(lastEventID string) (source, error) {
+		return s.config.Broker.Subscribe(p.Names, pubsub.Start{After: lastEventID, Replay: p.Replay}), nil
 	})
 }

@@ -1,41 +1,60 @@
 package routes
 
-import "context"
+import (
+	"context"
+	"sync"
+)
 
 // Drain ends every stream cleanly and lets no new one begin. Give it to
 // [http.Server.RegisterOnShutdown]: Shutdown waits for streams, but does not end
-// them.
-func (s *Server) Drain() { s.drain.Do(func() { close(s.draining) }) }
-
-func (s *Server) isDraining() bool {
-	select {
-	case <-s.draining:
-		return true
-	default:
-		return false
-	}
+// them. Publishing is refused first, so each stream ends with all that was
+// published before.
+func (s *Server) Drain() {
+	s.writes.close()
+	s.slots.close()
+	s.drain.Do(func() { close(s.shutdown) })
 }
 
-// Wait waits for the streams that net/http no longer knows of, after Drain. It
-// returns ctx.Err() where that comes first.
+// Wait waits, after Drain, until the last stream has ended. It returns ctx.Err()
+// if that comes first.
 func (s *Server) Wait(ctx context.Context) error {
-	over := make(chan struct{})
-	go func() { s.sweeping.Wait(); close(over) }()
 	select {
-	case <-over:
+	case <-s.slots.idle:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// Close cuts off the streams that have not ended by themselves after Drain.
-func (s *Server) Close() {
-	s.Drain()
-	s.cut.Do(func() {
-		for _, sweeper := range s.sweepers {
-			close(sweeper.abort)
-		}
-	})
-	s.sweeping.Wait()
+func (s *Server) isDraining() bool {
+	select {
+	case <-s.shutdown:
+		return true
+	default:
+		return false
+	}
+}
+
+// writes is a gate for requests that publish or start something.
+type writes struct {
+	mu     sync.RWMutex // held for reading during a write
+	closed bool
+}
+
+// close waits for the writes under way, and refuses all that follow.
+func (g *writes) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
+}
+
+// write does something that other clients will see, unless the service is
+// draining.
+func (s *Server) write(do func() error) error {
+	s.writes.mu.RLock()
+	defer s.writes.mu.RUnlock()
+	if s.writes.closed {
+		return s.unavailable("the service is shutting down; nothing was done")
+	}
+	return do()
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -33,6 +32,7 @@ type harness struct {
 	client *http.Client
 	dialer *memory
 	log    *lockedBuffer
+	jobs   *job.Manager
 }
 
 // options may be changed by a test.
@@ -47,14 +47,14 @@ func options() routes.Config {
 
 // bubble runs test in a synctest bubble: time moves only when all wait, and a
 // goroutine that is left over fails it.
-// The test runs twice: with sweepers, and with each stream in its handler.
+// The test runs with each way to serve streams.
 func bubble(t *testing.T, config routes.Config, test func(h *harness)) {
 	t.Helper()
-	for _, keep := range []bool{false, true} {
-		t.Run(fmt.Sprintf("KeepHandlers=%v", keep), func(t *testing.T) {
+	for name, serve := range map[string]routes.ServeFunc{"sse.Serve": nil} {
+		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				config := config
-				config.KeepHandlers = keep
+				config.Serve = serve
 				h := start(t, config)
 				test(h)
 				h.stop()
@@ -89,6 +89,7 @@ func start(t *testing.T, config routes.Config) *harness {
 	if config.Jobs == nil {
 		config.Jobs = job.NewManager(config.Logger, config.Broker)
 	}
+	h.jobs = config.Jobs
 	var err error
 	if h.app, err = routes.New(config); err != nil {
 		t.Fatal(err)
@@ -101,6 +102,7 @@ func start(t *testing.T, config routes.Config) *harness {
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = h.server.Serve(h.dialer) })
 	t.Cleanup(func() {
+		h.stop() // a test that has failed has not done it
 		serving.Wait()
 		config.Jobs.Close()
 	})
@@ -109,8 +111,8 @@ func start(t *testing.T, config routes.Config) *harness {
 
 func (h *harness) stop() {
 	h.client.CloseIdleConnections()
+	h.app.Drain()
 	_ = h.server.Close()
-	h.app.Close()
 }
 
 // memory is a network of pipes.

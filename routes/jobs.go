@@ -14,8 +14,8 @@ import (
 )
 
 type jobParams struct {
-	ID         *string `param:"id" validate:"omitnil,jobid"`
-	DurationMs *int    `param:"durationMs" validate:"omitnil,min=500,max=600000"`
+	ID         *string `json:"id" validate:"omitnil,jobid"`
+	DurationMs *int    `json:"durationMs" validate:"omitnil,min=500,max=600000"`
 }
 
 // startJob starts a job.
@@ -35,8 +35,11 @@ func (s *Server) startJob(c echo.Context) error {
 	if p.DurationMs != nil {
 		duration = time.Duration(*p.DurationMs) * time.Millisecond
 	}
-	if err := s.Jobs.Start(c.Request().Context(), id, job.Demo(duration)); err != nil {
-		return s.jobProblem(err)
+	err := s.write(func() error {
+		return s.jobProblem(s.config.Jobs.Start(c.Request().Context(), id, job.Demo(duration)))
+	})
+	if err != nil {
+		return err
 	}
 	c.Response().Header().Set(echo.HeaderLocation, "/stream/progress?id="+url.QueryEscape(id))
 	return c.JSON(http.StatusAccepted, map[string]string{"id": id})
@@ -47,8 +50,11 @@ func (s *Server) cancelJob(c echo.Context) error {
 	if err := mayUse(c, progressStream); err != nil {
 		return err
 	}
-	if err := s.Jobs.Cancel(c.Request().Context(), c.Param("id")); err != nil {
-		return s.jobProblem(err)
+	err := s.write(func() error {
+		return s.jobProblem(s.config.Jobs.Cancel(c.Request().Context(), c.Param("id")))
+	})
+	if err != nil {
+		return err
 	}
 	return c.NoContent(http.StatusNoContent)
 }

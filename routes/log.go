@@ -21,17 +21,18 @@ type LogFile struct {
 }
 
 type logParams struct {
-	File  string `param:"file"`
-	Lines int    `param:"lines" validate:"min=0,max=1000"`
-	Grep  string `param:"grep"`
+	finiteParams
+	File  string `query:"file"`
+	Lines int    `query:"lines" validate:"min=0,max=1000"`
+	Grep  string `query:"grep"`
 }
 
 // log streams the lines of a file.
 func (s *Server) log(c echo.Context) error {
-	if len(s.Logs) == 0 {
+	if len(s.config.Logs) == 0 {
 		return newProblem(http.StatusNotFound, "no log file is configured")
 	}
-	p := logParams{File: s.Logs[0].Name, Lines: 10}
+	p := logParams{File: s.config.Logs[0].Name, Lines: 10}
 	if err := s.bindQuery(c, &p); err != nil {
 		return err
 	}
@@ -43,14 +44,14 @@ func (s *Server) log(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.stream(c, logStream, func(lastEventID string) (cursor, error) {
-		return file.Follow(p.Lines, grep, lastEventID), nil
+	return s.stream(c, logStream, p.finiteParams, func(lastEventID string) (source, error) {
+		return untilShutdown{file.Follow(p.Lines, grep, lastEventID), s.shutdown}, nil
 	})
 }
 
 func (s *Server) logFile(name string) (*tail.Follower, error) {
 	var names []string
-	for _, l := range s.Logs {
+	for _, l := range s.config.Logs {
 		if l.Name == name {
 			return l.Tail, nil
 		}

@@ -5,6 +5,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"example.com/sse-demo/sse"
 )
 
 // The streams, as they are named in paths, metrics and logs.
@@ -19,15 +21,16 @@ var streamNames = []string{tickStream, logStream, progressStream, channelStream}
 
 // Why a stream ended.
 const (
-	endClient   = "client"   // the client has left
-	endStalled  = "stalled"  // the client took no bytes for the write timeout
-	endShutdown = "shutdown" // the service is going down
-	endDone     = "done"     // all was said
-	endExpired  = "expired"  // the client's token has expired
-	endFailed   = "failed"   // the service has failed
+	endClient   = string(sse.ClientGone)
+	endStalled  = string(sse.ClientStalled)
+	endShutdown = string(sse.ShutdownReached)
+	endDone     = string(sse.SourceDone)
+	endFailed   = string(sse.SourceFailed)
+	endExpired  = "expired" // the client's token has expired
+	endAged     = "aged"    // the stream has reached the maximum age
 )
 
-var endings = []string{endClient, endStalled, endShutdown, endDone, endExpired, endFailed}
+var endings = []string{endClient, endStalled, endShutdown, endDone, endFailed, endExpired, endAged}
 
 // metrics counts what the streams do. What /health and /metrics say of
 // connections is the same number.
@@ -40,6 +43,7 @@ type metrics struct {
 
 // streamMetrics are those of one of the streams.
 type streamMetrics struct {
+	name                        string
 	open                        atomic.Int64
 	opened, events, bytes, gaps prometheus.Counter
 	closed                      map[string]prometheus.Counter // by reason
@@ -59,7 +63,7 @@ func newMetrics(jobPanics func() int64, brokerErr func() error) *metrics {
 		func() float64 { return float64(m.panics.Load() + jobPanics()) },
 	))
 	m.registry.MustRegister(prometheus.NewGaugeFunc(
-		prometheus.GaugeOpts{Name: "sse_broker_up", Help: "1 where events can be published, 0 while Redis is away."},
+		prometheus.GaugeOpts{Name: "sse_broker_up", Help: "1 if events can be published, 0 while they cannot."},
 		func() float64 {
 			if brokerErr() != nil {
 				return 0
@@ -70,10 +74,11 @@ func newMetrics(jobPanics func() int64, brokerErr func() error) *metrics {
 	for _, name := range streamNames {
 		labels := prometheus.Labels{"stream": name}
 		stream := &streamMetrics{
+			name:   name,
 			opened: counter("sse_connections_opened_total", "Streams that were opened.", labels),
 			events: counter("sse_events_sent_total", "Events that were sent, gap events included.", labels),
 			bytes:  counter("sse_bytes_sent_total", "Bytes that were sent, without the framing of HTTP.", labels),
-			gaps:   counter("sse_gaps_total", "Times that a client was told of lost events.", labels),
+			gaps:   counter("sse_gaps_total", "Gap events that were sent.", labels),
 			closed: map[string]prometheus.Counter{},
 		}
 		for _, reason := range endings {

@@ -18,7 +18,7 @@ func allowOrigins(origins []string) echo.MiddlewareFunc {
 		AllowCredentials: true,
 		AllowMethods:     []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete},
 		AllowHeaders:     []string{echo.HeaderContentType, echo.HeaderAuthorization, "Last-Event-ID"},
-		ExposeHeaders:    []string{echo.HeaderLocation, echo.HeaderRetryAfter},
+		ExposeHeaders:    []string{echo.HeaderLocation, echo.HeaderRetryAfter, "Last-Event-ID", "SSE-Heartbeat"},
 	})
 }
 

@@ -201,7 +201,7 @@ func TestBodySize(t *testing.T) {
 func TestMediaTypes(t *testing.T) {
 	bubble(t, options(), func(h *harness) {
 		const body = `{"channel":"a","payload":1}`
-		for _, header := range []string{"X: none", "Content-Type: text/plain", "Content-Type: application/x-www-form-urlencoded", "Content-Type: application/jsonx", "Content-Type: ;"} {
+		for _, header := range []string{"X: none", "Content-Type: text/css", "Content-Type: text/plain; charset=latin1", "Content-Type: application/x-www-form-urlencoded", "Content-Type: application/jsonx", "Content-Type: ;"} {
 			h.problem(415, "POST", "/publish", body, header)
 		}
 		for _, header := range []string{jsonType, "Content-Type: application/json; charset=utf-8", "Content-Type: Application/JSON"} {

@@ -60,7 +60,7 @@ func (s *Server) unavailable(detail string) *problem {
 }
 
 // busyRetry is the base of the delay for clients that there was no room for.
-func (s *Server) busyRetry() time.Duration { return 10 * s.Stream.Retry }
+func (s *Server) busyRetry() time.Duration { return 10 * s.config.Stream.Retry }
 
 // answerError is Echo's error handler, the only place that answers errors.
 func (s *Server) answerError(err error, c echo.Context) {
@@ -78,7 +78,7 @@ func (s *Server) answerError(err error, c echo.Context) {
 		err = c.Blob(p.Status, "application/problem+json", p.json())
 	}
 	if err != nil {
-		s.Logger.Debug().Err(err).Msg("a client left before its error was written")
+		s.config.Logger.Debug().Err(err).Msg("a client left before its error was written")
 	}
 }
 
@@ -95,7 +95,7 @@ func (s *Server) problemOf(err error, c echo.Context) *problem {
 	case ok && fromEcho.Code < http.StatusInternalServerError:
 		return newProblem(fromEcho.Code, "")
 	default:
-		s.Logger.Error().Err(err).Str("route", c.Path()).Msg("a request failed")
+		s.config.Logger.Error().Err(err).Str("route", c.Path()).Msg("a request failed")
 		return newProblem(http.StatusInternalServerError, "the service has failed; its log says why")
 	}
 }

@@ -14,7 +14,8 @@ import (
 const defaultDuration = 12 * time.Second
 
 type progressParams struct {
-	ID string `param:"id" validate:"required,jobid"`
+	finiteParams
+	ID string `query:"id" validate:"required,jobid"`
 }
 
 // progress streams the events of a job, starting it if nobody has.
@@ -23,8 +24,8 @@ func (s *Server) progress(c echo.Context) error {
 	if err := s.bindQuery(c, &p); err != nil {
 		return err
 	}
-	err := s.stream(c, progressStream, func(lastEventID string) (cursor, error) {
-		watch, err := s.Jobs.Watch(c.Request().Context(), p.ID, lastEventID, job.Demo(defaultDuration))
+	err := s.stream(c, progressStream, p.finiteParams, func(lastEventID string) (source, error) {
+		watch, err := s.config.Jobs.Watch(c.Request().Context(), p.ID, lastEventID, job.Demo(defaultDuration))
 		if err != nil {
 			return nil, s.jobProblem(err)
 		}

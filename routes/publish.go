@@ -3,15 +3,29 @@ package routes
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
+	"net/url"
+	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
+
+	"example.com/sse-demo/pubsub"
 )
 
-type publishParams struct {
-	Channel string          `param:"channel" validate:"required,channel"`
-	Event   *string         `param:"event" validate:"omitnil,event"`
-	Payload json.RawMessage `param:"payload" validate:"required"`
+// publishJSON is a publication as a JSON object.
+type publishJSON struct {
+	Channel string          `json:"channel" validate:"required,channel"`
+	Event   *string         `json:"event" validate:"omitnil,event,unreserved"`
+	Payload json.RawMessage `json:"payload" validate:"required"`
+}
+
+// publishText is what the query says of a publication whose body is the data as
+// it stands.
+type publishText struct {
+	Channel string  `query:"channel" validate:"required,channel"`
+	Event   *string `query:"event" validate:"omitnil,event,unreserved"`
 }
 
 type publishReply struct {
@@ -22,27 +36,99 @@ type publishReply struct {
 
 // publish appends an event to a channel.
 func (s *Server) publish(c echo.Context) error {
-	var p publishParams
-	if err := s.bindBody(c, &p); err != nil {
-		return err
-	}
-	if err := mayReach(c, func(r *rights) []string { return r.Publish }, p.Channel); err != nil {
-		return err
-	}
-	event := ""
-	if p.Event != nil {
-		event = *p.Event
-	}
-	var data bytes.Buffer
-	data.Grow(len(p.Payload))
-	if err := json.Compact(&data, p.Payload); err != nil {
-		return err // bindBody has parsed it
-	}
-	receipt, err := s.Broker.Publish(c.Request().Context(), p.Channel, event, data.Bytes())
+	channel, event, data, err := s.publication(c)
 	if err != nil {
-		s.Logger.Error().Err(err).Msg("an event was not published")
-		return s.unavailable("the event was not published; try again")
+		return err
+	}
+	if err := mayReach(c, func(r *rights) []string { return r.Publish }, channel); err != nil {
+		return err
+	}
+	var receipt pubsub.Receipt
+	err = s.write(func() (err error) {
+		receipt, err = s.config.Broker.Publish(c.Request().Context(), channel, event, data)
+		return s.publishProblem(err)
+	})
+	if err != nil {
+		return err
 	}
 	s.metrics.published.Inc()
-	return c.JSON(http.StatusOK, publishReply{p.Channel, receipt.ID.String(), receipt.Delivered})
+	return c.JSON(http.StatusOK, publishReply{channel, receipt.ID.String(), receipt.Delivered})
+}
+
+// publication reads what is to be published, in one of its two forms.
+func (s *Server) publication(c echo.Context) (channel, event string, data []byte, err error) {
+	media, err := mediaType(c.Request())
+	if err != nil {
+		return "", "", nil, err
+	}
+	var name *string
+	switch media {
+	case echo.MIMETextPlain, echo.MIMETextHTML:
+		channel, name, data, err = s.textPublication(c)
+	case echo.MIMEApplicationJSON:
+		channel, name, data, err = s.jsonPublication(c)
+	default:
+		err = newProblem(http.StatusUnsupportedMediaType, "the Content-Type must be application/json, text/plain or text/html")
+	}
+	if name != nil {
+		event = *name
+	}
+	return channel, event, data, err
+}
+
+func (s *Server) jsonPublication(c echo.Context) (channel string, event *string, data []byte, err error) {
+	var p publishJSON
+	if err := s.bindBody(c, &p); err != nil {
+		return "", nil, nil, err
+	}
+	var compact bytes.Buffer
+	compact.Grow(len(p.Payload))
+	if err := json.Compact(&compact, p.Payload); err != nil {
+		return "", nil, nil, fmt.Errorf("a payload that was parsed before: %w", err)
+	}
+	return p.Channel, p.Event, compact.Bytes(), nil
+}
+
+func (s *Server) textPublication(c echo.Context) (channel string, event *string, data []byte, err error) {
+	var p publishText
+	if err := s.bindQuery(c, &p); err != nil {
+		return "", nil, nil, err
+	}
+	if err := refuseUnknown(c.QueryParams(), "channel", "event", "access_token"); err != nil {
+		return "", nil, nil, err
+	}
+	data, err = io.ReadAll(c.Request().Body)
+	switch {
+	case err != nil:
+		return "", nil, nil, fmt.Errorf("read the body: %w", err)
+	case len(data) == 0:
+		return "", nil, nil, invalid(fieldError{"body", "required", "body is required: it is the text to publish"})
+	case !utf8.Valid(data):
+		return "", nil, nil, invalid(fieldError{"body", "utf8", "body must be UTF-8"})
+	}
+	return p.Channel, p.Event, data, nil
+}
+
+// refuseUnknown returns a problem if the query has other parameters than these.
+func refuseUnknown(query url.Values, known ...string) error {
+	for _, name := range known {
+		query.Del(name)
+	}
+	var wrong []fieldError
+	for name := range query {
+		wrong = append(wrong, fieldError{name, "unknown", fmt.Sprintf("%q is not a parameter of this request", name)})
+	}
+	if len(wrong) > 0 {
+		return invalid(wrong...)
+	}
+	return nil
+}
+
+// publishProblem is what the publisher reads of an error of the broker.
+func (s *Server) publishProblem(err error) error {
+	if err == nil {
+		return nil
+	}
+	s.config.Logger.Error().Err(err).Msg("an event was not published")
+	return s.unavailable("the event was not published; try again")
 }

@@ -4,9 +4,9 @@ package routes
 
 import (
 	"errors"
+	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-playground/validator/v10"
@@ -30,55 +30,62 @@ type Config struct {
 	Broker     pubsub.Broker
 	Jobs       *job.Manager
 	Logs       []LogFile // the first is the default
-	// KeepHandlers serves every stream in the goroutine of its handler, as those
-	// over TLS and HTTP/2 are anyway.
-	KeepHandlers bool
+	Serve      ServeFunc // nil serves each stream in the goroutine of its handler
 
-	JWTSecret   []byte   // ask for tokens; nil for none
-	CORSOrigins []string // of other sites whose pages may use the streams, publish and start jobs
+	MaxAge         time.Duration // of a stream, ± 10 %; 0 for no limit
+	JWTSecret      []byte        // ask for tokens; nil for none
+	CORSOrigins    []string      // of other sites whose pages may use the streams, publish and start jobs
+	TrustedProxies []*net.IPNet  // whose X-Forwarded-For names the client in log lines
 }
 
 // A Server is the HTTP handler of the service.
 type Server struct {
-	Config
+	config   Config
 	echo     *echo.Echo
 	validate *validator.Validate
 	metrics  *metrics
 	started  time.Time
 	market   market.Market
-	open     atomic.Int64 // streams
 
-	sweepers    []*sweeper
-	nextSweeper atomic.Uint64
-	sweeping    sync.WaitGroup // the sweepers, and what they have started
-	cut         sync.Once
-
+	slots    *slots
+	writes   writes
 	drain    sync.Once
-	draining chan struct{}
+	shutdown chan struct{}
 }
 
-// New returns a server, to be ended by Drain, Wait and Close. It fails where there
-// is no heartbeat, and where one of CORSOrigins is none.
+// New returns a server, to be ended by Drain and Wait. It fails if there is no
+// heartbeat, or if one of CORSOrigins is no origin.
 func New(config Config) (*Server, error) {
 	if config.Stream.Heartbeat <= 0 {
 		return nil, errors.New("routes: Stream.Heartbeat must be above 0")
 	}
+	if config.Serve == nil {
+		config.Serve = serveInHandler
+	}
 	s := &Server{
-		Config:   config,
+		config:   config,
 		echo:     echo.New(),
 		validate: newValidator(),
 		metrics:  newMetrics(config.Jobs.Panics, config.Broker.Err),
 		started:  time.Now(),
-		draining: make(chan struct{}),
+		slots:    newSlots(config.MaxStreams),
+		shutdown: make(chan struct{}),
 	}
 	s.echo.HTTPErrorHandler = s.answerError
-	s.echo.IPExtractor = echo.ExtractIPDirect() // forwarded headers are only what a client says
-	crossSite, err := refuseCrossSite(s.CORSOrigins)
+	s.echo.IPExtractor = clientAddress(config.TrustedProxies)
+	crossSite, err := refuseCrossSite(config.CORSOrigins)
 	if err != nil {
 		return nil, err
 	}
-	s.echo.Use(middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: s.logPanic}), allowOrigins(s.CORSOrigins), crossSite)
+	s.echo.Use(
+		middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: s.logPanic}),
+		allowOrigins(config.CORSOrigins), crossSite, readBody,
+	)
+	s.addRoutes()
+	return s, nil
+}
 
+func (s *Server) addRoutes() {
 	reads := []string{http.MethodGet, http.MethodHead}
 	s.echo.Match(reads, "/", s.page)
 	s.echo.Match(reads, "/assets/:name", s.asset)
@@ -91,9 +98,19 @@ func New(config Config) (*Server, error) {
 	s.echo.DELETE("/jobs/:id", s.cancelJob, s.authenticate)
 	s.echo.Match(reads, "/health", s.health)
 	s.echo.Match(reads, "/metrics", echo.WrapHandler(promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{})))
+}
 
-	s.sweepers = newSweepers(s)
-	return s, nil
+// clientAddress believes no forwarded header but those of trusted proxies: it is
+// what a client says.
+func clientAddress(proxies []*net.IPNet) echo.IPExtractor {
+	if len(proxies) == 0 {
+		return echo.ExtractIPDirect()
+	}
+	trust := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, network := range proxies {
+		trust = append(trust, echo.TrustIPRange(network))
+	}
+	return echo.ExtractIPFromXFFHeader(trust...)
 }
 
 // ServeHTTP implements [http.Handler].
@@ -101,6 +118,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.Serv
 
 func (s *Server) logPanic(c echo.Context, err error, stack []byte) error {
 	s.metrics.panics.Add(1)
-	s.Logger.Error().Err(err).Str("route", c.Path()).Bytes("stack", stack).Msg("a handler panicked")
+	s.config.Logger.Error().Err(err).Str("route", c.Path()).Bytes("stack", stack).Msg("a handler panicked")
 	return newProblem(http.StatusInternalServerError, "the service has failed; its log says why")
 }

@@ -1,140 +1,95 @@
 package routes
 
 import (
-	"context"
 	"errors"
 	"mime"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"example.com/sse-demo/sse"
 )
 
-// A cursor is a position in what a stream sends.
-type cursor interface {
-	// Next appends to frames what follows the position, up to a batch, and moves
-	// on. io.EOF, possibly with the last frames, is the end of the stream.
-	Next(frames [][]byte) ([][]byte, error)
-	// Notify makes the cursor call wake, from any goroutine, when there may be
-	// more than Next has given: at once, where there already is.
-	Notify(wake func())
-	// Close gives back what the cursor holds.
+// A ServeFunc answers a request with an event stream, as [sse.Serve] does. It
+// calls ended once with what became of the stream, possibly after it has returned;
+// if it returns an error, nothing was written, and it does not call ended.
+type ServeFunc func(w http.ResponseWriter, r *http.Request, source sse.Source, o sse.Options, ended func(sse.Outcome)) error
+
+// serveInHandler serves the stream in the goroutine of its handler.
+func serveInHandler(w http.ResponseWriter, r *http.Request, source sse.Source, o sse.Options, ended func(sse.Outcome)) (err error) {
+	outcome := sse.Outcome{Reason: sse.SourceFailed, Err: errPanicked}
+	defer func() {
+		if err == nil { // also after a panic
+			ended(outcome)
+		}
+	}()
+	outcome, err = sse.Serve(w, r, source, o)
+	return err
+}
+
+var errPanicked = errors.New("the source panicked")
+
+// A source is what a route opens for a client, and closes when the stream ends.
+type source interface {
+	sse.Source
 	Close()
 }
 
-// stream answers a request whose parameters are valid with an event stream:
-// it takes a place, opens the cursor behind the client's last event, and sends
-// what the cursor gives until one side has enough. Where it can, it leaves that
-// to a sweeper, and returns at once.
-func (s *Server) stream(c echo.Context, name string, open func(lastEventID string) (cursor, error)) error {
+// stream answers a request whose parameters are valid with an event stream. It
+// takes a slot, opens the source after the client's last event, and serves it;
+// whatever ends the stream, everything is given back in one place, session.end.
+func (s *Server) stream(c echo.Context, name string, finite finiteParams, open func(lastEventID string) (source, error)) error {
 	if err := mayUse(c, name); err != nil {
 		return err
 	}
-	if !s.takePlace(name) {
+	if !s.slots.take() {
 		return s.busy(c, s.unavailable("no more streams can be opened now"))
 	}
-	visit := s.newVisit(c, name)
-	defer visit.leaveHandler()
-	var err error
-	if visit.cursor, err = open(sse.LastEventID(c.Request())); err != nil {
+	release := s.slots.release
+	defer func() { release() }() // unless there is a session, which does so at its end
+	opened, err := open(sse.LastEventID(c.Request()))
+	if err != nil {
 		return s.busy(c, err)
 	}
-	visit.begin()
-	if s.sweep(c, visit) {
-		return nil
-	}
-	visit.stream, err = sse.Open(c.Response().Writer, s.Stream)
+	session := s.newSession(c, name, opened)
+	session.limit(finite)
+	release = func() {}
 	c.Response().Committed = true // from here on there is no error response
-	switch {
-	case err != nil:
-		visit.fail(err)
-	case c.Request().Method == http.MethodHead:
-		visit.reason = endDone
-	default:
-		s.send(c.Request().Context(), visit)
+	err = s.config.Serve(c.Response().Writer, c.Request(), session, session.options, session.end)
+	if err != nil { // nothing was written
+		c.Response().Committed = false
+		session.end(sse.Outcome{Reason: sse.SourceFailed, Err: err})
 	}
-	return nil
+	return err
 }
 
-// send serves one stream in the goroutine of its handler: it writes what there
-// is, with one flush, then waits for more, until the stream has ended.
-func (s *Server) send(ctx context.Context, v *visit) {
-	ready := make(chan struct{}, 1)
-	v.cursor.Notify(func() {
-		select {
-		case ready <- struct{}{}:
-		default: // it has been told already
-		}
-	})
-	var expiry <-chan time.Time
-	if !v.expires.IsZero() {
-		timer := time.NewTimer(time.Until(v.expires))
-		defer timer.Stop()
-		expiry = timer.C
-	}
-	var frames [][]byte
-	for {
-		err := v.turn(&frames, v.stream.Send)
-		if err == nil && v.reason == "" {
-			select {
-			case <-ctx.Done():
-				v.gone.Store(true)
-			case <-expiry:
-			case <-s.draining:
-			case <-ready:
-			case <-v.stream.HeartbeatDue():
-				err = v.stream.Heartbeat()
-			}
-		}
-		if err != nil {
-			v.fail(err)
-		}
-		if v.reason != "" {
-			return
-		}
-	}
+// finiteParams are the parameters that every stream has.
+type finiteParams struct {
+	Wait *int `query:"wait" validate:"omitnil,min=0,max=60000"` // ms
 }
 
-// takePlace counts a stream as open, unless there are too many or the service is
-// going down.
-func (s *Server) takePlace(name string) bool {
-	if s.isDraining() {
-		return false
-	}
-	if s.open.Add(1) > int64(s.MaxStreams) {
-		s.open.Add(-1)
-		return false
-	}
-	s.metrics.streams[name].open.Add(1)
-	return true
-}
-
-func (s *Server) leavePlace(name string) {
-	s.metrics.streams[name].open.Add(-1)
-	s.open.Add(-1)
-}
-
-// busy returns err, but where it says "later" to an EventSource, answers with a
-// stream that says so: EventSource gives up for good at any status but 200, and
-// after the end of a stream comes back by itself.
+// busy returns err, but if it means "later" and the client is an EventSource, it
+// answers with a stream that says so: EventSource gives up for good at any status
+// but 200, and after the end of a stream it comes back by itself.
 func (s *Server) busy(c echo.Context, err error) error {
 	p, ok := errors.AsType[*problem](err)
 	if !ok || p.Status != http.StatusServiceUnavailable || !accepts(c.Request(), sse.MediaType) {
 		return err
 	}
-	o := s.Stream
+	o := s.config.Stream
 	o.Retry = s.busyRetry()
-	stream, failed := sse.Open(c.Response().Writer, o)
+	sse.SetHeader(c.Response().Header(), o, "")
+	stream, failed := sse.Open(c.Response().Writer, c.Request(), o)
+	if errors.Is(failed, http.ErrNotSupported) {
+		return failed
+	}
 	c.Response().Committed = true
 	if failed == nil {
-		frame, _ := sse.Event{Name: "busy", Data: p.json()}.Append(nil) // a constant name is valid
-		failed = stream.Send(frame)
+		failed = stream.Send(sse.MustFrame(sse.Event{Name: "busy", Data: p.json()}))
 	}
 	if failed != nil {
-		s.Logger.Debug().Err(failed).Msg("a client left before it was told to come later")
+		s.config.Logger.Debug().Err(failed).Msg("a client left before it could be asked to come later")
 	}
 	return nil
 }
@@ -149,4 +104,20 @@ func accepts(r *http.Request, media string) bool {
 		}
 	}
 	return false
+}
+
+// untilShutdown is a source that has nothing more to send when the service shuts
+// down, because a restart loses nothing of it.
+type untilShutdown struct {
+	source
+	shutdown <-chan struct{}
+}
+
+func (u untilShutdown) Next(frames [][]byte) ([][]byte, error) {
+	select {
+	case <-u.shutdown:
+		return frames, nil
+	default:
+		return u.source.Next(frames)
+	}
 }

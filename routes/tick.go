@@ -8,8 +8,9 @@ import (
 )
 
 type tickParams struct {
-	Symbol   string `param:"symbol" validate:"symbol"`
-	Interval int    `param:"interval" validate:"min=100,max=10000"` // ms
+	finiteParams
+	Symbol   string `query:"symbol" validate:"symbol"`
+	Interval int    `query:"interval" validate:"min=100,max=10000"` // ms
 }
 
 // tick streams the price of a symbol.
@@ -18,7 +19,7 @@ func (s *Server) tick(c echo.Context) error {
 	if err := s.bindQuery(c, &p); err != nil {
 		return err
 	}
-	return s.stream(c, tickStream, func(lastEventID string) (cursor, error) {
+	return s.stream(c, tickStream, p.finiteParams, func(lastEventID string) (source, error) {
 		interval := time.Duration(p.Interval) * time.Millisecond
 		return s.market.Follow(strings.ToUpper(p.Symbol), interval, lastEventID), nil
 	})

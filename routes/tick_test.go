@@ -44,8 +44,8 @@ func TestTick(t *testing.T) {
 			}
 			before = tick
 		}
-		if len(s.Faults) > 0 || s.Retry < 1500*time.Millisecond || s.Retry > 4500*time.Millisecond {
-			t.Errorf("%q, retry %v", s.Faults, s.Retry)
+		if len(s.Faults) > 0 || s.Retry() < 1500*time.Millisecond || s.Retry() > 4500*time.Millisecond {
+			t.Errorf("%q, retry %v", s.Faults, s.Retry())
 		}
 	})
 }

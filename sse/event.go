@@ -33,7 +33,7 @@ type Event struct {
 }
 
 // Append appends the frame of e to dst: its fields and the blank line that
-// dispatches them. It does not allocate where dst has room. On an error, which
+// dispatches them. It does not allocate if dst has room. On an error, which
 // wraps [ErrField], dst is returned as it was.
 func (e Event) Append(dst []byte) ([]byte, error) {
 	if !isValue(e.ID, "\n\r\x00") {
@@ -72,19 +72,19 @@ func isValue(s, not string) bool {
 	return true
 }
 
-// AppendComment appends text as a comment, which clients ignore, and a blank
-// line.
+// AppendComment appends text as a comment, which clients ignore. No blank line
+// follows it: a blank line ends a block, and some clients take a block without
+// data, such as one of a retry field alone, for an event.
 func AppendComment(dst []byte, text string) []byte {
-	dst = appendLines(dst, ": ", []byte(text))
-	return append(dst, '\n')
+	return appendLines(dst, ": ", []byte(text))
 }
 
-// AppendRetry appends the field that tells a client how long to wait before it
-// reconnects, in whole milliseconds, and a blank line.
+// AppendRetry appends the field that sets how long a client waits before it
+// reconnects, in whole milliseconds, without a blank line (see [AppendComment]).
 func AppendRetry(dst []byte, delay time.Duration) []byte {
 	dst = append(dst, "retry: "...)
 	dst = strconv.AppendInt(dst, max(delay.Milliseconds(), 0), 10)
-	return append(dst, "\n\n"...)
+	return append(dst, '\n')
 }
 
 // appendLines appends each line of data behind the prefix. Two searches for one
@@ -122,7 +122,7 @@ func indexFrom(data []byte, start int, c byte) int {
 }
 
 // FrameData returns the data of a frame that [Event.Append] made, without
-// copying where it is one line.
+// copying if it is one line.
 func FrameData(frame []byte) []byte {
 	var data []byte
 	lines := 0
@@ -141,3 +141,17 @@ func FrameData(frame []byte) []byte {
 	}
 	return data
 }
+
+// MustFrame is the frame of an event whose id and name cannot be invalid, such as
+// numbers and constants. It panics if they are.
+func MustFrame(e Event) []byte {
+	frame, err := e.Append(make([]byte, 0, fieldBytes+len(e.ID)+len(e.Name)+len(e.Data)))
+	if err != nil {
+		panic(err)
+	}
+	return frame
+}
+
+// fieldBytes is the room for the names of the fields and the line ends of an
+// event whose data is one line.
+const fieldBytes = 32

@@ -56,14 +56,14 @@ func TestAppendRefuses(t *testing.T) {
 }
 
 func TestAppendCommentAndRetry(t *testing.T) {
-	if got := sse.AppendComment(nil, "a\nb\r\nc"); string(got) != ": a\n: b\n: c\n\n" {
+	if got := sse.AppendComment(nil, "a\nb\r\nc"); string(got) != ": a\n: b\n: c\n" {
 		t.Errorf("comment %q", got)
 	}
 	for d, want := range map[time.Duration]string{
-		3 * time.Second:          "retry: 3000\n\n",
-		1500 * time.Microsecond:  "retry: 1\n\n",
-		-3 * time.Second:         "retry: 0\n\n",
-		24 * 365 * time.Hour * 9: "retry: 283824000000\n\n",
+		3 * time.Second:          "retry: 3000\n",
+		1500 * time.Microsecond:  "retry: 1\n",
+		-3 * time.Second:         "retry: 0\n",
+		24 * 365 * time.Hour * 9: "retry: 283824000000\n",
 	} {
 		if got := sse.AppendRetry(nil, d); string(got) != want {
 			t.Errorf("%v: %q", d, got)

@@ -2,13 +2,12 @@ package sse_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"time"
-
-	"github.com/labstack/echo/v4"
 
 	"example.com/sse-demo/sse"
 )
@@ -25,86 +24,33 @@ func ExampleEvent_Append() {
 	// <nil>
 }
 
-// A clock, with net/http alone.
-func ExampleOpen() {
-	http.HandleFunc("GET /clock", func(w http.ResponseWriter, r *http.Request) {
-		stream, err := sse.Open(w, sse.Options{Retry: 3 * time.Second, Heartbeat: 15 * time.Second, WriteTimeout: 10 * time.Second})
-		tick := time.NewTicker(time.Minute)
-		defer tick.Stop()
-		for err == nil {
-			select {
-			case <-r.Context().Done():
-				return
-			case <-stream.HeartbeatDue():
-				err = stream.Heartbeat()
-			case now := <-tick.C:
-				frame, _ := sse.Event{Data: now.AppendFormat(nil, time.RFC3339)}.Append(nil)
-				err = stream.Send(frame)
-			}
-		}
-	})
+// A clock is a source like any other: what a stream sends, after a position.
+type clock struct{ last, now time.Time }
+
+func (c *clock) Next(frames [][]byte) ([][]byte, error) {
+	if !c.now.After(c.last) {
+		return frames, io.EOF
+	}
+	c.last = c.now
+	return append(frames, sse.MustFrame(sse.Event{ID: c.Position(), Data: []byte(c.now.Format(time.TimeOnly))})), nil
 }
 
-// With Echo, give Open the writer below Echo's own, whose Flush hides errors.
-func ExampleOpen_echo() {
-	e := echo.New()
-	e.GET("/greeting", func(c echo.Context) error {
-		stream, err := sse.Open(c.Response().Writer, sse.Options{})
-		if err != nil {
-			return err
+func (c *clock) Notify(wake func()) { wake() }
+
+func (c *clock) Position() string { return strconv.FormatInt(c.last.Unix(), 10) }
+
+func ExampleServe() {
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		source := &clock{now: time.Unix(1763683200, 0).UTC()}
+		if _, err := sse.Serve(w, r, source, sse.Options{Heartbeat: 15 * time.Second}); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
-		frame, err := sse.Event{ID: "1", Data: []byte("hello")}.Append(nil)
-		if err != nil {
-			return err
-		}
-		return stream.Send(frame)
 	})
 
 	w := httptest.NewRecorder()
-	e.ServeHTTP(w, httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/greeting", nil))
+	handler.ServeHTTP(w, httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/clock", nil))
 	fmt.Print(w.Body)
 	// Output:
-	// id: 1
-	// data: hello
-}
-
-// The clock for more clients than handlers could carry: one goroutine writes to
-// all of them, and never waits. Who cannot take an event is cut off here;
-// routes/sweeper.go gives them time.
-func ExampleTakeOver() {
-	joined := make(chan *sse.Stream)
-	go func() {
-		streams := map[*sse.Stream]bool{}
-		var buffer sse.Buffer
-		tick := time.NewTicker(time.Second)
-		for {
-			select {
-			case stream := <-joined:
-				streams[stream] = true
-			case now := <-tick.C:
-				frame, _ := sse.Event{Data: now.AppendFormat(nil, time.RFC3339)}.Append(nil)
-				for stream := range streams {
-					if err := stream.Try(&buffer, frame); err != nil {
-						stream.Close()
-						delete(streams, stream)
-					}
-				}
-			}
-		}
-	}()
-	http.HandleFunc("GET /clocks", func(w http.ResponseWriter, r *http.Request) {
-		stream, err := sse.TakeOver(w, r, sse.Options{Retry: 3 * time.Second})
-		if errors.Is(err, errors.ErrUnsupported) {
-			http.Error(w, "HTTP/1.1 without TLS only; see Open for the rest", http.StatusHTTPVersionNotSupported)
-		}
-		if err != nil {
-			return
-		}
-		joined <- stream
-		go func() {
-			if stream.AwaitClient() {
-				stream.Close() // the next Try fails
-			}
-		}()
-	})
+	// id: 1763683200
+	// data: 00:00:00
 }

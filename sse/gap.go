@@ -9,10 +9,10 @@ import (
 // "gap" carry an id, which is encoded first.
 const gapHead = "event: gap\n"
 
-// AppendGap appends the event that tells a client of events it has missed for
-// good: those after the id it gave, up to the oldest that is still kept, or
-// null where oldest is empty. It has no id, so that the client's last id stays
-// that of the last event it really saw.
+// AppendGap appends the event that reports a loss: the events after the id that
+// the client gave, up to the oldest that is still kept, are gone. An empty oldest
+// becomes null. The event has no id, so the client's last id stays that of the
+// last event it really saw.
 func AppendGap(dst []byte, after, oldest string) []byte {
 	gap := struct {
 		After  string  `json:"after"`
@@ -25,8 +25,7 @@ func AppendGap(dst []byte, after, oldest string) []byte {
 	if err != nil {
 		panic(err) // two strings always marshal
 	}
-	dst, _ = Event{Name: "gap", Data: data}.Append(dst) // a constant name is valid
-	return dst
+	return append(dst, MustFrame(Event{Name: "gap", Data: data})...)
 }
 
 // IsGap reports whether frame was made by [AppendGap].

@@ -4,10 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
-	"syscall"
+	"strconv"
 	"time"
 )
 
@@ -18,58 +17,67 @@ const MediaType = "text/event-stream"
 // slow line is not cut off in the middle of a large batch.
 const pieceSize = 4 << 10
 
-// Options are the times of a [Stream]. The zero value is usable: no retry field,
-// no heartbeat, no write deadline.
-type Options struct {
-	Retry        time.Duration // base of the reconnect delay, see [Jitter]
-	Heartbeat    time.Duration // silence after which HeartbeatDue fires
-	WriteTimeout time.Duration // how long a client may take no bytes
+// SetHeader sets the fields that make a response an event stream. Position is
+// the id after which it begins; it is left out if empty.
+func SetHeader(h http.Header, o Options, position string) {
+	h.Set("Content-Type", MediaType)
+	h.Set("Cache-Control", "no-cache, no-transform") // no-transform: proxies must not compress
+	h.Set("X-Accel-Buffering", "no")                 // nginx must not hold events back
+	if o.Heartbeat > 0 {
+		h.Set("SSE-Heartbeat", strconv.FormatInt(o.Heartbeat.Milliseconds(), 10))
+	}
+	if position != "" {
+		h.Set("Last-Event-ID", position)
+	}
 }
 
 // A Stream is an HTTP response that is an event stream. One goroutine at a time
-// may use it.
+// may use it. [Serve] is made of it; use it directly for what is no [Source].
 type Stream struct {
-	w         http.ResponseWriter
-	control   *http.ResponseController
-	options   Options
-	heartbeat *time.Timer // made by HeartbeatDue
-	deadline  time.Time   // of the write under way
-	lastWrite time.Time
-	written   int64
-
-	// In place of w and control where the connection was taken over:
-	conn  net.Conn
-	raw   syscall.RawConn // to write without waiting; nil where that is not possible
-	rest  []byte          // what is yet to be written, framing included
-	talks bool            // the client has sent more than its request
+	w       http.ResponseWriter
+	control *http.ResponseController
+	timeout time.Duration
+	clear   bool      // HTTP/2: a deadline that is left behind ends an idle stream
+	until   time.Time // the write deadline that is set; zero for none
+	written int64
 }
 
-// Open answers the request with the head of an event stream and, where
-// o.Retry is set, a retry field, so that the client knows its delay before
-// anything can break. Nothing may have been written to w before. Give the
-// innermost writer that supports [http.ResponseController]; for Echo this is
-// c.Response().Writer.
-func Open(w http.ResponseWriter, o Options) (*Stream, error) {
-	s := &Stream{w: w, control: http.NewResponseController(w), options: o}
-	for _, field := range head {
-		w.Header().Set(field.name, field.value)
+// Open answers the request with the head of an event stream and, if o.Retry is
+// set, a retry field, so that the client knows its delay before anything can
+// break. Set fields of your own, and those of [SetHeader], before. The error is
+// [http.ErrNotSupported], and nothing was written, if w cannot flush; any other
+// means that the client is gone.
+//
+// Give the innermost writer that supports [http.ResponseController]; for Echo
+// this is c.Response().Writer.
+func Open(w http.ResponseWriter, r *http.Request, o Options) (*Stream, error) {
+	if !canFlush(w) {
+		return nil, fmt.Errorf("sse: %T cannot flush, is it a middleware's writer without Unwrap? %w", w, http.ErrNotSupported)
 	}
+	s := &Stream{w: w, control: http.NewResponseController(w), timeout: o.WriteTimeout, clear: r.ProtoMajor != 1}
 	w.WriteHeader(http.StatusOK)
-	return s, s.Send(s.retry())
+	return s, s.Send(o.retry())
 }
 
-// head is what makes a response an event stream.
-var head = []struct{ name, value string }{
-	{"Content-Type", MediaType},
-	{"Cache-Control", "no-cache, no-transform"}, // no-transform: proxies must not compress
-	{"X-Accel-Buffering", "no"},                 // nginx must not hold events back
+// canFlush looks for what ResponseController.Flush needs, without writing.
+func canFlush(w http.ResponseWriter) bool {
+	for {
+		switch t := w.(type) {
+		case http.Flusher, interface{ FlushError() error }:
+			return true
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = t.Unwrap()
+		default:
+			return false
+		}
+	}
 }
 
-func (s *Stream) retry() []byte {
-	if s.options.Retry <= 0 {
+func (o *Options) retry() []byte {
+	if o.Retry <= 0 {
 		return nil
 	}
-	return AppendRetry(make([]byte, 0, 32), Jitter(s.options.Retry))
+	return AppendRetry(make([]byte, 0, 32), Jitter(o.Retry))
 }
 
 // Jitter returns a random duration of base ± 50 %. Clients that lose their
@@ -78,17 +86,15 @@ func Jitter(base time.Duration) time.Duration {
 	return base/2 + rand.N(base+1)
 }
 
-// Send writes the frames and flushes once.
+// Send writes the frames and flushes once. Every error means that the client is
+// gone; it wraps [os.ErrDeadlineExceeded] if the client took no bytes for
+// Options.WriteTimeout.
 func (s *Stream) Send(frames ...[]byte) error {
-	if s.conn != nil {
-		s.frame(frames)
-		return s.sendRest()
-	}
 	left := 0
 	for _, frame := range frames {
 		for len(frame) > 0 {
 			if left == 0 {
-				if err := s.allow(s.options.WriteTimeout); err != nil {
+				if err := s.allow(); err != nil {
 					return err
 				}
 				left = pieceSize
@@ -104,83 +110,52 @@ func (s *Stream) Send(frames ...[]byte) error {
 	if err := s.control.Flush(); err != nil {
 		return s.failed("flush", err)
 	}
-	s.lastWrite = time.Now()
-	return s.allow(0)
+	if s.clear && !s.until.IsZero() {
+		s.until = time.Time{}
+		return s.setDeadline()
+	}
+	return nil
 }
 
-// allow gives the client d for the next write; 0 is for ever. A deadline that
-// stayed behind would end an idle HTTP/2 stream when it passes. A writer without
-// deadlines, as in tests, is used without.
-func (s *Stream) allow(d time.Duration) error {
-	if s.options.WriteTimeout <= 0 {
+// allow gives the client at least the timeout for the next write, and at most
+// an eighth more: setting a deadline costs, so one serves many writes.
+func (s *Stream) allow() error {
+	if s.timeout <= 0 {
 		return nil
 	}
-	s.deadline = time.Time{}
-	if d > 0 {
-		s.deadline = time.Now().Add(d)
+	now := time.Now()
+	if s.until.Sub(now) >= s.timeout {
+		return nil
 	}
-	err := s.setDeadline(s.deadline)
-	if err != nil && !errors.Is(err, http.ErrNotSupported) {
+	s.until = now.Add(s.timeout + s.timeout/8)
+	return s.setDeadline()
+}
+
+// setDeadline does without if the writer has no deadlines, as in tests.
+func (s *Stream) setDeadline() error {
+	if err := s.control.SetWriteDeadline(s.until); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return fmt.Errorf("sse: write deadline: %w", err)
 	}
 	return nil
 }
 
-func (s *Stream) setDeadline(t time.Time) error {
-	if s.conn != nil {
-		return s.conn.SetWriteDeadline(t)
-	}
-	return s.control.SetWriteDeadline(t)
-}
-
 // failed wraps the error of a write. HTTP/2 says only that the stream was
-// closed, so the clock tells whether the deadline did it.
+// closed, so the clock decides whether the deadline did it.
 func (s *Stream) failed(op string, err error) error {
-	if !s.deadline.IsZero() && !time.Now().Before(s.deadline) {
+	if !s.until.IsZero() && !time.Now().Before(s.until) {
 		err = os.ErrDeadlineExceeded
 	}
 	return fmt.Errorf("sse: %s: %w", op, err)
 }
 
-// HeartbeatDue returns a channel that receives when the stream may have been
-// silent for Options.Heartbeat; call [Stream.Heartbeat] then.
-func (s *Stream) HeartbeatDue() <-chan time.Time {
-	if s.options.Heartbeat <= 0 {
-		return nil
-	}
-	if s.heartbeat == nil {
-		s.heartbeat = time.NewTimer(time.Until(s.NextHeartbeat()))
-	}
-	return s.heartbeat.C
-}
-
-// NextHeartbeat is when the stream will have been silent for Options.Heartbeat,
-// for those who wait for many streams with one timer.
-func (s *Stream) NextHeartbeat() time.Time { return s.lastWrite.Add(s.options.Heartbeat) }
-
-// Heartbeat sends a comment if the stream was silent for Options.Heartbeat, and
-// starts the wait for the next. Asking the clock here is cheaper than winding
-// the timer up again after every event.
-func (s *Stream) Heartbeat() error {
-	due := s.NextHeartbeat()
-	if wait := time.Until(due); wait > 0 {
-		s.heartbeat.Reset(wait)
-		return nil
-	}
-	s.heartbeat.Reset(s.options.Heartbeat)
-	return s.Send(heartbeat)
-}
-
-// heartbeat is a comment, which clients ignore.
-var heartbeat = AppendComment(nil, "heartbeat")
-
 // Written is the number of bytes of the stream so far, without the framing of
 // HTTP.
 func (s *Stream) Written() int64 { return s.written }
 
-// LastEventID is the id of the last event that a client saw, or "": the
-// Last-Event-ID header, which EventSource sends when it reconnects, or the query
-// parameter lastEventId for clients that cannot set a header. The header wins.
+// LastEventID is the id of the last event that a returning client has, or "":
+// the Last-Event-ID header, which EventSource sends when it reconnects, or the
+// query parameter lastEventId for clients that cannot set a header. The header
+// wins.
 func LastEventID(r *http.Request) string {
 	if id := r.Header.Get("Last-Event-ID"); id != "" {
 		return id

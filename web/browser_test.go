@@ -93,7 +93,7 @@ func (s *service) start() {
 	running.Go(func() { _ = server.Serve(listener) })
 	s.running = server
 	s.stop = func() {
-		handler.Close()
+		handler.Drain()
 		_ = server.Close()
 		jobs.Close()
 		cancel()

@@ -132,7 +132,7 @@ func TestRestartWithManyClients(t *testing.T) {
 					break
 				}
 			}
-			seen[i] = client{r.Retry, r.LastEventID()}
+			seen[i] = client{r.Retry(), r.LastEventID()}
 		})
 	}
 	var publishing sync.WaitGroup

@@ -77,7 +77,6 @@ func serve(ctx context.Context, f *flags, signals <-chan os.Signal, stderr io.Wr
 	}
 	server.ErrorLog = stdlog.New(logger, "", 0)
 	server.RegisterOnShutdown(handler.Drain)
-	defer handler.Close()
 	return serveUntil(ctx, f, server, handler, listener, signals, logger)
 }
 

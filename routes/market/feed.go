@@ -1,107 +1,79 @@
 package market
 
 import (
-	"encoding/json"
 	"strconv"
-	"sync"
 	"time"
 
 	"example.com/sse-demo/sse"
 )
 
-// A Market lets clients follow prices. Those who follow the same symbol at the
-// same interval share a timer and the newest frame. The zero value is ready.
-type Market struct {
-	mu    sync.Mutex
-	feeds map[feedKey]*feed // that have followers
+// MaxReplay is how many missed ticks a returning client gets.
+const MaxReplay = 100
+
+// A Feed is a position in the ticks of one symbol at one interval; it is a source
+// of package sse.
+type Feed struct {
+	ticker *ticker
+	index  int // among the feeds of the ticker
+	wake   func()
+	last   int64  // number of the tick that was read last
+	lost   string // the id that the client gave, if ticks after it cannot be replayed
 }
 
-type feedKey struct {
-	symbol   string
-	interval int64 // ms
-}
-
-// A feed is guarded by the lock of its market.
-type feed struct {
-	feedKey
-	cursors []*Cursor
-	timer   *time.Timer
-	n       int64 // number of the tick that the followers were told of
-	frame   []byte
-}
-
-// join adds the cursor to its feed.
-func (m *Market) join(c *Cursor, key feedKey) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	f := m.feeds[key]
-	if f == nil {
-		f = &feed{feedKey: key}
-		f.timer = time.AfterFunc(f.untilNext(), func() { m.tell(f) })
-		if m.feeds == nil {
-			m.feeds = map[feedKey]*feed{}
-		}
-		m.feeds[key] = f
+// Follow returns a feed, to be closed after use: after the tick lastEventID, or
+// just before the present tick if that is empty.
+func (m *Market) Follow(symbol string, interval time.Duration, lastEventID string) *Feed {
+	f := &Feed{wake: func() {}}
+	m.join(f, key{symbol, interval.Milliseconds()})
+	newest := f.ticker.newest()
+	f.last = newest - 1
+	if lastEventID == "" {
+		return f
 	}
-	c.market, c.feed = m, f
-	c.place = len(f.cursors)
-	f.cursors = append(f.cursors, c)
+	n, err := strconv.ParseInt(lastEventID, 10, 64)
+	valid := err == nil && strconv.FormatInt(n, 10) == lastEventID && n >= 0
+	// A replica whose clock is a little ahead may have given one tick more.
+	if valid && n <= newest+1 && n >= newest-MaxReplay {
+		f.last = n
+		return f
+	}
+	f.last, f.lost = max(newest-MaxReplay, 0), lastEventID
+	return f
 }
 
-// leave puts the last cursor in the place of the one that leaves.
-func (m *Market) leave(c *Cursor) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	f := c.feed
-	last := len(f.cursors) - 1
-	f.cursors[c.place] = f.cursors[last]
-	f.cursors[c.place].place = c.place
-	f.cursors[last] = nil
-	f.cursors = f.cursors[:last]
-	if last == 0 {
-		f.timer.Stop()
-		delete(m.feeds, f.feedKey)
+// Notify has the feed call wake, from any goroutine, when there is more than Next
+// has returned: at once, if there already is.
+func (f *Feed) Notify(wake func()) {
+	f.ticker.market.mu.Lock()
+	defer f.ticker.market.mu.Unlock()
+	f.wake = wake
+	if f.lost != "" || f.last < f.ticker.newest() {
+		wake()
 	}
 }
 
-// tell wakes the followers for a new tick.
-func (m *Market) tell(f *feed) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(f.cursors) == 0 {
-		return // the last one has just left
+// Next appends the frames of the ticks since the last call: the newest MaxReplay
+// of them, after a gap event if there were more. The error is always nil.
+func (f *Feed) Next(frames [][]byte) ([][]byte, error) {
+	newest := f.ticker.newest()
+	if f.lost == "" && f.last < newest-MaxReplay { // a client that is slow
+		f.lost, f.last = id(f.last), newest-MaxReplay
 	}
-	for _, c := range f.cursors {
-		c.wake()
+	if f.lost != "" {
+		frames = append(frames, sse.AppendGap(nil, f.lost, id(f.last+1)))
+		f.lost = ""
 	}
-	f.timer.Reset(f.untilNext())
+	for f.last < newest {
+		f.last++
+		frames = append(frames, f.ticker.frame(f.last))
+	}
+	return frames, nil
 }
 
-// newest is the number of the tick of this moment.
-func (k feedKey) newest() int64 { return time.Now().UnixMilli() / k.interval }
+// Position is the id of the tick before the first that Next returns.
+func (f *Feed) Position() string { return id(f.last) }
 
-func (k feedKey) untilNext() time.Duration {
-	return time.Until(time.UnixMilli((k.newest() + 1) * k.interval))
-}
+// Close leaves the market.
+func (f *Feed) Close() { f.ticker.market.leave(f) }
 
-// frameOf encodes tick n, or gives the one that it has encoded last.
-func (m *Market) frameOf(f *feed, n int64) []byte {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if f.n != n || f.frame == nil {
-		f.n, f.frame = n, encode(f.feedKey, n)
-	}
-	return f.frame
-}
-
-func encode(k feedKey, n int64) []byte {
-	data, err := json.Marshal(At(k.symbol, n, k.interval))
-	if err != nil {
-		panic(err) // finite numbers always marshal
-	}
-	frame, err := sse.Event{ID: strconv.FormatInt(n, 10), Name: "tick", Data: data}.Append(nil)
-	if err != nil {
-		panic(err) // digits are a valid id
-	}
-	return frame
-}
+func id(n int64) string { return strconv.FormatInt(n, 10) }

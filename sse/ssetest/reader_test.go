@@ -41,13 +41,15 @@ func TestReader(t *testing.T) {
 		{"a name alone does not", "event: x\n\ndata: a\n\n", []event{{"", "message", "a"}}, "", 0, 1},
 		{"id with NUL", "id: 1\ndata: a\n\nid: 2\x00\ndata: b\n\n", []event{{"1", "message", "a"}, {"1", "message", "b"}}, "1", 0, 1},
 		{"id reset", "id: 1\ndata: a\n\nid:\ndata: b\n\n", []event{{"1", "message", "a"}, {"", "message", "b"}}, "", 0, 1},
-		{"retry", "retry: 3000\n\n", nil, "", 3 * time.Second, 0},
-		{"retry with rubbish", "retry: 3000\nretry: 1x\n\nretry: -1\n\nretry:\n\nretry: ١\n\n", nil, "", 3 * time.Second, 5},
-		{"retry beyond all bounds", "retry: 99999999999999999999\n\n", nil, "", 9223372036854 * time.Millisecond, 0},
+		{"retry", "retry: 3000\ndata: a\n\n", []event{{"", "message", "a"}}, "", 3 * time.Second, 0},
+		{"retry alone", "retry: 3000\n\n", nil, "", 3 * time.Second, 1},
+		{"retry at the end", "retry: 3000\n", nil, "", 3 * time.Second, 0},
+		{"retry with rubbish", "retry: 3000\nretry: 1x\n\nretry: -1\n\nretry:\n\nretry: ١\n\n", nil, "", 3 * time.Second, 9},
+		{"retry beyond all bounds", "retry: 99999999999999999999\n", nil, "", 9223372036854 * time.Millisecond, 0},
 		{"unknown fields", "dat: a\nDATA: b\ndata : c\ndata: d\n\n", []event{{"", "message", "d"}}, "", 0, 3},
 		{"colon in data", "data: a: b\n\n", []event{{"", "message", "a: b"}}, "", 0, 0},
 		{"not UTF-8", "data: a\xe2\x82b\xff\n\n", []event{{"", "message", "a\ufffdb\ufffd"}}, "", 0, 1},
-		{"unfinished block", "data: a\n\nid: 2\ndata: b\n", []event{{"", "message", "a"}}, "2", 0, 1},
+		{"unfinished block", "data: a\n\nid: 2\ndata: b\n", []event{{"", "message", "a"}}, "", 0, 1},
 		{"unfinished line", "data: a\n\ndata: b", []event{{"", "message", "a"}}, "", 0, 1},
 		{"two names", "event: a\nevent: b\ndata: x\n\n", []event{{"", "b", "x"}}, "", 0, 1},
 	} {
@@ -64,8 +66,8 @@ func TestReader(t *testing.T) {
 				}
 				got = append(got, e)
 			}
-			if !reflect.DeepEqual(got, tt.want) || r.LastEventID() != tt.id || r.Retry != tt.retry {
-				t.Errorf("%+v, id %q, retry %v", got, r.LastEventID(), r.Retry)
+			if !reflect.DeepEqual(got, tt.want) || r.LastEventID() != tt.id || r.Retry() != tt.retry {
+				t.Errorf("%+v, id %q, retry %v", got, r.LastEventID(), r.Retry())
 			}
 			if len(r.Faults) != tt.faults {
 				t.Errorf("%d faults, want %d: %q", len(r.Faults), tt.faults, r.Faults)

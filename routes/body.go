@@ -1,0 +1,137 @@
+package routes
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"reflect"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/labstack/echo/v4"
+)
+
+const (
+	maxBody     = 64 << 10         // bytes of a request body
+	bodyTimeout = 10 * time.Second // in which it must arrive
+)
+
+// readBody reads the body of every request that has one, before its handler, so
+// that no handler waits for a client. A body that is in the way would also keep
+// net/http from noticing that the client of a stream has left.
+func readBody(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		if r.ContentLength == 0 {
+			return next(c)
+		}
+		control := http.NewResponseController(c.Response().Writer)
+		if err := control.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil {
+			return fmt.Errorf("deadline of a body: %w", err)
+		}
+		body, err := io.ReadAll(http.MaxBytesReader(c.Response().Writer, r.Body, maxBody))
+		if err != nil {
+			c.Response().Header().Set("Connection", "close") // what is left of the body would be taken for a request
+			return bodyProblem(err)
+		}
+		if err := control.SetReadDeadline(time.Time{}); err != nil {
+			return fmt.Errorf("deadline of a body: %w", err)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		return next(c)
+	}
+}
+
+func bodyProblem(err error) error {
+	if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
+		return newProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body must be at most %d bytes", maxBody))
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return newProblem(http.StatusRequestTimeout, fmt.Sprintf("the body did not arrive within %v", bodyTimeout))
+	}
+	return newProblem(http.StatusBadRequest, "the body did not arrive whole")
+}
+
+// mediaType is the type of the body without its parameters, "" if none is given.
+func mediaType(r *http.Request) (string, error) {
+	text := r.Header.Get(echo.HeaderContentType)
+	if text == "" {
+		return "", nil
+	}
+	media, params, err := mime.ParseMediaType(text)
+	if err != nil {
+		return "", newProblem(http.StatusUnsupportedMediaType, "the Content-Type is malformed")
+	}
+	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "us-ascii") {
+		return "", newProblem(http.StatusUnsupportedMediaType, "the charset of the body must be UTF-8")
+	}
+	return media, nil
+}
+
+// bindBody sets params from a JSON object; no body stands for {}. Names are
+// matched to the letter, and unknown ones are refused: a misspelt option must not
+// be ignored.
+func (s *Server) bindBody(c echo.Context, params any) error {
+	sent, err := readObject(c.Request())
+	if err != nil {
+		return err
+	}
+	wrong := s.bind(params, "json", func(name string, field reflect.Value) *fieldError {
+		value, given := sent[name]
+		delete(sent, name)
+		if raw, ok := reflect.TypeAssert[*json.RawMessage](field.Addr()); ok {
+			*raw = value // any value will do
+			return nil
+		}
+		if !given || json.Unmarshal(value, field.Addr().Interface()) == nil {
+			return nil
+		}
+		kind := "a string"
+		if field.Type() == reflect.TypeFor[*int]() {
+			kind = "a whole number"
+		}
+		return &fieldError{name, "type", name + " must be " + kind}
+	})
+	for name := range sent {
+		wrong = append(wrong, fieldError{name, "unknown", fmt.Sprintf("%q is not a field of this request", name)})
+	}
+	if len(wrong) > 0 {
+		return invalid(wrong...)
+	}
+	return nil
+}
+
+// readObject parses the body as a JSON object.
+func readObject(r *http.Request) (sent map[string]json.RawMessage, err error) {
+	media, err := mediaType(r)
+	if err != nil {
+		return nil, err
+	}
+	if media == "" && r.ContentLength == 0 {
+		return nil, nil
+	}
+	if media != echo.MIMEApplicationJSON {
+		return nil, newProblem(http.StatusUnsupportedMediaType, "the Content-Type must be application/json")
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, fmt.Errorf("read the body: %w", err)
+	}
+	if !utf8.Valid(body) {
+		return nil, newProblem(http.StatusBadRequest, "the body is not JSON: it is not UTF-8")
+	}
+	err = json.Unmarshal(body, &sent)
+	if _, wrongType := errors.AsType[*json.UnmarshalTypeError](err); wrongType || err == nil && sent == nil {
+		return nil, invalid(fieldError{"body", "object", "body must be a JSON object"})
+	}
+	if err != nil {
+		return nil, newProblem(http.StatusBadRequest, "the body is not JSON: "+err.Error())
+	}
+	return sent, nil
+}

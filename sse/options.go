@@ -1,0 +1,88 @@
+package sse
+
+import (
+	"errors"
+	"io"
+	"os"
+	"time"
+)
+
+// Options say how a stream is served. The zero value is usable: no retry field,
+// no heartbeat, no write deadline, no end but the source's and the client's.
+type Options struct {
+	Retry        time.Duration   // base of the client's reconnect delay, see [Jitter]
+	Heartbeat    time.Duration   // silence after which a comment is sent
+	WriteTimeout time.Duration   // a client that takes no bytes for this long is cut off
+	Shutdown     <-chan struct{} // closed: the stream sends what the source still has, and ends
+	Deadline     time.Time       // the stream ends then, but not before its first batch
+	Once         bool            // the stream ends after its first batch, for long polling
+}
+
+// NextDue is when a stream that was last written to at this time needs a
+// heartbeat or reaches its deadline; far in the future if it has neither.
+func (o *Options) NextDue(lastWrite time.Time) time.Time {
+	due := lastWrite.Add(never)
+	if o.Heartbeat > 0 {
+		due = lastWrite.Add(o.Heartbeat)
+	}
+	if !o.Deadline.IsZero() && o.Deadline.Before(due) {
+		due = o.Deadline
+	}
+	return due
+}
+
+const never = 100 * 365 * 24 * time.Hour
+
+// IsPast reports whether the deadline, if there is one, has passed.
+func (o *Options) IsPast(now time.Time) bool {
+	return !o.Deadline.IsZero() && !now.Before(o.Deadline)
+}
+
+// A Reason is why a stream has ended.
+type Reason string
+
+// Reasons. After those of the first group the response is complete.
+const (
+	SourceDone      Reason = "done"     // io.EOF, Options.Once, or a HEAD request
+	ShutdownReached Reason = "shutdown" // Options.Shutdown was closed
+	DeadlineReached Reason = "deadline" // Options.Deadline has passed
+	SourceFailed    Reason = "failed"   // the source has returned an error
+
+	ClientGone    Reason = "client"
+	ClientStalled Reason = "stalled" // it took no bytes for Options.WriteTimeout
+)
+
+// An Outcome is what became of a stream.
+type Outcome struct {
+	Reason Reason
+	Err    error // of the write or of the source, if one has failed
+	Events int   // that were sent, gaps included
+	Gaps   int   // of them
+	Bytes  int64 // without the framing of HTTP
+}
+
+// Count adds frames that were sent.
+func (o *Outcome) Count(frames [][]byte) {
+	o.Events += len(frames)
+	for _, frame := range frames {
+		if IsGap(frame) {
+			o.Gaps++
+		}
+	}
+}
+
+// SourceEnded sets the reason from the error of a source.
+func (o *Outcome) SourceEnded(err error) {
+	o.Reason = SourceDone
+	if !errors.Is(err, io.EOF) {
+		o.Reason, o.Err = SourceFailed, err
+	}
+}
+
+// ClientFailed sets the reason from the error of a write.
+func (o *Outcome) ClientFailed(err error) {
+	o.Reason, o.Err = ClientGone, err
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		o.Reason = ClientStalled
+	}
+}

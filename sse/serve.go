@@ -1,0 +1,143 @@
+package sse
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+)
+
+// A Source is a position in something that goes on: what a stream sends. Serve
+// calls Next from one goroutine, and does not close the source: whoever has
+// opened it does so when Serve has returned.
+type Source interface {
+	// Next appends to frames what follows the position, a batch at the most, and
+	// moves on. It does not wait: if there is nothing, it returns frames as they
+	// are. io.EOF, possibly with the last frames, ends the stream.
+	Next(frames [][]byte) ([][]byte, error)
+	// Notify has the source call wake, from any goroutine, when there is more than
+	// Next has returned: at once, if there already is. Wake does not block.
+	Notify(wake func())
+	// Position is the id after which the source begins, or "". A client that is
+	// cut off before its first event resumes there.
+	Position() string
+}
+
+// heartbeat is a comment, which clients ignore and proxies count as a sign of
+// life.
+var heartbeat = AppendComment(nil, "heartbeat")
+
+// Serve answers the request with an event stream: the head, the retry field, and
+// what the source has, until the client leaves, the source ends, or the options
+// end it. An error means that nothing was written, because w cannot flush;
+// everything later is in the Outcome. So a handler may return the error.
+func Serve(w http.ResponseWriter, r *http.Request, source Source, o Options) (Outcome, error) {
+	SetHeader(w.Header(), o, source.Position())
+	stream, err := Open(w, r, o)
+	if errors.Is(err, http.ErrNotSupported) {
+		return Outcome{}, err
+	}
+	s := session{stream: stream, source: source, options: o, lastWrite: time.Now()}
+	switch {
+	case err != nil:
+		s.outcome.ClientFailed(err)
+	case r.Method == http.MethodHead:
+		s.outcome.Reason = SourceDone
+	default:
+		s.run(r.Context())
+	}
+	s.outcome.Bytes = stream.Written()
+	return s.outcome, nil
+}
+
+// A session is one client on one source.
+type session struct {
+	stream    *Stream
+	source    Source
+	options   Options
+	frames    [][]byte // to be used again
+	lastWrite time.Time
+	due       time.Time // when a heartbeat or the deadline may be due
+	outcome   Outcome   // its Reason is empty until the end
+}
+
+// run sends what there is, then waits for more, until the stream has ended.
+func (s *session) run(client context.Context) {
+	wake := make(chan struct{}, 1)
+	notify := func() {
+		select {
+		case wake <- struct{}{}:
+		default: // it is pending already
+		}
+	}
+	s.source.Notify(notify)
+	timer := time.AfterFunc(s.untilDue(), notify)
+	defer timer.Stop()
+	shutdown := s.options.Shutdown
+	for s.sendAll() {
+		select {
+		case <-wake:
+			s.checkClock(timer)
+		case <-shutdown: // send what has come before it, then end
+			shutdown = nil
+			if s.sendAll() {
+				s.outcome.Reason = ShutdownReached
+			}
+		case <-client.Done():
+			s.outcome.Reason = ClientGone
+		}
+	}
+}
+
+// sendAll sends batches until the source has no more. It returns false if the
+// stream has ended.
+func (s *session) sendAll() bool {
+	for s.outcome.Reason == "" {
+		frames, err := s.source.Next(s.frames[:0])
+		if len(frames) > 0 && s.send(frames...) {
+			s.outcome.Count(frames)
+		}
+		switch {
+		case s.outcome.Reason != "": // the client is gone
+		case err != nil:
+			s.outcome.SourceEnded(err)
+		case s.options.Once && len(frames) > 0:
+			s.outcome.Reason = SourceDone
+		case s.options.IsPast(time.Now()):
+			s.outcome.Reason = DeadlineReached
+		case len(frames) == 0:
+			return true
+		}
+		clear(frames) // an idle stream holds no events
+		s.frames = frames
+	}
+	return false
+}
+
+func (s *session) send(frames ...[]byte) bool {
+	if err := s.stream.Send(frames...); err != nil {
+		s.outcome.ClientFailed(err)
+		return false
+	}
+	s.lastWrite = time.Now()
+	return true
+}
+
+// checkClock sends a heartbeat if one is due. The timer is not set anew with
+// every event, so when it fires the silence may just have begun.
+func (s *session) checkClock(timer *time.Timer) {
+	if time.Now().Before(s.due) {
+		return
+	}
+	if s.options.Heartbeat > 0 && time.Since(s.lastWrite) >= s.options.Heartbeat {
+		s.send(heartbeat)
+	}
+	timer.Reset(s.untilDue())
+}
+
+// untilDue is the time until the next heartbeat or the deadline, whichever comes
+// first.
+func (s *session) untilDue() time.Duration {
+	s.due = s.options.NextDue(s.lastWrite)
+	return time.Until(s.due)
+}
