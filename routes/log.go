@@ -45,7 +45,11 @@ func (s *Server) log(c echo.Context) error {
 		return err
 	}
 	return s.stream(c, logStream, p.finiteParams, func(lastEventID string) (source, error) {
-		return untilShutdown{file.Follow(p.Lines, grep, lastEventID), s.shutdown}, nil
+		feed := file.Follow(p.Lines, grep, lastEventID)
+		if p.Wait != nil { // a poll is answered with what the file has, however long it takes to find
+			feed.Prefill(c.Request().Context())
+		}
+		return untilShutdown{feed, s.shutdown}, nil
 	})
 }
 
