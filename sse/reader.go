@@ -45,6 +45,7 @@ type Reader struct {
 	data     []byte
 	fields   []string // names of the fields of the block
 	lastID   string   // of the last complete block
+	hasID    bool     // the last event has an id field of its own
 	retry    time.Duration
 	hasRetry bool
 }
@@ -55,6 +56,10 @@ func NewReader(in io.Reader) *Reader { return &Reader{in: bufio.NewReader(in)} }
 // LastEventID is what a client sends when it reconnects now: the id of the last
 // complete block, which an event that is cut off does not change.
 func (r *Reader) LastEventID() string { return r.lastID }
+
+// HasID reports whether the event that Next returned last has an id of its own,
+// and not that of an event before.
+func (r *Reader) HasID() bool { return r.hasID }
 
 // Retry is the reconnection time that the stream set last; ok is false if it has
 // set none.
@@ -221,6 +226,7 @@ func (r *Reader) setRetry(value string) {
 func (r *Reader) dispatch() (event Event, ok bool) {
 	r.started = true
 	r.lastID = r.id
+	r.hasID = r.id != "" && slices.Contains(r.fields, "id")
 	ok = len(r.data) > 0
 	if ok {
 		event = Event{ID: r.id, Name: r.name, Data: r.data[:len(r.data)-1]}
