@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"example.com/sse-demo/cmd/sse-demo/check"
 )
 
 const (
@@ -44,8 +46,11 @@ func main() {
 	if err == nil {
 		return
 	}
+	if errors.Is(err, check.ErrFailed) { // its report says what
+		os.Exit(1)
+	}
 	fmt.Fprintf(os.Stderr, "sse-demo: %v\n", err)
-	if errors.Is(err, errUsage) {
+	if errors.Is(err, errUsage) || errors.Is(err, check.ErrNotTried) {
 		os.Exit(2)
 	}
 	os.Exit(1)
@@ -54,12 +59,18 @@ func main() {
 type command struct {
 	Flags       flags    `embed:""`
 	Serve       struct{} `cmd:"" default:"1" help:"Serve the demo; this is what happens without a command."`
+	Check       struct{} `cmd:"" help:"Try an SSE endpoint, and say what its clients would suffer; see sse-demo check --help."`
 	Healthcheck struct{} `cmd:"" help:"Ask the service at --addr for its health, for containers without a shell; exit status 0 where it is well."`
 }
 
 // run is the program without the process around it. It returns when the service
 // has ended, by a signal or because ctx is cancelled.
 func run(ctx context.Context, args []string, signals <-chan os.Signal, stdout, stderr io.Writer) error {
+	if len(args) > 0 && args[0] == "check" { // with flags of its own
+		ctx, stop := endedBy(ctx, signals)
+		defer stop()
+		return check.Command(ctx, args[1:], stdout, stderr)
+	}
 	var c command
 	exited := false
 	parser, err := kong.New(
@@ -84,6 +95,19 @@ func run(ctx context.Context, args []string, signals <-chan os.Signal, stdout, s
 		return checkHealth(ctx, &c.Flags)
 	}
 	return serve(ctx, &c.Flags, signals, stderr)
+}
+
+// endedBy returns a context that ends at the first signal.
+func endedBy(ctx context.Context, signals <-chan os.Signal) (context.Context, context.CancelFunc) {
+	ctx, stop := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-signals:
+			stop()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, stop
 }
 
 // listen opens the address before anything is served, so that a port in use is

@@ -1,0 +1,122 @@
+package check
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+func judgeCORS(o *observation) Result {
+	origin := o.options.Origin
+	if origin == "" {
+		return skip("no --origin")
+	}
+	const means = "A page of that origin cannot read the stream; the browser's console names CORS."
+	fix := "Answer with Access-Control-Allow-Origin: " + origin + " and Vary: Origin."
+	if refused := o.corsRefusal(); refused != "" {
+		return fail(refused, means, fix)
+	}
+	other := o.otherCORS
+	if other.err == nil && other.header.Get("Access-Control-Allow-Origin") == strangeOrigin && allowsCredentials(other) {
+		return warn("every origin is allowed, with credentials: "+strangeOrigin+" is, too",
+			"Any site that a user opens can read the stream with the user's cookies.",
+			"Allow only the origins that you know, or leave Access-Control-Allow-Credentials out.")
+	}
+	return ok("%s may read the stream", quote(origin))
+}
+
+// corsRefusal says why a browser would keep the stream from the origin.
+func (o *observation) corsRefusal() string {
+	origin := o.options.Origin
+	switch {
+	case o.cors.err != nil:
+		return "no answer to a request with that Origin: " + answerOf(o.cors)
+	case o.cors.code != http.StatusOK:
+		return o.cors.status + " to a request with that Origin"
+	}
+	if refused := refusal(o.cors, origin, o.cookie); refused != "" {
+		return refused
+	}
+	p := o.preflight
+	switch {
+	case !p.sent:
+		return ""
+	case p.err != nil:
+		return "no answer to the OPTIONS request that a browser sends first: " + answerOf(p)
+	case p.code < 200 || p.code > 299:
+		return p.status + " to the OPTIONS request that a browser sends first, because of --header"
+	}
+	if refused := refusal(p, origin, false); refused != "" {
+		return "to the OPTIONS request that a browser sends first: " + refused
+	}
+	allowed := strings.ToLower(strings.Join(p.header.Values("Access-Control-Allow-Headers"), ","))
+	list := strings.FieldsFunc(allowed, func(c rune) bool { return c == ',' || c == ' ' || c == '\t' })
+	for _, name := range o.unsafe {
+		wildcard := slices.Contains(list, "*") && name != "authorization" // Fetch, "CORS non-wildcard request-header name"
+		if !wildcard && !slices.Contains(list, name) {
+			return fmt.Sprintf("Access-Control-Allow-Headers does not allow %s", name)
+		}
+	}
+	return ""
+}
+
+// refusal says why the response is not allowed to be read (Fetch, "CORS check").
+func refusal(p probe, origin string, credentials bool) string {
+	allowed := strings.Join(p.header.Values("Access-Control-Allow-Origin"), ", ")
+	switch {
+	case allowed == "":
+		return "there is no Access-Control-Allow-Origin"
+	case credentials && allowed == "*":
+		return `Access-Control-Allow-Origin is "*", which does not allow cookies`
+	case allowed != "*" && allowed != origin:
+		return "Access-Control-Allow-Origin is " + quote(allowed)
+	case credentials && !allowsCredentials(p):
+		return "Access-Control-Allow-Credentials is not true, so cookies are not allowed"
+	}
+	return ""
+}
+
+func allowsCredentials(p probe) bool {
+	return p.header.Get("Access-Control-Allow-Credentials") == "true"
+}
+
+func judgeMethods(o *observation) Result {
+	var seen, means, fix []string
+	if problem := headProblem(o.headMethod, o.head); problem != "" {
+		seen = append(seen, problem)
+		means = append(means, "What asks with HEAD (monitoring, caches, link checkers) takes the stream for broken.")
+		fix = append(fix, "Answer HEAD with the head of GET, and nothing else.")
+	}
+	var acting []string
+	for _, method := range changing {
+		if p := o.methods[method]; p.sent && p.err == nil && p.code/100 == 2 {
+			acting = append(acting, fmt.Sprintf("%s answers %s", method, p.status))
+		}
+	}
+	if len(acting) > 0 {
+		seen = append(seen, strings.Join(acting, ", "))
+		means = append(means, "A request that should change something opens a stream instead, or changes something.")
+		fix = append(fix, "Answer 405 with Allow: GET, HEAD to other methods.")
+	}
+	if len(seen) > 0 {
+		return warn(strings.Join(seen, "; "), strings.Join(means, " "), strings.Join(fix, " "))
+	}
+	if o.options.AllMethods {
+		return ok("HEAD answers like GET; POST, PUT and DELETE are refused")
+	}
+	return ok("HEAD answers like GET")
+}
+
+// headProblem says in what the answer to HEAD differs from that to GET.
+func headProblem(head, get probe) string {
+	switch {
+	case head.err != nil:
+		return "no answer to HEAD: " + answerOf(head)
+	case head.code != get.code:
+		return fmt.Sprintf("HEAD answers %s, GET %s", head.status, get.status)
+	case head.header.Get("Content-Type") != get.header.Get("Content-Type"):
+		return fmt.Sprintf("the Content-Type of HEAD is %s, that of GET %s", quote(head.header.Get("Content-Type")), quote(get.header.Get("Content-Type")))
+	}
+	return ""
+}

@@ -1,0 +1,149 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"example.com/sse-demo/sse"
+)
+
+const (
+	shortSilence  = 5 * time.Second
+	longSilence   = 30 * time.Second
+	deadlySilence = 55 * time.Second
+	shortRetry    = 500 * time.Millisecond
+	retriesNeeded = 3 // connections that show whether the delay differs
+)
+
+func judgeHeartbeat(o *observation) Result {
+	const fix = "Send a comment (a line \": heartbeat\") after every 15 s of silence, and flush it."
+	silence := o.stream.silence
+	seen := fmt.Sprintf("the longest silence was %s", seconds(silence))
+	switch {
+	case silence > deadlySilence:
+		return fail(fmt.Sprintf("the stream was silent for %s", seconds(silence)),
+			"nginx, load balancers and many platforms cut a connection after 60 s of silence, and no client can tell a quiet stream from a dead one.", fix)
+	case silence > longSilence:
+		return warn(seen, "Some proxies and mobile networks cut a connection after 30 s of silence.", fix)
+	case silence < shortSilence:
+		return skip("the stream was never silent for %s", seconds(shortSilence))
+	}
+	return ok("%s", seen)
+}
+
+// Faults of a stream, the first that was seen is shown.
+var (
+	badFaults = []sse.FaultKind{sse.NotUTF8, sse.NulID, sse.BadRetry, sse.Unfinished}
+	oddFaults = []sse.FaultKind{sse.LoneCR, sse.ByteOrderMark, sse.EmptyID, sse.UnknownField, sse.NoData}
+)
+
+// fixes says what to do about a fault.
+var fixes = map[sse.FaultKind]string{
+	sse.NotUTF8:       "Encode the data as UTF-8, and do not cut it in the middle of a character.",
+	sse.NulID:         "Leave NUL out of ids.",
+	sse.BadRetry:      "Write retry as whole milliseconds, in ASCII digits only.",
+	sse.Unfinished:    "End every event with a blank line before the stream ends; a proxy with a time limit may have cut it off.",
+	sse.LoneCR:        "End lines with LF, and write data that contains CR as several data lines.",
+	sse.ByteOrderMark: "Leave the byte order mark out.",
+	sse.EmptyID:       "Leave the id field out if an event has no id: an empty one makes the client forget its last id.",
+	sse.UnknownField:  "Begin each line with data:, event:, id:, retry: or a colon; a line break inside the data needs a data: of its own.",
+	sse.NoData:        "Write a data line in every event, an empty one if need be, and no blank line after a retry field alone.",
+}
+
+func judgeFormat(o *observation) Result {
+	s := o.stream
+	if s.first.IsZero() {
+		return skip("nothing came")
+	}
+	if s.unreadable {
+		return skip("the stream is compressed with %s, which is not decoded here", quote(s.encoding))
+	}
+	if seen, fix := faultsOf(s, badFaults); seen != "" {
+		return fail(seen, "Clients lose or garble what the standard does not allow.", fix)
+	}
+	if s.tooLong {
+		return warn(fmt.Sprintf("an event or a line is over %d MiB", maxEvent>>20),
+			"A client keeps a whole event in memory until its blank line comes; the rest of this stream was not read.",
+			"End each event with a blank line, and send large data as a link.")
+	}
+	if seen, fix := faultsOf(s, oddFaults); seen != "" {
+		return warn(seen, "The standard forgives this, but not every client does.", fix)
+	}
+	return ok("%s, no fault", count(s.total, "event", "events"))
+}
+
+// faultsOf names those of the kinds that were seen, and what to do.
+func faultsOf(s seen, kinds []sse.FaultKind) (names, fix string) {
+	var all, fixAll []string
+	for _, kind := range kinds {
+		text, found := s.faults[kind]
+		if !found {
+			continue
+		}
+		name := string(kind)
+		if text != "" {
+			name += " (" + quote(text) + ")"
+		}
+		all, fixAll = append(all, name), append(fixAll, fixes[kind])
+	}
+	return strings.Join(all, "; "), strings.Join(fixAll, " ")
+}
+
+func judgeRetry(o *observation) Result {
+	const fix = "Send a retry field of some seconds first of all, a different one to each connection: base ± 50 % at random."
+	own := o.stream.retries
+	if len(own) == 0 {
+		return warn("no retry field", "Each client uses a delay of its own, in some of them none at all.", fix)
+	}
+	all := own
+	for _, p := range []probe{o.fresh, o.unknown, o.gzip, o.resumed} {
+		all = append(slices.Clip(all), p.stream.retries...)
+	}
+	lowest, same := all[0], true
+	for _, d := range all {
+		lowest, same = min(lowest, d), same && d == all[0]
+	}
+	if lowest < shortRetry {
+		return warn(fmt.Sprintf("retry is %s", seconds(lowest)), "When the server is away for a moment, all clients call on it many times a second.", fix)
+	}
+	if same && len(all) >= retriesNeeded {
+		return warn(fmt.Sprintf("retry is the same on %d connections, %s", len(all), seconds(lowest)),
+			"After a restart of the server all clients return in the same moment.", fix)
+	}
+	return ok("retry is %s here", seconds(own[0]))
+}
+
+func judgeIDs(o *observation) Result {
+	s := o.stream
+	if s.total < 2 {
+		return skip("%s seen", count(s.total, "event", "events"))
+	}
+	if s.ids == 0 {
+		return warn(fmt.Sprintf("none of %d events has an id", s.total),
+			"What is sent while a client is away is lost to it: without an id it cannot ask for what it missed.",
+			"Give each event an id, and continue after the Last-Event-ID of a client that returns.")
+	}
+	if e, found := repeatedID(s); found {
+		return fail(fmt.Sprintf("the id %s came with two different events", quote(e.id)),
+			"A client that returns with it goes on at the wrong event, and loses or repeats some.",
+			"Give each event an id of its own, one that rises over all connections and restarts.")
+	}
+	if s.ids < s.total {
+		return ok("%d of %d events have an id", s.ids, s.total)
+	}
+	return ok("each of %d events has an id of its own", s.total)
+}
+
+// repeatedID returns an event whose id another event has, too.
+func repeatedID(s seen) (arrival, bool) {
+	sums := map[string]uint64{}
+	for _, e := range s.withID() {
+		if sum, known := sums[e.id]; known && sum != e.sum {
+			return e, true
+		}
+		sums[e.id] = e.sum
+	}
+	return arrival{}, false
+}

@@ -1,0 +1,147 @@
+package check
+
+import "time"
+
+const (
+	maxLate      = time.Second            // more is a finding
+	subscribed   = 500 * time.Millisecond // after the head, a client certainly gets what is new
+	sameMoment   = 50 * time.Millisecond  // of two clients
+	enoughEvents = 5
+)
+
+// A pair is one event as two clients got it: indexes into their events.
+type pair struct{ direct, through int }
+
+// lateness returns by how much the latest event was later through something than
+// directly. Events that have not come at all count as late since then.
+func lateness(direct, through *seen) time.Duration {
+	if direct.total == 0 {
+		return 0
+	}
+	shift := max(through.asked.Sub(direct.asked), 0) // a replay comes this much later
+	pairs := pairByContent(direct.events, through.events)
+	if 2*len(pairs) < min(len(direct.events), len(through.events)) { // each client gets events of its own
+		pairs = pairByOrder(direct, through)
+	}
+	worst := time.Duration(0)
+	last := pair{-1, -1}
+	for _, p := range pairs {
+		worst = max(worst, through.events[p.through].at.Sub(direct.events[p.direct].at)-shift)
+		last = pair{max(last.direct, p.direct), max(last.through, p.through)}
+	}
+	return max(worst, heldBack(direct, through, last, shift))
+}
+
+// heldBack returns since when the oldest of the events is due that came directly
+// and not through; last are the last events that both have got.
+func heldBack(direct, through *seen, last pair, shift time.Duration) time.Duration {
+	begin, end := through.opened.Add(subscribed), through.end()
+	if d := direct.end(); d.Before(end) {
+		end = d
+	}
+	if len(through.events) == 0 && len(direct.events) >= enoughEvents {
+		begin = through.asked
+	}
+	unpaired := len(through.events) - 1 - last.through // each client may get some of its own
+	for _, e := range direct.events[last.direct+1:] {
+		due := end.Sub(e.at) - shift
+		if e.at.Before(begin) || due <= maxLate {
+			continue
+		}
+		if unpaired > 0 {
+			unpaired--
+			continue
+		}
+		return due
+	}
+	return 0
+}
+
+// end is when the events in s end.
+func (s *seen) end() time.Time {
+	if len(s.events) < s.total {
+		return s.events[len(s.events)-1].at
+	}
+	return s.closed
+}
+
+// pairByContent pairs the events that differ from all others of their client.
+func pairByContent(direct, through []arrival) []pair {
+	type content struct {
+		id  string
+		sum uint64
+	}
+	index := func(events []arrival) map[content]int {
+		at := map[content]int{}
+		for i, e := range events {
+			key := content{e.id, e.sum}
+			if _, known := at[key]; known {
+				i = -1
+			}
+			at[key] = i
+		}
+		return at
+	}
+	known := index(direct)
+	var pairs []pair
+	for key, i := range index(through) {
+		if d, ok := known[key]; ok && d >= 0 && i >= 0 {
+			pairs = append(pairs, pair{d, i})
+		}
+	}
+	return pairs
+}
+
+// pairByOrder pairs the events that have come since both clients were there.
+func pairByOrder(direct, through *seen) []pair {
+	both := direct.opened
+	if both.Before(through.opened) {
+		both = through.opened
+	}
+	both = both.Add(subscribed)
+	first := func(events []arrival, from time.Time) int {
+		for i, e := range events {
+			if !e.at.Before(from) {
+				return i
+			}
+		}
+		return len(events)
+	}
+	d, t := first(direct.events, both), first(through.events, both.Add(-sameMoment))
+	var pairs []pair
+	for d < len(direct.events) && t < len(through.events) {
+		pairs = append(pairs, pair{d, t})
+		d, t = d+1, t+1
+	}
+	return pairs
+}
+
+// A clumping is how the events came: in groups, some of them several at once.
+type clumping struct{ groups, clumps, largest int }
+
+// clumpsOf counts the groups of events between silences, and those of several at
+// once. What a client gets at once when it comes back does not count.
+func clumpsOf(events []arrival) clumping {
+	var c clumping
+	for start := 0; start < len(events); {
+		end, atOnce := start+1, true
+		for end < len(events) && events[end].burst == events[start].burst {
+			atOnce = atOnce && events[end].at.Sub(events[end-1].at) <= sameMoment
+			end++
+		}
+		returned := start > 0 && events[start].connection != events[start-1].connection
+		if !returned {
+			c.groups++
+			if atOnce && end-start > 1 {
+				c.clumps++
+				c.largest = max(c.largest, end-start)
+			}
+		}
+		start = end
+	}
+	return c
+}
+
+// again reports whether events come in clumps again and again, rather than now
+// and then.
+func (c clumping) again() bool { return c.clumps >= 3 && 3*c.clumps >= 2*c.groups }
