@@ -90,21 +90,3 @@ func TestTickResume(t *testing.T) {
 		})
 	}
 }
-
-func TestPriceIsAFunctionOfSymbolAndTime(t *testing.T) {
-	if a, b := market.Price("BTC", 1763683200000), market.Price("BTC", 1763683200000); a != b {
-		t.Error(a, b)
-	}
-	if market.Price("BTC", 1763683200000) == market.Price("ETH", 1763683200000) {
-		t.Error("two symbols have one price")
-	}
-	for ms := int64(0); ms < 1<<41; ms += 1 << 31 {
-		for _, symbol := range []string{"BTC", "A", "Z-9.", "AAAAAAAAAAAA"} {
-			price := market.Price(symbol, ms)
-			next := market.Price(symbol, ms+100)
-			if price <= 1 || price > 1e6 || math.Abs(next/price-1) > 0.01 || math.Round(price*100)/100 != price {
-				t.Fatalf("%s at %d: %v, then %v", symbol, ms, price, next)
-			}
-		}
-	}
-}

@@ -45,6 +45,7 @@ func Serve(w http.ResponseWriter, r *http.Request, source Source, o Options) (Ou
 		s.outcome.Reason = SourceDone
 	default:
 		s.run(r.Context())
+		_ = stream.allow() // net/http writes the final chunk
 	}
 	s.outcome.Bytes = stream.Written()
 	return s.outcome, nil

@@ -1,0 +1,166 @@
+package market_test
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"example.com/sse-demo/routes/market"
+	"example.com/sse-demo/sse"
+	"example.com/sse-demo/sse/ssetest"
+)
+
+const second = time.Second
+
+// ids reads what the feed has now: the ids of ticks, and the data of gaps.
+func ids(t *testing.T, f *market.Feed) (got []string) {
+	t.Helper()
+	frames, err := f.Next(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := ssetest.NewReader(bytes.NewReader(bytes.Join(frames, nil)))
+	for range frames {
+		e, err := r.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Name == "gap" {
+			got = append(got, e.Data)
+		} else {
+			got = append(got, e.ID)
+		}
+	}
+	return got
+}
+
+// TestFollow: where a feed begins, and what it gives first.
+func TestFollow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now().Unix()
+		id := func(before int64) string { return fmt.Sprint(now - before) }
+		for _, tt := range []struct {
+			name, lastEventID, position string
+			ticks                       int
+			gap                         string // its after
+		}{
+			{"a new client gets the present tick", "", id(1), 1, ""},
+			{"one tick missed", id(1), id(1), 1, ""},
+			{"nothing missed", id(0), id(0), 0, ""},
+			{"a replica whose clock is ahead", id(-1), id(-1), 0, ""},
+			{"the longest replay", id(market.MaxReplay), id(market.MaxReplay), market.MaxReplay, ""},
+			{"one more", id(market.MaxReplay + 1), id(market.MaxReplay), market.MaxReplay, id(market.MaxReplay + 1)},
+			{"the future", id(-2), id(market.MaxReplay), market.MaxReplay, id(-2)},
+			{"no number", "x", id(market.MaxReplay), market.MaxReplay, "x"},
+			{"another form", "0" + id(1), id(market.MaxReplay), market.MaxReplay, "0" + id(1)},
+			{"below zero", "-1", id(market.MaxReplay), market.MaxReplay, "-1"},
+			{"beyond all numbers", strings.Repeat("9", 39), id(market.MaxReplay), market.MaxReplay, strings.Repeat("9", 39)},
+		} {
+			var m market.Market
+			f := m.Follow("BTC", second, tt.lastEventID)
+			if got := f.Position(); got != tt.position {
+				t.Errorf("%s: position %s, want %s", tt.name, got, tt.position)
+			}
+			var want []string
+			if tt.gap != "" {
+				want = append(want, fmt.Sprintf(`{"after":%q,"oldest":%q}`, tt.gap, id(market.MaxReplay-1)))
+			}
+			for n := tt.ticks - 1; n >= 0; n-- {
+				want = append(want, id(int64(n)))
+			}
+			if got := ids(t, f); fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("%s: %v, want %v", tt.name, got, want)
+			}
+			f.Close()
+		}
+	})
+}
+
+// TestNotify: a feed is woken once for each tick, at its time, and the timer of a
+// ticker ends with its last feed.
+func TestNotify(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m market.Market
+		one, two := m.Follow("BTC", second, ""), m.Follow("BTC", second, "")
+		wakes := make(chan time.Time, 10)
+		one.Notify(func() { wakes <- time.Now() })
+		two.Notify(func() {})
+		if len(wakes) != 1 {
+			t.Error("a feed that has something is not woken at once")
+		}
+		<-wakes
+		began := time.Now().Truncate(second)
+		two.Close()
+		for n := range 3 {
+			if at := <-wakes; at.Sub(began) != time.Duration(n+1)*second {
+				t.Errorf("tick %d after %v", n, at.Sub(began))
+			}
+		}
+		if got := ids(t, one); len(got) != 4 {
+			t.Errorf("%v", got)
+		}
+		one.Close() // a timer that went on would keep the bubble from ending
+	})
+}
+
+// TestSlowFeed: a client that has not read for long gets a gap, and goes on.
+func TestSlowFeed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m market.Market
+		f := m.Follow("BTC", 100*time.Millisecond, "")
+		defer f.Close()
+		last := ids(t, f)[0]
+		<-time.After(market.MaxReplay*100*time.Millisecond + time.Second)
+		got := ids(t, f)
+		if len(got) != market.MaxReplay+1 || !strings.HasPrefix(got[0], fmt.Sprintf(`{"after":%q`, last)) {
+			t.Errorf("%d: %v", len(got), got[0])
+		}
+	})
+}
+
+// TestFeedsShareFrames: a tick is encoded once, however many follow it.
+func TestFeedsShareFrames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m market.Market
+		one, two := m.Follow("BTC", second, ""), m.Follow("BTC", second, "")
+		defer one.Close()
+		defer two.Close()
+		a, _ := one.Next(nil)
+		b, _ := two.Next(nil)
+		if &a[0][0] != &b[0][0] {
+			t.Error("two frames for one tick")
+		}
+		var _ sse.Source = one
+	})
+}
+
+func TestPrice(t *testing.T) {
+	if a, b := market.Price("BTC", 1763683200000), market.Price("BTC", 1763683200000); a != b {
+		t.Error("the price of one moment changes:", a, b)
+	}
+	if market.Price("BTC", 1763683200000) == market.Price("ETH", 1763683200000) {
+		t.Error("two symbols have one price")
+	}
+	for ms := int64(0); ms < 1<<41; ms += 1 << 31 {
+		for _, symbol := range []string{"BTC", "A", "Z-9.", "AAAAAAAAAAAA"} {
+			price, next := market.Price(symbol, ms), market.Price(symbol, ms+100)
+			if price <= 1 || price > 1e6 || math.Abs(next/price-1) > 0.01 || math.Round(price*100)/100 != price {
+				t.Fatalf("%s at %d: %v, then %v", symbol, ms, price, next)
+			}
+		}
+	}
+}
+
+// TestAt: the delta is the difference of two prices that clients see.
+func TestAt(t *testing.T) {
+	for n := int64(1763683200); n < 1763683300; n++ {
+		before, now := market.At("ETH", n-1, 1000), market.At("ETH", n, 1000)
+		if now.Timestamp != n*1000 || now.Delta != math.Round((now.Price-before.Price)*100)/100 {
+			t.Errorf("%+v after %+v", now, before)
+		}
+	}
+}
