@@ -21,17 +21,17 @@ type rights struct {
 	Streams   []string `json:"streams"`   // tick, log, progress, channel
 }
 
-// rightsKey is where authenticate leaves the rights in Echo's context.
+// rightsKey is the key of the rights in Echo's context.
 const rightsKey = "rights"
 
-// rightsOf returns nil where the service asks nobody for a token.
+// rightsOf returns nil if the service needs no tokens.
 func rightsOf(c echo.Context) *rights {
 	r, _ := c.Get(rightsKey).(*rights)
 	return r
 }
 
-// authenticate lets only those in who have a valid token, where the service has
-// a secret.
+// authenticate refuses requests without a valid token, if the service has a
+// secret.
 func (s *Server) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 	if len(s.config.JWTSecret) == 0 {
 		return next
@@ -67,9 +67,8 @@ func tokenOf(r *http.Request) string {
 	return r.URL.Query().Get("access_token")
 }
 
-// mayUse returns a problem unless the client has the stream among its rights.
-// Who may subscribe to a channel needs no word about the channel stream, but
-// where there is a list, the stream must be on it.
+// mayUse returns a problem unless the token gives access to the stream. A token
+// without a list of streams opens channels; a list must name the stream.
 func mayUse(c echo.Context, stream string) error {
 	r := rightsOf(c)
 	if r == nil || slices.Contains(r.Streams, stream) || stream == channelStream && r.Streams == nil {
@@ -87,8 +86,8 @@ func mayReach(c echo.Context, patterns func(*rights) []string, channel string) e
 	return newProblem(http.StatusForbidden, "the token does not give access to the channel "+channel)
 }
 
-// covers reports whether a pattern is the channel, or "*", or "below/*" where the
-// channel is below.
+// covers reports whether a pattern is the channel, or "*", or "prefix/*" and the
+// channel is below the prefix.
 func covers(pattern, channel string) bool {
 	if pattern == "*" || pattern == channel {
 		return true
