@@ -1,29 +1,46 @@
 package pubsub
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
-// A Broker takes events in and hands them to subscribers.
+// Why a broker that depends on others did not confirm an event. Publishing again
+// after ErrUnconfirmed may publish the event twice.
+var (
+	// ErrNotPublished says that the event was not published and never will be.
+	ErrNotPublished = errors.New("pubsub: not published")
+	// ErrUnconfirmed says that the event was sent, but that no answer came: it may
+	// still appear.
+	ErrUnconfirmed = errors.New("pubsub: not confirmed")
+)
+
+// A Broker accepts events and gives them to subscribers. It is safe for
+// concurrent use.
 type Broker interface {
-	// Publish appends an event to a channel. name is the event's, or "". After an
-	// error that wraps sse.ErrField the event is at fault; after any other the
-	// broker did not accept it, and trying again may help.
+	// Publish appends an event to a channel. name is the event's, or "". An error
+	// wraps sse.ErrField if name or channel is invalid, and otherwise
+	// ErrNotPublished or ErrUnconfirmed.
 	Publish(ctx context.Context, channel, name string, data []byte) (Receipt, error)
-	// Subscribe returns a cursor into the channels, to be closed after use.
+	// Subscribe returns a subscription to the channels, to be closed after use.
 	Subscribe(channels []string, start Start) *Subscription
 	// Subscribers counts the subscriptions of each channel that has any.
 	Subscribers() map[string]int
-	// Observe hands every event of a channel to see instead of keeping it: in
-	// order, and in this process before Publish returns. see must not call the
-	// broker. Observe before anything is published.
+	// Observe passes every event of a channel to see, which must not call the
+	// broker, instead of keeping it: in order, and in this process before Publish
+	// returns. Call it before anything is published.
 	Observe(channel string, see func(id ID, name string, data []byte))
+	// Sync returns when this process has seen every event that was published
+	// anywhere before the call. It writes nothing.
+	Sync(ctx context.Context) error
 	// Kind is "memory" or "redis".
 	Kind() string
-	// Err says why the broker takes no events at present; nil where it does.
+	// Err says why events cannot be published at present; nil if they can.
 	Err() error
 }
 
-// A Receipt tells a publisher what became of its event.
+// A Receipt says what became of a published event.
 type Receipt struct {
 	ID        ID
-	Delivered int // subscribers of the channel in this process
+	Delivered int // subscriptions in this process that the event has reached
 }

@@ -1,45 +1,48 @@
-// Package pubsub holds channels as logs: a channel is a short append-only log of
-// encoded frames, and a subscriber is a position in it. It knows nothing of HTTP
-// and can be copied, together with package sse, into another project.
+// Package pubsub keeps channels as logs: a channel is a short append-only log of
+// encoded frames, and a subscriber is a position in it. It imports package sse and
+// the standard library, knows no HTTP, and can be copied together with sse into
+// another project.
 //
 // # Publishing
 //
-// [Memory.Publish] encodes the event once and appends it. A goroutine that is
-// there only while there is news wakes the subscribers; the publisher neither
-// waits for them nor pays for their number. While none of those it has woken has
-// read, it does not wake them again.
+// [Memory.Publish] encodes the event once and appends it. A goroutine that exists
+// only while there is something new wakes the subscribers; the publisher neither
+// waits for them nor pays for their number. Until one of them has read, they are
+// not woken again.
 //
 // # Replay is the same read
 //
 // [Subscription.Next] gives what is in the log after the subscriber's position,
 // whether that was published a minute or a microsecond ago. There is no
-// hand-over from replayed to live events at which one could be lost or repeated.
+// hand-over from replayed to live events in which one could be lost or repeated.
 //
-// # Slow subscribers
+// # An id is a position in one order
 //
-// A subscriber has no queue that could fill up. When the log has dropped what it
-// had not read yet, the next thing it reads is a gap event (see sse.AppendGap)
-// and then what is kept.
+// The ids of a broker rise over all its channels. After id X a subscription to any
+// set of channels continues with everything after X, so a client may change its
+// channels, or the process that it is connected to, and go on. Nothing is looked
+// up: X need not be the id of an event in those channels.
 //
-// # Order
+// # Gaps
 //
-// The ids of a broker rise over all its channels, so a subscription may follow
-// several and is given their events in id order; one id is its position in all
-// of them. All subscribers of a channel see the same order.
-//
-// # Replicas
-//
-// [Redis] is the same broker over several processes: one Redis Stream is the log
-// of all channels, and each process mirrors it in a [Memory]. What Redis has
-// acknowledged arrives once and in order everywhere, whatever becomes of the
-// connections. It is in the files redis*.go; leave those out where you need
-// one process only.
+// A subscriber has no queue that could fill up. If the log has dropped what it had
+// not read yet, the next thing that it reads is a gap event (see sse.AppendGap),
+// and then what is kept. A client that resumes after X gets one if anything after
+// X was dropped from its channels, or if X cannot be an id of this broker: not of
+// the form, from before the broker began, or later than now. A loss in one channel
+// repeats nothing of another.
 //
 // # Memory
 //
-// A log keeps a number of events; all logs together keep a number of bytes,
-// beyond which the channel that was not used for the longest time is dropped as a
-// whole. What a subscriber misses by that it is told, like any other loss.
+// A channel keeps a number of events; all channels together keep a number of
+// bytes, beyond which the channel that was not used for the longest time is
+// dropped as a whole. The last id of such a channel is remembered, in a sixteenth
+// of those bytes, so that its clients get a gap and those of other channels none.
+//
+// # Replicas
+//
+// Package redisbroker is the same broker over several processes. It feeds a
+// [Memory] in each of them, by [Memory.Append] and [Memory.Lose].
 //
 // # Concurrency
 //

@@ -1,79 +1,123 @@
 package pubsub_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"time"
-
-	"github.com/labstack/echo/v4"
-	"github.com/rs/zerolog"
 
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/sse"
-	"example.com/sse-demo/sse/ssetest"
 )
 
-func events(broker pubsub.Broker) echo.HandlerFunc {
+func events(broker pubsub.Broker) http.HandlerFunc {
 	options := sse.Options{Retry: 3 * time.Second, Heartbeat: 15 * time.Second, WriteTimeout: 10 * time.Second}
-	return func(c echo.Context) error {
-		news := broker.Subscribe([]string{"news"}, pubsub.Start{After: sse.LastEventID(c.Request())})
+	return func(w http.ResponseWriter, r *http.Request) {
+		news := broker.Subscribe([]string{"news"}, pubsub.Start{After: sse.LastEventID(r)})
 		defer news.Close()
-		_, err := sse.Serve(c.Response().Writer, c.Request(), news, options) // not c.Response(), whose Flush hides errors
-		return err
+		if _, err := sse.Serve(w, r, news, options); err != nil {
+			http.Error(w, "streams are not possible here", http.StatusInternalServerError)
+		}
 	}
 }
 
-// With Echo, everything is one handler.
-func ExampleMemory_echo() {
+// Everything is one handler.
+func ExampleMemory() {
 	broker := pubsub.NewMemory(1024, 64<<20)
-	e := echo.New()
-	e.GET("/events", events(broker))
-	server := httptest.NewServer(e)
+	server := httptest.NewServer(events(broker))
 	defer server.Close()
 
 	first, _ := broker.Publish(context.Background(), "news", "", []byte("first"))
 	_, _ = broker.Publish(context.Background(), "news", "", []byte("second"))
-	response, err := http.Get(server.URL + "/events?lastEventId=" + first.ID.String()) //nolint:noctx // an example
+	response, err := http.Get(server.URL + "?lastEventId=" + first.ID.String()) //nolint:noctx // an example
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer func() { _ = response.Body.Close() }()
-	event, err := ssetest.NewReader(response.Body).Next()
-	fmt.Println(event.Data, err)
+	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
+		if line := lines.Text(); strings.HasPrefix(line, "data:") {
+			fmt.Println(line)
+			return
+		}
+	}
 	// Output:
-	// second <nil>
+	// data: second
 }
 
-// A subscriber is a position in a log. What it reads was encoded once, when it
-// was published.
-func ExampleMemory() {
-	broker := pubsub.NewMemory(1024, 64<<20)
-	subscription := broker.Subscribe([]string{"news"}, pubsub.Start{})
-	defer subscription.Close()
-
-	receipt, err := broker.Publish(context.Background(), "news", "greeting", []byte(`{"msg":"hello"}`))
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println("reached:", receipt.Delivered)
-
-	<-subscription.Ready()
-	frames, _ := subscription.Next(nil)
+// show prints what follows the position of a subscription.
+func show(s *pubsub.Subscription) {
+	frames, _ := s.Next(nil)
+	var texts []string
 	for _, frame := range frames {
-		fmt.Print(string(frame[len("id: ")+len(receipt.ID.String())+1:])) // without the id, which is the time
+		texts = append(texts, string(sse.FrameData(frame)))
 	}
-	// Output:
-	// reached: 1
-	// event: greeting
-	// data: {"msg":"hello"}
+	fmt.Println(strings.Join(texts, " "))
 }
 
-// A source of its own, here with ids that count: whoever comes late or back is a
-// cursor.
+// A subscription is a position in the order of all events, so one that follows
+// other channels goes on after the same id.
+func ExampleMemory_Subscribe() {
+	broker := pubsub.NewMemory(1024, 64<<20)
+	publish := func(channel, text string) string {
+		receipt, _ := broker.Publish(context.Background(), channel, "", []byte(text))
+		return receipt.ID.String()
+	}
+	publish("news", "rain")
+	seen := publish("sport", "goal")
+	publish("news", "sun")
+	publish("sport", "whistle")
+
+	newest := broker.Subscribe([]string{"news", "sport"}, pubsub.Start{Replay: 2})
+	defer newest.Close()
+	show(newest)
+
+	back := broker.Subscribe([]string{"sport"}, pubsub.Start{After: seen})
+	defer back.Close()
+	fmt.Println("it begins after what was given:", back.Position() == seen)
+	show(back)
+	fmt.Println(broker.Subscribers())
+	// Output:
+	// sun whistle
+	// it begins after what was given: true
+	// whistle
+	// map[news:1 sport:2]
+}
+
+// The subscription says when there is something to read; wake must not block.
+func ExampleSubscription_Notify() {
+	broker := pubsub.NewMemory(1024, 64<<20)
+	news := broker.Subscribe([]string{"news"}, pubsub.Start{})
+	defer news.Close()
+	more := make(chan struct{}, 1)
+	news.Notify(func() {
+		select {
+		case more <- struct{}{}:
+		default: // the reader knows already
+		}
+	})
+	receipt, _ := broker.Publish(context.Background(), "news", "", []byte("rain"))
+	fmt.Println("subscribers reached:", receipt.Delivered)
+	<-more
+	show(news)
+	// Output:
+	// subscribers reached: 1
+	// rain
+}
+
+// Events for the program itself: they are seen in order and not kept.
+func ExampleMemory_Observe() {
+	broker := pubsub.NewMemory(1024, 64<<20)
+	broker.Observe("audit", func(_ pubsub.ID, name string, data []byte) { fmt.Printf("%s: %s\n", name, data) })
+	_, _ = broker.Publish(context.Background(), "audit", "login", []byte("alice"))
+	// Output:
+	// login: alice
+}
+
+// A source of its own, with ids that count. Two readers, each at a position.
 func ExampleLog() {
 	log := pubsub.NewLog(100, 0, pubsub.ID{})
 	for n, text := range []string{"one", "two", "three"} {
@@ -83,29 +127,70 @@ func ExampleLog() {
 	}
 	late := log.Subscribe(pubsub.Start{Replay: 1})
 	defer late.Close()
+	show(late)
 	back := log.Subscribe(pubsub.Start{After: "1-0"})
 	defer back.Close()
-	for _, cursor := range []*pubsub.Subscription{late, back} {
-		frames, _ := cursor.Next(nil)
-		fmt.Printf("%q\n", frames)
-	}
+	show(back)
 	// Output:
-	// ["id: 3-0\ndata: three\n\n"]
-	// ["id: 2-0\ndata: two\n\n" "id: 3-0\ndata: three\n\n"]
+	// three
+	// two three
 }
 
-// With Redis, the same handlers serve any number of replicas.
-func ExampleNewRedis() {
-	broker, err := pubsub.NewRedis("redis://localhost:6379/0", 1024, 64<<20, zerolog.Nop())
-	if err == nil {
-		err = broker.Start(context.Background())
+// Ids that do not rise, as the hash of a line: the log looks for the event itself.
+func ExampleLog_SubscribeAfter() {
+	log := pubsub.NewLog(100, 0, pubsub.ID{})
+	for _, id := range []pubsub.ID{{9, 0}, {3, 0}, {7, 0}} {
+		log.Append(id, nil)
 	}
-	if err != nil {
-		fmt.Println(err) // it says what is wrong with the address, or that Redis is not there
-		return
+	s, ok := log.SubscribeAfter(pubsub.ID{3, 0})
+	if !ok {
+		return // it is no longer kept
 	}
-	defer broker.Close()
-	e := echo.New()
-	e.GET("/events", events(broker))
-	_ = e.Start(":8000")
+	defer s.Close()
+	entries, _ := s.Read(nil)
+	for _, e := range entries {
+		fmt.Println(e.ID)
+	}
+	fmt.Println("read up to", s.Last())
+	// Output:
+	// 7-0
+	// read up to 7-0
+}
+
+// A broker over several processes gives out ids and feeds a mirror in each (see
+// package redisbroker).
+func ExampleNewMirror() {
+	mirror := pubsub.NewMirror(1024, 64<<20)
+	mirror.Lose(pubsub.ID{1763683200000, 0}) // what was before is not known
+	news := mirror.Subscribe([]string{"news"}, pubsub.Start{})
+	defer news.Close()
+	delivered, _ := mirror.Append(pubsub.ID{1763683200500, 0}, "news", "", []byte("rain"))
+	fmt.Println("subscribers reached:", delivered)
+	fmt.Println("newest:", mirror.Last())
+	show(news)
+	mirror.Lose(pubsub.ID{1763683209000, 0})
+	show(news)
+	// Output:
+	// subscribers reached: 1
+	// newest: 1763683200500-0
+	// rain
+	// {"after":"1763683200500-0","oldest":null}
+}
+
+func ExampleParseID() {
+	id, ok := pubsub.ParseID("1763683200000-7")
+	fmt.Println(id[0], id[1], ok, id.Previous(), id.Compare(pubsub.ID{1763683200000, 8}))
+	_, ok = pubsub.ParseID("rubbish")
+	fmt.Println(ok)
+	// Output:
+	// 1763683200000 7 true 1763683200000-6 -1
+	// false
+}
+
+func ExampleClock() {
+	var clock pubsub.Clock
+	first, second := clock.Next(), clock.Next()
+	fmt.Println(first.Compare(second))
+	// Output:
+	// -1
 }

@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// An ID names an event: two numbers, written "1763683200000-0". In the logs of a
-// broker they are the Unix time in ms and a sequence number within it, as in the
-// entries of a Redis Stream.
+// An ID is a position in the one order over all events of a broker: two numbers,
+// written "1763683200000-0". The first is the Unix time in ms, the second a
+// sequence number within it, as in the ids of a Redis Stream.
 type ID [2]uint64
 
-// ParseID reads an ID as String writes it; ok is false for everything else.
+// ParseID reads an ID as String writes it; ok is false for anything else.
 func ParseID(s string) (id ID, ok bool) {
 	left, right, _ := strings.Cut(s, "-")
 	var errLeft, errRight error
 	id[0], errLeft = strconv.ParseUint(left, 10, 64)
 	id[1], errRight = strconv.ParseUint(right, 10, 64)
-	if errLeft != nil || errRight != nil || id.String() != s { // "+1-01" is no id that was ever given out
+	if errLeft != nil || errRight != nil || id.String() != s { // "+1-01" was never given out
 		return ID{}, false
 	}
 	return id, true
@@ -34,22 +34,25 @@ func (id ID) String() string {
 	return string(text)
 }
 
-// Compare is negative, zero or positive where id is before, at or after other.
+// Compare is negative, zero or positive if id is before, at or after other.
 func (id ID) Compare(other ID) int {
 	return cmp.Or(cmp.Compare(id[0], other[0]), cmp.Compare(id[1], other[1]))
 }
 
-// before is the greatest ID below id.
-func (id ID) before() ID {
-	if id[1] > 0 {
+// Previous is the greatest ID below id. That of 0-0 is 0-0.
+func (id ID) Previous() ID {
+	switch {
+	case id[1] > 0:
 		return ID{id[0], id[1] - 1}
+	case id[0] > 0:
+		return ID{id[0] - 1, math.MaxUint64}
+	default:
+		return id
 	}
-	return ID{id[0] - 1, math.MaxUint64}
 }
 
-// A Clock gives out the ids of a broker's events. They rise even where the
-// system's clock is set back. The zero value is ready; it is not safe for
-// concurrent use.
+// A Clock gives out the ids of a broker's events. They rise even if the system's
+// clock is set back. The zero value is ready; it is not safe for concurrent use.
 type Clock struct{ last ID }
 
 // Next returns an id of now, greater than all before it.

@@ -17,29 +17,31 @@ type Entry struct {
 }
 
 // A Log is a ring of the newest events of one source. Positions in it are the
-// running numbers of its events, so a position that was dropped is known to be.
+// running numbers of its events, so a position that was dropped is recognized.
 type Log struct {
-	mu        *crier // its own, or its broker's: one lock over all logs gives one order over all
+	mu        *notifier // its own, or its broker's: one lock over all logs gives one order over all
 	maxEvents int
 	maxBytes  int // of one log; 0 for no such limit
 
 	ring       []Entry // event n is at n modulo its length
 	first, end uint64  // the events first ≤ n < end are kept
-	bytes      int     // that these are counted with
+	bytes      int     // what these are counted as
 	dropped    ID      // id of event first-1, or what the log began after
+	hole       ID      // events up to this id may be missing between those that are kept
+	holes      uint32  // how many there have been
 	subs       []*cursor
-	isNews     bool        // the crier has yet to tell the subscribers
-	wasRead    atomic.Bool // somebody has read, or has come, since they were told
+	pending    bool        // the notifier has yet to notify the subscribers
+	wasRead    atomic.Bool // a subscriber has read, or has joined, since they were notified
 }
 
 // NewLog returns an empty log that keeps up to maxEvents events, and no more of
-// them than maxBytes hold (0 for any number), but always the newest. It begins
+// them than fit into maxBytes (0 for any number), but always the newest. It begins
 // after the event base.
 func NewLog(maxEvents, maxBytes int, base ID) *Log {
-	return newLog(new(crier), maxEvents, maxBytes, base)
+	return newLog(new(notifier), maxEvents, maxBytes, base)
 }
 
-func newLog(mu *crier, maxEvents, maxBytes int, base ID) *Log {
+func newLog(mu *notifier, maxEvents, maxBytes int, base ID) *Log {
 	return &Log{mu: mu, maxEvents: max(maxEvents, 1), maxBytes: maxBytes, dropped: base}
 }
 
@@ -50,16 +52,17 @@ func (l *Log) Append(id ID, frame []byte) {
 	l.append(Entry{id, frame})
 }
 
-// Subscribe returns a cursor into the log, to be closed after use.
+// Subscribe returns a subscription to the log, to be closed after use. It needs
+// ids that rise.
 func (l *Log) Subscribe(start Start) *Subscription {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return subscribe(l.mu, []*Log{l}, start)
+	return subscribe(l.mu, []*Log{l}, start, order{newest: l.lastID(), latest: l.lastID()})
 }
 
-// SubscribeAfter returns a cursor right after the event with this id; ok is false
-// where the log does not hold its place. Unlike Subscribe, it does not need ids
-// that rise.
+// SubscribeAfter returns a subscription that begins right after the event with
+// this id; ok is false if the log does not hold that position. Unlike Subscribe,
+// it does not need ids that rise.
 func (l *Log) SubscribeAfter(id ID) (s *Subscription, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -86,14 +89,15 @@ func (l *Log) lastID() ID {
 	return l.at(l.end - 1).ID
 }
 
-// after is the number of the first kept event after id, in a log whose ids rise;
-// known says whether id itself is an event of the log.
-func (l *Log) after(id ID) (n uint64, known bool) {
+// after is the number of the first kept event after id, in a log whose ids rise.
+func (l *Log) after(id ID) uint64 {
 	skip := sort.Search(l.len(), func(i int) bool { return l.at(l.first+uint64(i)).ID.Compare(id) > 0 })
-	if n = l.first + uint64(skip); n > l.first {
-		return n, l.at(n-1).ID == id
-	}
-	return n, l.dropped == id && id != ID{} // 0-0 is before all events, and the id of none
+	return l.first + uint64(skip)
+}
+
+// hasLost reports whether events after id may be missing.
+func (l *Log) hasLost(id ID) bool {
+	return l.dropped.Compare(id) > 0 || l.hole.Compare(id) > 0
 }
 
 func (l *Log) append(e Entry) {
@@ -109,20 +113,21 @@ func (l *Log) append(e Entry) {
 	for l.maxBytes > 0 && l.bytes > l.maxBytes && l.len() > 1 {
 		l.drop()
 	}
-	l.mu.cry(l)
+	l.mu.notify(l)
 }
 
 func (l *Log) join(c *cursor) {
 	l.wasRead.Store(true)
-	c.place = len(l.subs)
+	c.holes = l.holes
+	c.index = len(l.subs)
 	l.subs = append(l.subs, c)
 }
 
-// leave puts the last subscriber in the place of the one that leaves.
+// leave gives the last subscriber the index of the one that leaves.
 func (l *Log) leave(c *cursor) {
 	last := len(l.subs) - 1
-	l.subs[c.place] = l.subs[last]
-	l.subs[c.place].place = c.place
+	l.subs[c.index] = l.subs[last]
+	l.subs[c.index].index = c.index
 	l.subs[last] = nil
 	l.subs = l.subs[:last]
 	if cap(l.subs) > 4*last+16 {
@@ -139,16 +144,12 @@ func (l *Log) drop() {
 	l.first++
 }
 
-// lose makes a hole: events up to id were never seen here. Every subscriber is
-// told, also those that had read all there was.
+// lose marks a hole: events up to id may never have come. Every subscriber gets a
+// gap, also one that has read all there was.
 func (l *Log) lose(id ID) {
-	for l.len() > 0 {
-		l.drop()
-	}
-	l.first++
-	l.end++
-	l.dropped = id
-	l.mu.cry(l)
+	l.hole = id
+	l.holes++
+	l.mu.notify(l)
 }
 
 func (l *Log) grow() {

@@ -88,7 +88,7 @@ func TestSubscribeAfter(t *testing.T) {
 	}
 }
 
-func TestReadStaysWhereEventsAreLost(t *testing.T) {
+func TestReadStaysIfEventsAreLost(t *testing.T) {
 	l := NewLog(2, 0, ID{})
 	s := l.Subscribe(Start{})
 	defer s.Close()
@@ -121,8 +121,8 @@ func TestMemoryAccounts(t *testing.T) {
 			bytes += c.size()
 			kept++
 		}
-		if bytes != m.bytes || bytes > m.maxBytes || kept != m.kept.Len() {
-			t.Fatalf("%d channels of %d bytes, counted %d of %d", kept, bytes, m.kept.Len(), m.bytes)
+		if bytes != m.history.bytes || bytes > m.history.maxBytes || kept != m.history.channels.Len() {
+			t.Fatalf("%d channels of %d bytes, counted %d of %d", kept, bytes, m.history.channels.Len(), m.history.bytes)
 		}
 	}
 }

@@ -1,63 +1,68 @@
 package pubsub
 
-// Start says where a subscription begins.
+// Start says where a subscription begins. The zero value is for events to come.
 type Start struct {
-	// After is the id of the last event that the subscriber has, as its client
-	// gave it. It may be anything: what is no id of the log starts with a gap.
+	// After is the id of the last event that the client has, as the client gave
+	// it; "" for none. It may be any text: one that cannot be an id of the broker
+	// begins with a gap.
 	After string
-	// Replay is how many of the newest kept events come first where After is
-	// empty.
+	// Replay is how many of the newest kept events come first if After is empty.
 	Replay int
 }
 
+// order is what a broker knows of the one order that its ids are positions in.
+type order struct {
+	begin  ID // what came before is unknown
+	newest ID // that was given out
+	latest ID // that may have been given out, here or on another replica
+}
+
 // subscribe needs the lock of the logs.
-func subscribe(mu *crier, logs []*Log, start Start) *Subscription {
-	var last ID
+func subscribe(mu *notifier, logs []*Log, start Start, o order) *Subscription {
 	cursors := make([]cursor, len(logs))
 	for i, l := range logs {
 		cursors[i] = cursor{log: l, next: l.end}
-		if l.lastID().Compare(last) > 0 {
-			last = l.lastID()
-		}
 	}
-	s := newSubscription(mu, cursors, last)
+	s := newSubscription(mu, cursors, o.newest)
 	if start.After != "" {
-		s.resume(start.After)
+		s.resume(start.After, o)
 		return s
 	}
 	for range start.Replay {
-		s.stepBack()
+		if !s.stepBack() {
+			break
+		}
+	}
+	if oldest, ok := s.peek(); ok {
+		s.last = oldest.Previous()
 	}
 	return s
 }
 
-// resume moves the cursors right after the event with this id, or, where it is
-// none of theirs, to the oldest event that is kept.
-func (s *Subscription) resume(after string) {
+// resume continues after the id that a client gave. Nothing has to be known of
+// the event itself, only whether anything after it is missing.
+func (s *Subscription) resume(after string, o order) {
 	s.after = after
-	id, known := ParseID(after)
-	if known {
-		known = false
-		for i := range s.cursors {
-			c := &s.cursors[i]
-			n, here := c.log.after(id)
-			c.next = n
-			known = known || here
-			s.lost = s.lost || c.log.dropped.Compare(id) > 0
-		}
+	id, ok := ParseID(after)
+	if !ok || id == (ID{}) || id.Compare(o.latest) > 0 { // not an id of this broker: begin with all that is kept
+		id, s.lost = ID{}, true
 	}
-	if known {
-		s.last = id
-	} else {
-		s.lost = true
-		for i := range s.cursors {
-			s.cursors[i].next = s.cursors[i].log.first
-		}
+	s.lost = s.lost || id.Compare(o.begin) < 0
+	for i := range s.cursors {
+		c := &s.cursors[i]
+		c.next = c.log.after(id)
+		s.lost = s.lost || c.log.hasLost(id)
+	}
+	if !s.lost {
+		s.last, s.skip = id, id
+	} else if oldest, ok := s.peek(); ok {
+		s.last = oldest.Previous()
 	}
 }
 
-// stepBack moves the cursors before the newest event that is before them.
-func (s *Subscription) stepBack() {
+// stepBack moves before the newest event that is before the position; it returns
+// false if none is kept.
+func (s *Subscription) stepBack() bool {
 	var newest *cursor
 	for i := range s.cursors {
 		c := &s.cursors[i]
@@ -65,7 +70,23 @@ func (s *Subscription) stepBack() {
 			newest = c
 		}
 	}
-	if newest != nil {
-		newest.next--
+	if newest == nil {
+		return false
+	}
+	newest.next--
+	return true
+}
+
+// skipSeen passes over events that came here after the client had them from
+// another replica.
+func (s *Subscription) skipSeen() {
+	for i := range s.cursors {
+		c := &s.cursors[i]
+		if c.log.dropped.Compare(s.skip) <= 0 {
+			c.next = max(c.next, c.log.after(s.skip))
+		}
+		if c.log.hole.Compare(s.skip) <= 0 {
+			c.holes = c.log.holes
+		}
 	}
 }

@@ -1,39 +1,38 @@
 package pubsub
 
-import (
-	"slices"
+import "example.com/sse-demo/sse"
 
-	"example.com/sse-demo/sse"
-)
-
-// What one Next returns at the most, so that one subscriber's backlog is neither
+// What one Next returns at most, so that one subscriber's backlog is neither
 // copied in one go nor written under one deadline.
 const (
 	batchEvents = 256
 	batchBytes  = 16 << 10
 )
 
-// A Subscription is a position in one or more logs. One goroutine may use it.
+var _ sse.Source = (*Subscription)(nil)
+
+// A Subscription is a position in one or more logs, and an sse.Source. One
+// goroutine may use it.
 type Subscription struct {
-	mu      *crier // of the logs
+	mu      *notifier // of the logs
 	cursors []cursor
 	after   string // the id that the client gave, until an event is read
-	last    ID     // the last event that was read
-	lost    bool   // the logs have forgotten what follows the start
-	ahead   bool   // the logs have yet to hear of after; nothing is read until then
+	last    ID     // the event that was read last, or the position before the first
+	skip    ID     // events up to it are not given; 0-0 if there can be none
+	lost    bool   // events after the start are missing, and the gap is yet to be given
 	wake    func()
-	ready   chan struct{} // made by Ready
-	closed  func()        // called with the lock held; may be nil
+	closed  func() // called with the lock held; may be nil
 }
 
 type cursor struct {
 	log   *Log
 	next  uint64 // number of the event to be read next
-	place int    // among the subscribers of the log
+	index int    // among the subscribers of the log
+	holes uint32 // of the log that a gap was given for
 	of    *Subscription
 }
 
-func newSubscription(mu *crier, cursors []cursor, last ID) *Subscription {
+func newSubscription(mu *notifier, cursors []cursor, last ID) *Subscription {
 	s := &Subscription{mu: mu, cursors: cursors, last: last, wake: func() {}}
 	for i := range cursors {
 		c := &cursors[i]
@@ -43,10 +42,13 @@ func newSubscription(mu *crier, cursors []cursor, last ID) *Subscription {
 	return s
 }
 
+// Position is the id after which the subscription begins; with a gap, the one
+// right before the oldest event that follows. Call it before the first Next.
+func (s *Subscription) Position() string { return s.last.String() }
+
 // Notify makes the subscription call wake, from any goroutine, when there may be
-// more than Next has given: at once, where there already is. What comes between
-// that and the next Next need not call it again. Do not use it together with
-// Ready. wake must neither block nor use the subscription.
+// more than Next has given: at once if there already is. Until the next Next it
+// need not be called again. wake must neither block nor use the subscription.
 func (s *Subscription) Notify(wake func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,38 +59,21 @@ func (s *Subscription) Notify(wake func()) {
 }
 
 func (s *Subscription) hasMore() bool {
-	return s.lost || slices.ContainsFunc(s.cursors, func(c cursor) bool { return c.next < c.log.end })
+	_, more := s.peek()
+	return more || s.fellBehind()
 }
 
-// Ready receives when there may be something to read.
-func (s *Subscription) Ready() <-chan struct{} {
-	if s.ready == nil {
-		ready := make(chan struct{}, 1)
-		s.Notify(func() {
-			select {
-			case ready <- struct{}{}:
-			default: // it has been told already
-			}
-		})
-		s.ready = ready
-	}
-	return s.ready
-}
-
-// Next appends to frames what follows the position and moves on: a gap first
-// where events were lost, then events in the order of their ids. It returns no
-// more than a batch; where there is more, the subscription is woken again. The
-// error is always nil; it is there for sources that end.
+// Next appends to frames what follows the position and moves on: a gap first if
+// events were lost, then events in the order of their ids. It returns no more
+// than a batch; if there is more, it wakes the subscription. The error is always
+// nil: a channel does not end.
 func (s *Subscription) Next(frames [][]byte) ([][]byte, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	s.note()
-	if s.ahead {
-		return frames, nil
-	}
+	s.noteRead()
 	if s.fellBehind() {
-		frames = append(frames, s.gap())
 		s.catchUp()
+		frames = append(frames, s.gap())
 	}
 	for bytes, n := 0, 0; bytes < batchBytes && n < batchEvents; n++ {
 		e, ok := s.step()
@@ -102,12 +87,12 @@ func (s *Subscription) Next(frames [][]byte) ([][]byte, error) {
 	return frames, nil
 }
 
-// Read is Next for those who want the events themselves. Where events were lost
-// it returns ok false, and the position stays.
+// Read is Next for callers that want the events themselves. If events were lost,
+// ok is false and the position stays.
 func (s *Subscription) Read(entries []Entry) (_ []Entry, ok bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	s.note()
+	s.noteRead()
 	if s.fellBehind() {
 		return entries, false
 	}
@@ -123,87 +108,105 @@ func (s *Subscription) Read(entries []Entry) (_ []Entry, ok bool) {
 	return entries, true
 }
 
-// note tells the logs that somebody reads them: what comes from now on is news.
-func (s *Subscription) note() {
+// noteRead makes the logs notify again: what comes from now on is new to a
+// subscriber.
+func (s *Subscription) noteRead() {
 	for i := range s.cursors {
-		if read := &s.cursors[i].log.wasRead; !read.Load() { // a store would take the line from other processors
+		if read := &s.cursors[i].log.wasRead; !read.Load() { // a store would take the cache line from other processors
 			read.Store(true)
 		}
 	}
+	if s.skip != (ID{}) {
+		s.skipSeen()
+	}
 }
 
-// Last is the id of the event that was read last, or that of the newest event
-// when the subscription began.
+// Last is the id of the event that was read last, or the position at which the
+// subscription begins.
 func (s *Subscription) Last() ID { return s.last }
 
-// Close takes the subscription off its logs.
+// Close takes the subscription off its logs. Closing it again does nothing.
 func (s *Subscription) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.cursors {
 		s.cursors[i].log.leave(&s.cursors[i])
 	}
-	s.cursors = nil // so that it can be closed again
+	s.cursors = nil
 	if s.closed != nil {
 		s.closed()
 		s.closed = nil
 	}
 }
 
+// fellBehind reports whether events between the position and those that are kept
+// are missing.
 func (s *Subscription) fellBehind() bool {
-	for _, c := range s.cursors {
-		if c.next < c.log.first {
+	for i := range s.cursors {
+		if c := &s.cursors[i]; c.next < c.log.first || c.holes != c.log.holes {
 			return true
 		}
 	}
 	return s.lost
 }
 
+// catchUp moves the cursors that have lost events to what is kept. The others stay:
+// a loss in one channel repeats nothing of another.
 func (s *Subscription) catchUp() {
 	s.lost = false
 	for i := range s.cursors {
 		c := &s.cursors[i]
 		c.next = max(c.next, c.log.first)
+		c.holes = c.log.holes
 	}
 }
 
+// gap says that events between the position and the oldest that follows are lost.
 func (s *Subscription) gap() []byte {
-	after := s.after
+	after, oldest := s.after, ""
 	if after == "" {
 		after = s.last.String()
 	}
-	return sse.AppendGap(nil, after, oldest(s.cursors))
+	if id, ok := s.peek(); ok {
+		oldest = id.String()
+	}
+	return sse.AppendGap(nil, after, oldest)
 }
 
-// oldest is the oldest id that the logs still keep, or "".
-func oldest(cursors []cursor) string {
-	var id ID
-	found := false
-	for _, c := range cursors {
-		if c.log.len() > 0 && (!found || c.log.at(c.log.first).ID.Compare(id) < 0) {
-			id, found = c.log.at(c.log.first).ID, true
-		}
-	}
-	if !found {
-		return ""
-	}
-	return id.String()
-}
-
-// step reads the event with the lowest id that a cursor stands at.
-func (s *Subscription) step() (Entry, bool) {
-	var lowest *cursor
+// lowest is the cursor at the event that comes next, or nil if there is none.
+func (s *Subscription) lowest() (lowest *cursor) {
 	for i := range s.cursors {
 		c := &s.cursors[i]
-		if c.next < c.log.end && (lowest == nil || c.log.at(c.next).ID.Compare(lowest.log.at(lowest.next).ID) < 0) {
+		if c.number() < c.log.end && (lowest == nil || c.entry().ID.Compare(lowest.entry().ID) < 0) {
 			lowest = c
 		}
 	}
-	if lowest == nil {
+	return lowest
+}
+
+// number is that of the event to be read next, or of the oldest that is kept
+// after it.
+func (c *cursor) number() uint64 { return max(c.next, c.log.first) }
+
+func (c *cursor) entry() *Entry { return c.log.at(c.number()) }
+
+// peek is the id of the event that comes next.
+func (s *Subscription) peek() (id ID, ok bool) {
+	if c := s.lowest(); c != nil {
+		return c.entry().ID, true
+	}
+	return ID{}, false
+}
+
+// step reads the event that comes next.
+func (s *Subscription) step() (Entry, bool) {
+	c := s.lowest()
+	if c == nil {
 		return Entry{}, false
 	}
-	e := *lowest.log.at(lowest.next)
-	lowest.next++
+	e := *c.entry()
+	c.next++
 	s.last, s.after = e.ID, ""
+	s.skip = ID{} // ids rise, so no event below this one can follow
 	return e, true
 }

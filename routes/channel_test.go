@@ -80,7 +80,8 @@ func TestChannelReplayAndResume(t *testing.T) {
 			"name=a&lastEventId=" + ids[2]:          kept,
 			"name=a&lastEventId=" + ids[1]:          append([]string{gap(ids[1], `"`+ids[3]+`"`)}, kept...),
 			"name=a&lastEventId=no%0Aid":            append([]string{gap(`no\nid`, `"`+ids[3]+`"`)}, kept...),
-			"name=b&lastEventId=" + ids[1]:          {gap(ids[1], "null")},
+			"name=b&name=a&lastEventId=" + ids[5]:   {"6", "7"}, // b was never used
+			"name=b&lastEventId=rubbish":            {gap("rubbish", "null")},
 		} {
 			s := h.stream("/stream/channel?" + query)
 			s.expect(want...)

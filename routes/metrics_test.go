@@ -62,6 +62,8 @@ func (b brokenBroker) Publish(ctx context.Context, channel, name string, data []
 		panic("at the disco")
 	case "a":
 		return pubsub.Receipt{}, errors.New("secret address refused")
+	case "unconfirmed":
+		return pubsub.Receipt{}, pubsub.ErrUnconfirmed
 	default: // what jobs need
 		return b.Broker.Publish(ctx, channel, name, data)
 	}
@@ -87,6 +89,13 @@ func TestFailuresOfTheService(t *testing.T) {
 		p := h.problem(503, "POST", "/publish", `{"channel":"a","payload":1}`, jsonType)
 		if strings.Contains(p.Detail, "secret") {
 			t.Error("the client is told of the inside:", p.Detail)
+		}
+		if strings.Contains(p.Detail, "may still appear") {
+			t.Error("it was not published:", p.Detail)
+		}
+		p = h.problem(503, "POST", "/publish", `{"channel":"unconfirmed","payload":1}`, jsonType)
+		if !strings.Contains(p.Detail, "may still appear") {
+			t.Error("the answer was lost:", p.Detail)
 		}
 		for _, r := range []struct{ method, path string }{{"POST", "/publish"}, {"GET", "/stream/channel?name=panic"}} {
 			p := h.problem(500, r.method, r.path, `{"channel":"panic","payload":1}`, jsonType)

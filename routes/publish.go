@@ -3,6 +3,7 @@ package routes
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -130,5 +131,8 @@ func (s *Server) publishProblem(err error) error {
 		return nil
 	}
 	s.config.Logger.Error().Err(err).Msg("an event was not published")
+	if errors.Is(err, pubsub.ErrUnconfirmed) {
+		return s.unavailable("the broker did not confirm the event; it may still appear, so publishing it again may publish it twice")
+	}
 	return s.unavailable("the event was not published; try again")
 }

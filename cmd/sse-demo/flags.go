@@ -12,7 +12,7 @@ import (
 	"github.com/alecthomas/units"
 	"github.com/rs/zerolog"
 
-	"example.com/sse-demo/pubsub"
+	"example.com/sse-demo/pubsub/redisbroker"
 	"example.com/sse-demo/routes"
 	"example.com/sse-demo/routes/tail"
 )
@@ -20,22 +20,24 @@ import (
 // flags are the options of the service. Each can be set by a flag, or by the
 // environment variable SSE_<NAME>.
 type flags struct {
-	Addr            string           `default:":8000" env:"SSE_ADDR,PORT" help:"Listen address, or a port alone. Port 0 takes a free one; the first log line names it."`
-	LogFile         []logFile        `placeholder:"[NAME=]PATH" sep:"," help:"File that /stream/log may follow; repeatable. Default: the service's own log."`
-	Heartbeat       time.Duration    `default:"15s" help:"Silence on a stream after which a comment is sent."`
-	Retry           time.Duration    `default:"3s" help:"Base of the reconnect delay given to clients; each gets it ± 50 % at random."`
-	History         int              `default:"1024" help:"Events kept per channel for replay."`
-	HistoryBytes    units.Base2Bytes `default:"64MiB" help:"Bytes kept over all channels; the least recently used channel goes first."`
-	MaxStreams      int              `default:"10000" help:"Open streams at once."`
-	WriteTimeout    time.Duration    `default:"10s" help:"A client that takes no bytes for this long is cut off."`
-	ShutdownTimeout time.Duration    `default:"10s" help:"Time that SIGTERM gives open requests."`
-	RedisURL        string           `name:"redis-url" placeholder:"URL" help:"Share channels and jobs with other replicas through this Redis, like redis://:password@host:6379/0. Better set by the variable where it has a password."`
-	TLSCert         string           `name:"tls-cert" placeholder:"FILE" help:"Certificate, with its chain: serve HTTPS, and with it HTTP/2."`
-	TLSKey          string           `name:"tls-key" placeholder:"FILE" help:"Key of the certificate."`
-	CORSOrigin      []string         `name:"cors-origin" placeholder:"ORIGIN" sep:"," help:"Origin of another site whose pages may use the service, like https://example.com; repeatable."`
-	JWTSecret       string           `name:"jwt-secret" placeholder:"SECRET" help:"Ask for HS256 tokens signed with this; at least 32 bytes. Better set by the variable, which others cannot see."`
-	LogLevel        zerolog.Level    `default:"info" help:"Lowest level that is logged: trace, debug, info, warn, error."`
-	LogFormat       string           `default:"auto" enum:"auto,json,console" help:"Format of the log on stderr: json, console, or auto (console on a terminal)."`
+	Addr              string           `default:":8000" env:"SSE_ADDR,PORT" help:"Listen address, or a port alone. Port 0 takes a free one; the first log line names it."`
+	LogFile           []logFile        `placeholder:"[NAME=]PATH" sep:"," help:"File that /stream/log may follow; repeatable. Default: the service's own log."`
+	Heartbeat         time.Duration    `default:"15s" help:"Silence on a stream after which a comment is sent."`
+	Retry             time.Duration    `default:"3s" help:"Base of the reconnect delay given to clients; each gets it ± 50 % at random."`
+	History           int              `default:"1024" help:"Events kept per channel for replay."`
+	HistoryBytes      units.Base2Bytes `default:"64MiB" help:"Bytes kept over all channels; the least recently used channel goes first."`
+	MaxStreams        int              `default:"10000" help:"Open streams at once."`
+	WriteTimeout      time.Duration    `default:"10s" help:"A client that takes no bytes for this long is cut off."`
+	ShutdownTimeout   time.Duration    `default:"10s" help:"Time that SIGTERM gives open requests."`
+	RedisURL          string           `name:"redis-url" placeholder:"URL" help:"Share channels and jobs with other replicas through this Redis, like redis://:password@host:6379/0, or redis://sentinel:26379/0?master_name=NAME. Better set by the variable if it has a password."`
+	RedisHistory      int              `name:"redis-history" default:"100000" help:"Events that the shared stream keeps in Redis."`
+	RedisHistoryBytes units.Base2Bytes `name:"redis-history-bytes" default:"256MiB" help:"Bytes that the shared stream keeps in Redis; whichever of the two is reached first."`
+	TLSCert           string           `name:"tls-cert" placeholder:"FILE" help:"Certificate, with its chain: serve HTTPS, and with it HTTP/2."`
+	TLSKey            string           `name:"tls-key" placeholder:"FILE" help:"Key of the certificate."`
+	CORSOrigin        []string         `name:"cors-origin" placeholder:"ORIGIN" sep:"," help:"Origin of another site whose pages may use the service, like https://example.com; repeatable."`
+	JWTSecret         string           `name:"jwt-secret" placeholder:"SECRET" help:"Ask for HS256 tokens signed with this; at least 32 bytes. Better set by the variable, which others cannot see."`
+	LogLevel          zerolog.Level    `default:"info" help:"Lowest level that is logged: trace, debug, info, warn, error."`
+	LogFormat         string           `default:"auto" enum:"auto,json,console" help:"Format of the log on stderr: json, console, or auto (console on a terminal)."`
 }
 
 // AfterApply is called by kong when all values are set.
@@ -55,7 +57,7 @@ func (f *flags) check() error {
 		names[file.name] = true
 	}
 	if f.RedisURL != "" {
-		if err := pubsub.CheckRedisURL(f.RedisURL); err != nil {
+		if err := redisbroker.CheckURL(f.RedisURL); err != nil {
 			return fmt.Errorf("--redis-url must be like redis://:password@host:6379/0: %w", err)
 		}
 	}
@@ -73,6 +75,10 @@ func (f *flags) check() error {
 		return errors.New("--history must be at least 1")
 	case f.HistoryBytes < 1:
 		return errors.New("--history-bytes must be at least 1")
+	case f.RedisHistory < 1:
+		return errors.New("--redis-history must be at least 1")
+	case f.RedisHistoryBytes < 1:
+		return errors.New("--redis-history-bytes must be at least 1")
 	case f.MaxStreams < 1:
 		return errors.New("--max-streams must be at least 1")
 	case f.WriteTimeout <= 0:

@@ -66,6 +66,8 @@ func TestBadCommandLine(t *testing.T) {
 		{2, "--cors-origin must be like", nil, []string{"--cors-origin", "*"}},
 		{2, "--cors-origin must be like", nil, []string{"--cors-origin", "example.com"}},
 		{2, "--redis-url must be like", nil, []string{"--redis-url", "localhost:6379"}},
+		{2, "--redis-history must be", nil, []string{"--redis-history", "0"}},
+		{2, "--redis-history-bytes must be", nil, []string{"--redis-history-bytes", "0"}},
 		{2, "--redis-url must be like", nil, []string{"--redis-url", "redis://:short-secret@[::"}},
 		{2, "SSE_HISTORY", []string{"SSE_HISTORY=many"}, nil},
 		{1, "is in use", nil, []string{"--addr", taken.Addr().String()}},

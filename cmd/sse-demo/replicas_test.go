@@ -91,7 +91,12 @@ func TestStartWithoutRedis(t *testing.T) {
 	}
 	fails(server.URL, server.Addr)
 	late := make(chan struct{})
-	go func() { defer close(late); server.Run() }()
+	go func() {
+		defer close(late)
+		if err := server.Launch(); err != nil {
+			t.Error(err)
+		}
+	}()
 	p := start(t, []string{"SSE_REDIS_URL=" + server.URL, "SSE_ADDR=127.0.0.1:0"}) // it comes within a few seconds
 	<-late
 	if err := p.publish("1"); err != nil {

@@ -14,9 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/routes"
-	"example.com/sse-demo/routes/job"
 	"example.com/sse-demo/routes/tail"
 	"example.com/sse-demo/sse"
 )
@@ -48,7 +46,7 @@ func serve(ctx context.Context, f *flags, signals <-chan os.Signal, stderr io.Wr
 		return err
 	}
 	defer closeLog()
-	broker, jobs, closeBroker, err := startBroker(ctx, f, logger)
+	broker, jobs, closeBroker, err := startBroker(ctx, f, signals, logger)
 	if err != nil {
 		return err
 	}
@@ -78,27 +76,6 @@ func serve(ctx context.Context, f *flags, signals <-chan os.Signal, stderr io.Wr
 	server.ErrorLog = stdlog.New(logger, "", 0)
 	server.RegisterOnShutdown(handler.Drain)
 	return serveUntil(ctx, f, server, handler, listener, signals, logger)
-}
-
-// startBroker returns the broker and the jobs that go through it. Jobs see all
-// events, so they are there before any is loaded.
-func startBroker(ctx context.Context, f *flags, logger zerolog.Logger) (pubsub.Broker, *job.Manager, func(), error) {
-	if f.RedisURL == "" {
-		memory := pubsub.NewMemory(f.History, int(f.HistoryBytes))
-		jobs := job.NewManager(logger, memory)
-		return memory, jobs, jobs.Close, nil
-	}
-	shared, err := pubsub.NewRedis(f.RedisURL, f.History, int(f.HistoryBytes), logger)
-	if err != nil {
-		return nil, nil, nil, fmt.Errorf("--redis-url: %w", err)
-	}
-	jobs := job.NewManager(logger, shared)
-	stop := func() { jobs.Close(); shared.Close() }
-	if err := shared.Start(ctx); err != nil {
-		stop()
-		return nil, nil, nil, fmt.Errorf("--redis-url: %w", err)
-	}
-	return shared, jobs, stop, nil
 }
 
 // startLog returns the logger. Without --log-file it also writes the file that

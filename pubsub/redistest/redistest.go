@@ -12,11 +12,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/gomodule/redigo/redis"
+	"github.com/redis/go-redis/v9"
 
 	"example.com/sse-demo/sse/ssetest"
 )
@@ -26,14 +25,16 @@ const Password = "not-a-secret"
 
 // A Server is a redis-server with an append-only file, on a free port.
 type Server struct {
-	t    testing.TB
-	Addr string
-	URL  string
-	dir  string
-	cmd  *exec.Cmd
+	t      testing.TB
+	Addr   string
+	URL    string
+	dir    string
+	binary string
+	cmd    *exec.Cmd
 }
 
-// Start runs a server until the test ends. Arguments are those of redis-server.
+// Start runs a server until the test ends. Arguments are those of redis-server. If
+// there is no redis-server, the test is skipped.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := Prepare(t)
@@ -44,49 +45,67 @@ func Start(t testing.TB, args ...string) *Server {
 // Prepare chooses an address for a server that is yet to be run.
 func Prepare(t testing.TB) *Server {
 	t.Helper()
-	s := &Server{t: t, dir: t.TempDir()}
+	s := &Server{t: t, binary: ssetest.Need(t, "redis-server", "redis-server"), dir: t.TempDir(), Addr: freeAddr(t)}
+	s.URL = "redis://:" + Password + "@" + s.Addr + "/0"
+	t.Cleanup(s.Kill)
+	return s
+}
+
+func freeAddr(t testing.TB) string {
+	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Addr = listener.Addr().String()
-	s.URL = "redis://:" + Password + "@" + s.Addr + "/0"
 	_ = listener.Close()
-	t.Cleanup(s.Kill)
-	return s
+	return listener.Addr().String()
 }
 
 // Run starts the server, also again after Kill: it then has what it had.
 func (s *Server) Run(args ...string) {
 	s.t.Helper()
-	_, port, _ := net.SplitHostPort(s.Addr)
-	config := filepath.Join(s.dir, "redis.conf")
-	text := "bind 127.0.0.1\nport " + port + "\ndir " + s.dir + "\nrequirepass " + Password +
-		"\nappendonly yes\nappendfsync everysec\nsave \"\"\n"
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+	if err := s.Launch(args...); err != nil {
 		s.t.Fatal(err)
+	}
+}
+
+// Launch is Run for a goroutine other than the test's.
+func (s *Server) Launch(args ...string) error {
+	_, port, _ := net.SplitHostPort(s.Addr)
+	text := "bind 127.0.0.1\nport " + port + "\ndir " + s.dir + "\nrequirepass " + Password + "\nmasterauth " + Password +
+		"\nappendonly yes\nappendfsync everysec\nsave \"\"\n"
+	return s.launch(text, args)
+}
+
+// launch returns when the server is ready.
+func (s *Server) launch(text string, args []string) error {
+	config := filepath.Join(s.dir, "redis.conf")
+	if _, err := os.Stat(config); err != nil { // a Sentinel writes into its own
+		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+			return err
+		}
 	}
 	//nolint:gosec // the test says what to run
-	s.cmd = exec.CommandContext(context.WithoutCancel(s.t.Context()), ssetest.Need(s.t, "redis-server", "redis-server"),
-		append([]string{config}, args...)...)
+	s.cmd = exec.CommandContext(context.WithoutCancel(s.t.Context()), s.binary, append([]string{config}, args...)...)
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
-		s.t.Fatal(err)
+		return err
 	}
 	if err := s.cmd.Start(); err != nil {
-		s.t.Fatal(err)
+		return err
 	}
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if strings.Contains(lines.Text(), "Ready to accept connections") {
+	var said strings.Builder
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		said.WriteString(lines.Text() + "\n")
+		if strings.Contains(lines.Text(), "Ready to accept connections") || strings.Contains(lines.Text(), "Sentinel ID is") {
 			go func() {
 				for lines.Scan() { //nolint:revive // the server must not block on a full pipe
 				}
 			}()
-			return
+			return nil
 		}
 	}
-	s.t.Fatal("redis-server does not start")
+	return fmt.Errorf("redis-server does not start:\n%s", said.String())
 }
 
 // Kill ends the server without a warning.
@@ -98,41 +117,22 @@ func (s *Server) Kill() {
 	}
 }
 
-// Pause stops the server where it stands: connections stay, answers do not come.
-func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
-
-// Resume lets it go on.
-func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
-
-func (s *Server) signal(signal syscall.Signal) {
+// Client returns a client of the server, which ends with the test.
+func (s *Server) Client() *redis.Client {
 	s.t.Helper()
-	if err := s.cmd.Process.Signal(signal); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// Dial returns a connection to the server, which ends with the test.
-func (s *Server) Dial() redis.Conn {
-	s.t.Helper()
-	conn, err := redis.DialContext(s.t.Context(), "tcp", s.Addr, redis.DialPassword(Password), redis.DialConnectTimeout(time.Second))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { _ = conn.Close() })
-	return conn
+	client := redis.NewClient(&redis.Options{Addr: s.Addr, Password: Password, DialTimeout: time.Second, Protocol: 2})
+	s.t.Cleanup(func() { _ = client.Close() })
+	return client
 }
 
 // Do runs a command and returns what Redis answers as text.
 func (s *Server) Do(command string, args ...any) string {
 	s.t.Helper()
-	conn := s.Dial()
-	defer func() { _ = conn.Close() }()
-	answer, err := conn.Do(command, args...)
+	client := s.Client()
+	defer func() { _ = client.Close() }()
+	answer, err := client.Do(s.t.Context(), append([]any{command}, args...)...).Result()
 	if err != nil {
 		s.t.Fatalf("%s %v: %v", command, args, err)
-	}
-	if text, ok := answer.([]byte); ok {
-		return string(text)
 	}
 	return fmt.Sprint(answer)
 }

@@ -24,6 +24,13 @@ func events(t *testing.T, m *job.Manager, id string) string {
 		t.Fatal(err)
 	}
 	defer watch.Close()
+	more := make(chan struct{}, 1)
+	watch.Notify(func() {
+		select {
+		case more <- struct{}{}:
+		default:
+		}
+	})
 	var all []byte
 	for {
 		frames, err := watch.Next(nil)
@@ -32,7 +39,7 @@ func events(t *testing.T, m *job.Manager, id string) string {
 			return string(all)
 		}
 		if len(frames) == 0 {
-			<-watch.Ready()
+			<-more
 		}
 	}
 }

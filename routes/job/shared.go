@@ -74,7 +74,7 @@ func (m *Manager) seeClaim(id pubsub.ID, msg message) {
 	if old := m.jobs[msg.Job]; old != nil && !old.isOver() {
 		return
 	}
-	j := newJob(msg.Job, msg.Replica, id, pubsub.ID{})
+	j := newJob(msg.Job, msg.Replica, id, id.Previous())
 	m.jobs[msg.Job] = j
 	j.progress(id, Progress{Stage: "started", Message: "the job has started"})
 	switch {

@@ -1,11 +1,9 @@
-package pubsub
+package redisbroker
 
 import (
 	"runtime"
 	"sync"
 	"testing"
-
-	"github.com/rs/zerolog"
 
 	"example.com/sse-demo/pubsub/redistest"
 )
@@ -14,29 +12,22 @@ import (
 func TestManyPublishers(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	r, err := NewRedis(server.URL, 10, 1000, zerolog.Nop())
-	if err == nil {
-		err = r.Start(t.Context())
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
+	b := replica(t, server.URL)
 	server.Pause()
 	var working sync.WaitGroup
 	for range 2 * maxConnections {
 		working.Go(func() {
-			if _, err := r.Publish(t.Context(), "a", "", nil); err != nil {
+			if _, err := b.Publish(t.Context(), "a", "", nil); err != nil {
 				t.Error(err)
 			}
 		})
 	}
-	for r.pool.ActiveCount() < maxConnections {
+	for b.commands.PoolStats().TotalConns < maxConnections {
 		runtime.Gosched()
 	}
 	server.Resume()
 	working.Wait()
-	if n := r.pool.ActiveCount(); n != maxConnections {
+	if n := b.commands.PoolStats().TotalConns; n != maxConnections {
 		t.Error(n, "connections")
 	}
 }

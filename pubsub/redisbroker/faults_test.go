@@ -1,4 +1,4 @@
-package pubsub_test
+package redisbroker
 
 import (
 	"context"
@@ -59,8 +59,8 @@ func TestConnectionsAreCut(t *testing.T) {
 	check()
 }
 
-// line is a connection between a replica and Redis that can be cut.
-type line struct {
+// A cable is a connection between a replica and Redis that can be cut.
+type cable struct {
 	net.Listener
 	target string
 	mu     sync.Mutex
@@ -68,13 +68,13 @@ type line struct {
 	conns  []net.Conn
 }
 
-func lineTo(t *testing.T, server *redistest.Server) (*line, string) {
+func lineTo(t *testing.T, server *redistest.Server) (*cable, string) {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &line{Listener: listener, target: server.Addr}
+	l := &cable{Listener: listener, target: server.Addr}
 	var running sync.WaitGroup
 	running.Go(func() {
 		for {
@@ -98,7 +98,7 @@ func lineTo(t *testing.T, server *redistest.Server) (*line, string) {
 	return l, strings.Replace(server.URL, server.Addr, listener.Addr().String(), 1)
 }
 
-func (l *line) set(cut bool) {
+func (l *cable) set(cut bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.cut = cut
@@ -113,29 +113,29 @@ func (l *line) set(cut bool) {
 func TestTrimmedWhileAway(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	cable, url := lineTo(t, server)
+	line, url := lineTo(t, server)
 	near, far := replica(t, server.URL), replica(t, url)
 	live, quiet := subscribe(t, far, "a", pubsub.Start{}), subscribe(t, far, "b", pubsub.Start{})
 	first := publish(t, near, "a", "first")
 	expect(t, "live", await(t, live, 1), "first")
-	cable.set(true)
+	line.set(true)
 	eventually(t, "the cut is noticed", func() bool { return far.Err() != nil })
 	for i := range 50 {
 		publish(t, near, "a", strconv.Itoa(i))
 	}
 	oldest := publish(t, near, "a", "last")
-	server.Do("XTRIM", pubsub.StreamKey, "MAXLEN", "=", 1)
-	cable.set(false)
+	server.Do("XTRIM", DefaultKey, "MAXLEN", "=", 1)
+	line.set(false)
 	expect(t, "live", await(t, live, 2), gap(first, oldest), "last")
 	if got := await(t, quiet, 1); len(got) != 1 || !strings.HasSuffix(got[0], `"oldest":null}`) {
-		t.Errorf("a channel that may have had events is told %q", got)
+		t.Errorf("a channel that may have had events: %q", got)
 	}
 	t.Run("a client that comes back", func(t *testing.T) {
 		expect(t, "resume", await(t, subscribe(t, far, "a", pubsub.Start{After: first}), 2), gap(first, oldest), "last")
 	})
 	t.Run("all trimmed", func(t *testing.T) {
-		server.Do("XTRIM", pubsub.StreamKey, "MAXLEN", "=", 0)
-		if got := await(t, live, 1); !strings.HasPrefix(got[0], "gap") {
+		server.Do("XTRIM", DefaultKey, "MAXLEN", "=", 0)
+		if got := await(t, live, 1); !isGap(got[0]) {
 			t.Errorf("%q", got)
 		}
 		publish(t, near, "a", "on")
@@ -151,10 +151,10 @@ func TestRedisForgets(t *testing.T) {
 	r := replica(t, server.URL)
 	future := strconv.FormatInt(time.Now().Add(30*time.Second).UnixMilli(), 10) + "-7"
 	live := subscribe(t, r, "a", pubsub.Start{})
-	server.Do("XADD", pubsub.StreamKey, future, "c", "a", "n", "", "d", "future")
+	server.Do("XADD", DefaultKey, future, "c", "a", "n", "", "d", "future")
 	expect(t, "live", await(t, live, 1), "future")
 	server.Do("FLUSHALL")
-	if got := await(t, live, 1); !strings.HasPrefix(got[0], "gap") {
+	if got := await(t, live, 1); !isGap(got[0]) {
 		t.Errorf("%q", got)
 	}
 	id := publish(t, r, "a", "after")

@@ -1,8 +1,7 @@
-package pubsub_test
+package redisbroker
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"slices"
 	"strings"
@@ -11,8 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gomodule/redigo/redis"
-	"github.com/rs/zerolog"
+	"github.com/redis/go-redis/v9"
 
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/pubsub/redistest"
@@ -27,13 +25,14 @@ func BenchmarkReplicaLatency(b *testing.B) {
 	server := redistest.Start(b)
 	here, there := replica(b, server.URL), replica(b, server.URL)
 	s := subscribe(b, there, "a", pubsub.Start{})
+	woken := wakes(s)
 	var took []time.Duration
 	var frames [][]byte
 	for b.Loop() {
 		began := time.Now()
 		go func() { _, _ = here.Publish(b.Context(), "a", "", payload) }()
 		for frames, _ = s.Next(frames[:0]); len(frames) == 0; frames, _ = s.Next(frames[:0]) {
-			<-s.Ready()
+			<-woken
 		}
 		took = append(took, time.Since(began))
 	}
@@ -57,29 +56,11 @@ func BenchmarkReplicaPublish(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
-// fill puts n events into the stream, over 100 channels.
-func fill(b testing.TB, server *redistest.Server, n int) {
-	b.Helper()
-	conn := server.Dial()
-	defer func() { _ = conn.Close() }()
-	for n > 0 {
-		for i := range min(n, 1000) {
-			if err := conn.Send("XADD", pubsub.StreamKey, "*", "c", fmt.Sprint("channel-", i%100), "n", "", "d", payload); err != nil {
-				b.Fatal(err)
-			}
-		}
-		if _, err := conn.Do(""); err != nil {
-			b.Fatal(err)
-		}
-		n -= 1000
-	}
-}
-
 // BenchmarkReplicaIngest is how fast a replica takes in what the stream has, and
 // what its mirror of it weighs.
 func BenchmarkReplicaIngest(b *testing.B) {
 	server := redistest.Start(b)
-	fill(b, server, pubsub.StreamEvents)
+	fill(b, server, DefaultKey, DefaultMaxEvents, len(payload))
 	heap := func() float64 {
 		runtime.GC()
 		var m runtime.MemStats
@@ -89,7 +70,7 @@ func BenchmarkReplicaIngest(b *testing.B) {
 	before := heap()
 	var weight float64
 	for b.Loop() {
-		r, err := pubsub.NewRedis(server.URL, plenty, plenty<<10, zerolog.Nop())
+		r, err := New(options(server.URL))
 		if err == nil {
 			err = r.Start(b.Context())
 		}
@@ -106,8 +87,8 @@ func BenchmarkReplicaIngest(b *testing.B) {
 		r.Close()
 		b.StartTimer()
 	}
-	b.ReportMetric(pubsub.StreamEvents*float64(b.N)/b.Elapsed().Seconds(), "events/s")
-	b.ReportMetric(weight/pubsub.StreamEvents, "bytes/event")
+	b.ReportMetric(DefaultMaxEvents*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(weight/DefaultMaxEvents, "bytes/event")
 }
 
 // BenchmarkRedisFanOut is what an event costs Redis when 50 replicas wait for it:
@@ -115,24 +96,20 @@ func BenchmarkReplicaIngest(b *testing.B) {
 func BenchmarkRedisFanOut(b *testing.B) {
 	const readers = 50
 	server := redistest.Start(b)
-	fill(b, server, 1)
+	fill(b, server, DefaultKey, 1, len(payload))
 	ctx, cancel := context.WithCancel(b.Context())
 	var reading sync.WaitGroup
 	var read atomic.Int64
 	for range readers {
-		conn := server.Dial()
+		client := server.Client()
 		reading.Go(func() {
 			for last := "0-0"; ctx.Err() == nil; {
-				streams, _ := redis.Values(conn.Do("XREAD", "COUNT", 1000, "BLOCK", 100, "STREAMS", pubsub.StreamKey, last))
-				if len(streams) == 0 {
+				streams, err := client.XRead(ctx, &redis.XReadArgs{Streams: []string{DefaultKey, last}, Count: 1000, Block: 100 * time.Millisecond}).Result()
+				if err != nil || len(streams) == 0 {
 					continue
 				}
-				entries, err := redis.Values(streams[0].([]any)[1], nil)
-				if err != nil {
-					b.Error(err)
-					return
-				}
-				last, _ = redis.String(entries[len(entries)-1].([]any)[0], nil)
+				entries := streams[0].Messages
+				last = entries[len(entries)-1].ID
 				read.Add(int64(len(entries)))
 			}
 		})
@@ -144,7 +121,7 @@ func BenchmarkRedisFanOut(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		n++
-		fill(b, server, 1)
+		fill(b, server, DefaultKey, 1, len(payload))
 		for read.Load() < int64(readers*(n+1)) {
 			runtime.Gosched()
 		}

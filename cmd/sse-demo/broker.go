@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+
+	"example.com/sse-demo/pubsub"
+	"example.com/sse-demo/pubsub/redisbroker"
+	"example.com/sse-demo/routes/job"
+)
+
+// What jobs keep. They have a broker of their own, so that no job shortens the
+// history of a channel.
+const (
+	jobsKey       = "sse-demo:jobs"
+	jobsMaxEvents = 100_000
+	jobsMaxBytes  = 64 << 20
+)
+
+// startBroker returns the broker of the channels and the jobs, which go through
+// one of their own, until stop is called. A signal ends a start that takes long.
+func startBroker(ctx context.Context, f *flags, signals <-chan os.Signal, logger zerolog.Logger) (_ pubsub.Broker, _ *job.Manager, stop func(), _ error) {
+	if f.RedisURL == "" {
+		jobs := job.NewManager(logger, pubsub.NewMemory(1, 1)) // jobs keep their events themselves
+		return pubsub.NewMemory(f.History, int(f.HistoryBytes)), jobs, jobs.Close, nil
+	}
+	redis.SetLogger(redisLogger{logger})
+	ctx, cancel := untilSignal(ctx, signals)
+	defer cancel()
+	options := redisbroker.Options{
+		URL: f.RedisURL, MaxEvents: f.RedisHistory, MaxBytes: int64(f.RedisHistoryBytes),
+		MirrorEvents: f.History, MirrorBytes: int(f.HistoryBytes),
+		Logger: slog.New(zerolog.NewSlogHandler(logger)),
+	}
+	channels, err := redisbroker.New(options)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("--redis-url: %w", err)
+	}
+	options.Key, options.MaxEvents, options.MaxBytes = jobsKey, jobsMaxEvents, jobsMaxBytes
+	shared, err := redisbroker.New(options)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("--redis-url: %w", err)
+	}
+	jobs := job.NewManager(logger, shared) // before any event is loaded: it sees all
+	stop = func() { jobs.Close(); shared.Close(); channels.Close() }
+	for _, broker := range []*redisbroker.Broker{channels, shared} {
+		if err := broker.Start(ctx); err != nil {
+			stop()
+			return nil, nil, nil, fmt.Errorf("--redis-url: %w", err)
+		}
+	}
+	return channels, jobs, stop, nil
+}
+
+// untilSignal returns a context that ends with a signal, or when cancel is called.
+func untilSignal(ctx context.Context, signals <-chan os.Signal) (_ context.Context, cancel func()) {
+	ctx, cancel = context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-signals:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+// redisLogger receives what go-redis has to say, which the brokers say better.
+type redisLogger struct{ zerolog.Logger }
+
+// Printf implements go-redis's logger.
+func (l redisLogger) Printf(_ context.Context, format string, v ...any) {
+	l.Debug().Msgf("go-redis: "+format, v...)
+}

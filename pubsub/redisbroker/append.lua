@@ -1,0 +1,38 @@
+-- Appends an event and returns its id. ARGV[3] and ARGV[4] are an id, ms and sequence,
+-- that its own must be above: a Redis that has lost events, and whose clock is behind,
+-- would otherwise give out ids that its clients have passed. Then channel, name, data.
+
+local afterMs, afterSequence = tonumber(ARGV[3]), tonumber(ARGV[4])
+local ms, sequence, before = newest()
+local bytes = size(#ARGV[5] + #ARGV[6] + #ARGV[7])
+local after = before + bytes
+
+local function add(id)
+  return redis.pcall('XADD', key, id, 't', string.format('%.0f', after), 'c', ARGV[5], 'n', ARGV[6], 'd', ARGV[7])
+end
+
+local reply
+if afterMs > ms or afterMs == ms and afterSequence > sequence then
+  local time = redis.call('TIME')
+  if afterMs >= time[1] * 1000 + math.floor(time[2] / 1000) then
+    reply = add(string.format('%s-%.0f', ARGV[3], afterSequence + 1))
+  end
+end
+if not reply or reply.err and string.find(reply.err, 'equal or smaller') then
+  reply = add('*')
+end
+if reply.err then
+  if string.find(reply.err, '^OOM') then -- it may be this stream that fills the memory
+    redis.pcall('XTRIM', key, 'MAXLEN', maxEvents)
+    pcall(trim, before)
+  end
+  return reply
+end
+
+-- Exact trimming each time would read the oldest entry each time. Instead the limits
+-- may be exceeded by a thirtieth.
+local step = math.min(maxBytes / 32, 1048576)
+if math.floor(after / step) > math.floor(before / step) or redis.call('XLEN', key) > maxEvents + maxEvents / 32 then
+  pcall(trim, after) -- the event is stored, so nothing may fail any more
+end
+return reply

@@ -1,0 +1,243 @@
+package redisbroker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"example.com/sse-demo/pubsub"
+	"example.com/sse-demo/sse"
+)
+
+// A Broker is a pubsub.Broker over any number of processes.
+type Broker struct {
+	options  Options
+	endpoint endpoint
+	commands *redis.Client // to publish, and for whatever is answered at once
+	reads    *redis.Client // to follow the stream
+	health   *health
+	mirror   *pubsub.Memory
+	stop     context.CancelFunc
+	done     sync.WaitGroup
+
+	total int64 // of the entry last; -1 if it is not known. Only the reader uses it
+	count int64 // entries that the next read asks for. Only the reader uses it
+
+	mu      sync.Mutex
+	last    pubsub.ID              // of the newest entry that was read
+	arrival map[pubsub.ID]chan int // of events published here that are yet to be read
+	syncs   []waiter
+}
+
+// A waiter waits until the stream is read up to an id.
+type waiter struct {
+	id   pubsub.ID
+	done chan struct{}
+}
+
+// New returns a broker, to be started before use.
+func New(o Options) (*Broker, error) {
+	endpoint, err := parseURL(o.URL)
+	if err != nil {
+		return nil, fmt.Errorf("redisbroker: %w", err)
+	}
+	o = o.withDefaults()
+	return &Broker{
+		options:  o,
+		endpoint: endpoint,
+		commands: endpoint.newClient(o.timing.publish, o.timing.publish),
+		reads:    endpoint.newClient(o.timing.block+o.timing.progress, o.timing.publish),
+		health:   newHealth(o.timing, o.Logger),
+		mirror:   pubsub.NewMirror(o.MirrorEvents, o.MirrorBytes),
+		stop:     func() {},
+		total:    -1, count: firstCount,
+		arrival: map[pubsub.ID]chan int{},
+	}, nil
+}
+
+// Start loads what the stream keeps, and then follows it until Close. A Redis that
+// is not there yet is waited for, a few seconds; while entries come, loading may
+// take any time.
+func (b *Broker) Start(ctx context.Context) error {
+	began := time.Now()
+	for progress := began; ; {
+		last := b.last
+		err := b.load(ctx)
+		if err == nil {
+			break
+		}
+		if b.last != last {
+			progress = time.Now()
+		}
+		if !isTransient(err) || time.Since(progress) > b.options.timing.start || !pause(ctx, b.options.timing.retry) {
+			return fmt.Errorf("cannot use Redis at %s: %w", b.endpoint.address, plain(err))
+		}
+	}
+	b.options.Logger.Debug("the history is loaded from Redis", "key", b.options.Key, "took", time.Since(began))
+	ctx, b.stop = context.WithCancel(context.WithoutCancel(ctx))
+	b.done.Go(func() { b.follow(ctx) })
+	b.done.Go(func() { b.health.watch(ctx, b.probe) })
+	return nil
+}
+
+// Close stops following. Nothing may be published any more.
+func (b *Broker) Close() {
+	b.stop()
+	_ = b.reads.Close() // interrupts a read
+	_ = b.commands.Close()
+	b.done.Wait()
+}
+
+// Publish implements [pubsub.Broker]. It returns when Redis has the event and this
+// process has read it, or after less than two seconds.
+func (b *Broker) Publish(ctx context.Context, channel, name string, data []byte) (pubsub.Receipt, error) {
+	if _, err := (sse.Event{Name: name}).Append(nil); err != nil {
+		return pubsub.Receipt{}, fmt.Errorf("publish to %q: %w", channel, err)
+	}
+	limited, cancel := context.WithTimeout(ctx, b.options.timing.publish)
+	defer cancel()
+	sent := &sentData{data: data}
+	text, err := b.add(limited, b.position(), channel, name, sent)
+	if err != nil {
+		if ctx.Err() == nil { // it is Redis that has failed, not the publisher that has left
+			b.health.published(err)
+		}
+		cause := pubsub.ErrUnconfirmed
+		if isRefusal(err) || !sent.sent.Load() {
+			cause = pubsub.ErrNotPublished
+		}
+		return pubsub.Receipt{}, fmt.Errorf("publish to %q: %w: %w", channel, cause, plain(err))
+	}
+	id, ok := pubsub.ParseID(text)
+	if !ok {
+		return pubsub.Receipt{}, fmt.Errorf("publish to %q: %w: Redis gave the id %q", channel, pubsub.ErrUnconfirmed, text)
+	}
+	return pubsub.Receipt{ID: id, Delivered: b.awaitArrival(limited, id, channel)}, nil
+}
+
+// awaitArrival waits until this process has read the event, and returns how many
+// subscriptions it has reached.
+func (b *Broker) awaitArrival(ctx context.Context, id pubsub.ID, channel string) int {
+	arrived := make(chan int, 1)
+	b.mu.Lock()
+	late := b.last.Compare(id) >= 0
+	if !late {
+		b.arrival[id] = arrived
+	}
+	b.mu.Unlock()
+	if late {
+		return b.mirror.SubscribersOf(channel)
+	}
+	select {
+	case delivered := <-arrived:
+		return delivered
+	case <-ctx.Done(): // Redis has it; this process will
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.arrival, id)
+		return 0
+	}
+}
+
+// Sync implements [pubsub.Broker].
+func (b *Broker) Sync(ctx context.Context) error {
+	newest, err := b.commands.XRevRangeN(ctx, b.options.Key, "+", "-", 1).Result()
+	if err != nil {
+		return fmt.Errorf("sync: %w", plain(err))
+	}
+	if len(newest) == 0 {
+		return nil
+	}
+	id, ok := pubsub.ParseID(newest[0].ID)
+	if !ok {
+		return fmt.Errorf("sync: an entry has the id %q", newest[0].ID)
+	}
+	w := waiter{id, make(chan struct{})}
+	b.mu.Lock()
+	behind := b.last.Compare(id) < 0
+	if behind {
+		b.syncs = append(b.syncs, w)
+	}
+	b.mu.Unlock()
+	if !behind {
+		return nil
+	}
+	select {
+	case <-w.done:
+		return nil
+	case <-ctx.Done():
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.syncs = slices.DeleteFunc(b.syncs, func(other waiter) bool { return other == w })
+		return fmt.Errorf("sync: %w", ctx.Err())
+	}
+}
+
+// Subscribe implements [pubsub.Broker].
+func (b *Broker) Subscribe(channels []string, start pubsub.Start) *pubsub.Subscription {
+	return b.mirror.Subscribe(channels, start)
+}
+
+// Subscribers implements [pubsub.Broker]; it counts those of this process.
+func (b *Broker) Subscribers() map[string]int { return b.mirror.Subscribers() }
+
+// Observe implements [pubsub.Broker]. The events that Redis keeps are seen in Start.
+func (b *Broker) Observe(channel string, see func(id pubsub.ID, name string, data []byte)) {
+	b.mirror.Observe(channel, see)
+}
+
+// Kind implements [pubsub.Broker].
+func (b *Broker) Kind() string { return "redis" }
+
+// Err implements [pubsub.Broker].
+func (b *Broker) Err() error { return b.health.get() }
+
+// position is the id of the newest entry that was read.
+func (b *Broker) position() pubsub.ID {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.last
+}
+
+// isTransient reports whether waiting may help: the connection failed, or Redis
+// refuses for a reason that passes.
+func isTransient(err error) bool {
+	refusal, ok := errors.AsType[redis.Error](err)
+	if !ok {
+		return err != nil
+	}
+	code, _, _ := strings.Cut(refusal.Error(), " ")
+	return slices.Contains([]string{"LOADING", "READONLY", "MASTERDOWN", "OOM", "MISCONF", "NOREPLICAS"}, code)
+}
+
+// plain says what a reset connection or a passed deadline means.
+func plain(err error) error {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("no answer in time: %w", err)
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("the connection was closed: %w", err)
+	default:
+		return err
+	}
+}
+
+// pause waits, and reports whether ctx is still alive.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,35 @@
+// Package redisbroker is a pubsub.Broker over any number of processes, on Redis 5
+// or later.
+//
+// # How it works
+//
+// One Redis Stream holds the events of all channels, and an event's id is that of
+// its entry. Each process follows the stream and mirrors it in a pubsub.Memory.
+// Subscribers read the mirror only, so however many come back at once, Redis does
+// not notice.
+//
+// # What it promises
+//
+// What Redis has acknowledged arrives once and in order in every process, whatever
+// becomes of the connections. What Redis lost, or trimmed before a process had
+// read it, is a gap. A command whose answer was lost is never repeated, because
+// Redis may have carried it out: Publish then returns pubsub.ErrUnconfirmed.
+//
+// # Bounds
+//
+// The stream keeps a number of events and a number of bytes, whichever is reached
+// first. Each entry carries the running total of bytes, so the script that appends
+// (append.lua) knows exactly what is kept, however many processes publish.
+//
+// # Deadlines
+//
+// A publish takes at most two seconds. A read has no deadline as a whole: it fails
+// if no byte comes for some seconds, so a large history may take its time over a
+// slow line.
+//
+// # Sentinel
+//
+// With a URL like redis://host:26379/0?master_name=NAME the broker follows the
+// master that the Sentinels name. After a failover, events that the new master does
+// not have are a gap, and ids go on above all that were given out.
+package redisbroker

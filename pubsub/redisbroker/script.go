@@ -1,0 +1,62 @@
+package redisbroker
+
+import (
+	"context"
+	_ "embed" // the scripts
+	"sync/atomic"
+
+	"github.com/redis/go-redis/v9"
+
+	"example.com/sse-demo/pubsub"
+)
+
+//go:embed trim.lua
+var trimLua string
+
+//go:embed append.lua
+var appendLua string
+
+//go:embed probe.lua
+var probeLua string
+
+var (
+	appendScript = redis.NewScript(trimLua + appendLua)
+	probeScript  = redis.NewScript(trimLua + probeLua)
+)
+
+// Fields of an entry of the stream.
+const (
+	totalField   = "t" // running total of the sizes of all entries up to this one
+	channelField = "c"
+	nameField    = "n"
+	dataField    = "d"
+)
+
+// size is what an entry counts; trim.lua has the same formula.
+func size(channel, name, data string) int64 {
+	bytes := int64(len(channel) + len(name) + len(data))
+	return 32 + bytes + bytes/5
+}
+
+// sentData is the data of an event, which notes that it was written to a
+// connection: from then on Redis may have it.
+type sentData struct {
+	data []byte
+	sent atomic.Bool
+}
+
+// MarshalBinary is called by go-redis when it writes the command.
+func (s *sentData) MarshalBinary() ([]byte, error) {
+	s.sent.Store(true)
+	return s.data, nil
+}
+
+// add appends an entry with an id above after.
+func (b *Broker) add(ctx context.Context, after pubsub.ID, channel, name string, data *sentData) (string, error) {
+	return appendScript.Run(ctx, b.commands, []string{b.options.Key}, b.options.MaxEvents, b.options.MaxBytes, after[0], after[1], channel, name, data).Text()
+}
+
+// probe returns nil if events can be stored at present.
+func (b *Broker) probe(ctx context.Context) error {
+	return probeScript.Run(ctx, b.commands, []string{b.options.Key, b.options.Key + ":probe"}, b.options.MaxEvents, b.options.MaxBytes).Err()
+}
