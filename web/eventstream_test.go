@@ -3,6 +3,7 @@ package web_test
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,7 +15,11 @@ import (
 func TestEventStream(t *testing.T) {
 	t.Parallel()
 	node := ssetest.Need(t, "node", "nodejs")
-	command := exec.CommandContext(t.Context(), node, "--test", "eventstream_test.mjs")
+	files, err := filepath.Glob("testjs/*_test.mjs")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no tests: ", err)
+	}
+	command := exec.CommandContext(t.Context(), node, append([]string{"--test", "--test-timeout=60000"}, files...)...)
 	if output, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("node --test: %v\n%s", err, output)
 	}

@@ -59,7 +59,7 @@ class Exchange {
 
   /** Writes the head of a response that is of unknown length. */
   head(status, headers = {}) {
-    const fields = Object.entries({...headers, "Transfer-Encoding": "chunked", Connection: "close"});
+    const fields = Object.entries({...headers, "Transfer-Encoding": "chunked"});
     this.socket.write(`HTTP/1.1 ${status}\r\n${fields.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`, "latin1");
     return this;
   }
@@ -75,7 +75,7 @@ class Exchange {
   }
 
   end() {
-    this.socket.end("0\r\n\r\n");
+    this.socket.write("0\r\n\r\n");
   }
 
   /** Ends the connection in the middle of the response, once what was written has been sent. */

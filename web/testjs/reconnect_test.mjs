@@ -1,0 +1,226 @@
+import assert from "node:assert/strict";
+import {describe, test} from "node:test";
+import {fakePage, open, settle, stopClock} from "./client.mjs";
+import {startServer} from "./server.mjs";
+
+/** Checks that the next attempt is made after ms, and not before. */
+async function attemptAfter(clock, stream, ms) {
+  const {attempts} = stream.seen;
+  await settle();
+  await clock.move(Math.ceil(ms) - 1);
+  assert.equal(stream.seen.attempts, attempts, `came in under ${ms} ms`);
+  await clock.move(1);
+  assert.equal(stream.seen.attempts, attempts + 1, `did not come after ${ms} ms`);
+}
+
+describe("the delay", () => {
+  for (const [random, factor] of [[0, 0.5], [0.5, 1], [1, 1.5]]) {
+    test(`is 3 s × ${factor}, doubled up to 60 s × ${factor}, and retry again after an event`, async (t) => {
+      const clock = stopClock(t, random);
+      const server = await startServer(t);
+      const stream = open(t, server.url);
+      const delays = [3000, 6000, 12000, 24000, 48000, 60000, 60000];
+      for (const [i, delay] of delays.entries()) {
+        (await server.next()).answer("500 Internal Server Error");
+        await stream.seen.until(() => stream.seen.problems.length === i + 1);
+        await attemptAfter(clock, stream, delay * factor);
+      }
+      const last = await server.next();
+      last.stream().send("retry: 100\ndata: a\n\n");
+      await stream.seen.state("open");
+      last.end();
+      for (const [i, delay] of [100, 200, 400].entries()) {
+        await stream.seen.until(() => stream.seen.states.at(-1) === "reconnecting" && stream.seen.problems.length === delays.length + i);
+        await attemptAfter(clock, stream, delay * factor);
+        (await server.next()).answer("200 OK", {"Content-Type": "text/html"});
+      }
+    });
+  }
+
+  test("grows for connections that bring no event, whatever else they bring", async (t) => {
+    const clock = stopClock(t);
+    const server = await startServer(t);
+    const stream = open(t, server.url);
+    for (const delay of [100, 200, 400]) {
+      const request = await server.next();
+      request.stream().send("retry: 100\nid: 1\n\n: comment\n");
+      await stream.seen.state("open");
+      request.end();
+      await stream.seen.state("reconnecting");
+      await attemptAfter(clock, stream, delay);
+    }
+  });
+
+  test("may be over 60 s if the server says so", async (t) => {
+    const clock = stopClock(t);
+    const server = await startServer(t);
+    const stream = open(t, server.url);
+    for (let i = 0; i < 3; i++) {
+      const request = await server.next();
+      request.stream().send("retry: 90000\n");
+      request.end();
+      await stream.seen.until(() => stream.seen.states.filter((state) => state === "reconnecting").length === i + 1);
+      await attemptAfter(clock, stream, 90000);
+    }
+  });
+
+  test("is ten times as long if the server is busy, as it says", async (t) => {
+    const clock = stopClock(t);
+    const server = await startServer(t);
+    const stream = open(t, server.url);
+    const request = await server.next();
+    request.stream().send("retry: 30000\nevent: busy\ndata: {}\n\n");
+    request.end();
+    await stream.seen.state("reconnecting");
+    await attemptAfter(clock, stream, 30000);
+    assert.deepEqual(stream.seen.events.map(({name}) => name), ["busy"]);
+  });
+
+  const inSeconds = (seconds) => String(seconds);
+  const asDate = (seconds) => new Date(Date.now() + 1000 * seconds).toUTCString();
+  for (const [random, factor] of [[0, 1], [0.5, 1.25], [1, 1.5]]) {
+    test(`after Retry-After is ${factor} times that, in seconds and as a date`, async (t) => {
+      const clock = stopClock(t, random);
+      const server = await startServer(t);
+      const stream = open(t, server.url);
+      const answers = [["503 Service Unavailable", inSeconds, 8], ["429 Too Many Requests", inSeconds, 120],
+        ["408 Request Timeout", asDate, 8], ["500 Internal Server Error", asDate, 240]];
+      for (const [i, [status, form, seconds]] of answers.entries()) {
+        (await server.next()).answer(status, {"Retry-After": form(seconds)});
+        await stream.seen.until(() => stream.seen.problems.length === i + 1);
+        await attemptAfter(clock, stream, 1000 * seconds * factor);
+      }
+    });
+  }
+
+  for (const header of ["0", "soon", "-5", "Sat, 21 Nov 2015 12:00:00 GMT"]) {
+    test(`after Retry-After: ${header} is the usual one`, async (t) => {
+      const clock = stopClock(t);
+      const server = await startServer(t);
+      const stream = open(t, server.url);
+      (await server.next()).answer("503 Service Unavailable", {"Retry-After": header});
+      await stream.seen.state("reconnecting");
+      await attemptAfter(clock, stream, 3000);
+    });
+  }
+
+  test("after Retry-After is not cut short", async (t) => {
+    const clock = stopClock(t, 0);
+    const page = fakePage(t);
+    const server = await startServer(t);
+    const stream = open(t, server.url);
+    (await server.next()).answer("503 Service Unavailable", {"Retry-After": "60"});
+    await stream.seen.state("reconnecting");
+    for (const event of ["online", "pageshow"]) page.dispatch(event);
+    page.visibility = "hidden";
+    page.visibility = "visible";
+    await attemptAfter(clock, stream, 60_000);
+  });
+});
+
+describe("what ends a wait at once, and keeps a living connection", () => {
+  const events = {
+    online: (page) => page.dispatch("online"),
+    pageshow: (page) => page.dispatch("pageshow"),
+    "a hidden page that is shown again": (page) => {
+      page.visibility = "hidden";
+      page.visibility = "visible";
+    },
+  };
+  for (const [name, dispatch] of Object.entries(events)) {
+    test(name, async (t) => {
+      stopClock(t);
+      const page = fakePage(t);
+      const server = await startServer(t);
+      const stream = open(t, server.url);
+      const first = await server.next();
+      first.stream().send("id: 1\ndata: a\n\n");
+      await stream.seen.until(() => stream.seen.events.length === 1);
+      dispatch(page);
+      await settle();
+      assert.deepEqual([stream.state, stream.seen.attempts], ["open", 1]);
+      first.cut();
+      await stream.seen.state("reconnecting");
+      await settle();
+      assert.equal(stream.seen.attempts, 1);
+      dispatch(page);
+      assert.equal((await server.next()).headers["last-event-id"], "1");
+      dispatch(page);
+      await settle();
+      assert.equal(stream.seen.attempts, 2);
+    });
+  }
+
+  test("hiding a page ends nothing", async (t) => {
+    const clock = stopClock(t);
+    const page = fakePage(t);
+    const server = await startServer(t);
+    const stream = open(t, server.url);
+    const request = await server.next();
+    request.stream();
+    await stream.seen.state("open");
+    page.visibility = "hidden";
+    await clock.move(3_600_000);
+    request.send("data: a\n\n");
+    await stream.seen.until(() => stream.seen.events.length === 1);
+    assert.equal(stream.seen.attempts, 1);
+  });
+});
+
+describe("hidden: \"close\"", () => {
+  test("closes after a minute, and goes on when shown", async (t) => {
+    const clock = stopClock(t);
+    const page = fakePage(t);
+    const server = await startServer(t);
+    const stream = open(t, server.url, {hidden: "close"});
+    const first = await server.next();
+    first.stream().send("id: 1\ndata: a\n\n");
+    await stream.seen.until(() => stream.seen.events.length === 1);
+    page.visibility = "hidden";
+    await clock.move(59_999);
+    page.visibility = "visible";
+    page.visibility = "hidden";
+    await clock.move(59_999);
+    assert.equal(stream.state, "open");
+    await clock.move(1);
+    await first.gone;
+    await clock.move(3_600_000);
+    assert.deepEqual([stream.state, stream.seen.attempts, stream.seen.problems], ["reconnecting", 1, []]);
+    page.dispatch("online");
+    await settle();
+    assert.equal(stream.seen.attempts, 1);
+    page.visibility = "visible";
+    const second = await server.next();
+    assert.equal(second.headers["last-event-id"], "1");
+    second.stream();
+    await stream.seen.state("open");
+    assert.deepEqual(stream.seen.states, ["connecting", "open", "reconnecting", "open"]);
+  });
+
+  test("also of a page that is opened in the background, or while waiting", async (t) => {
+    const clock = stopClock(t);
+    const page = fakePage(t);
+    page.visibility = "hidden";
+    const server = await startServer(t);
+    const stream = open(t, server.url, {hidden: "close"});
+    (await server.next()).answer("503 Service Unavailable", {"Retry-After": "90"});
+    await stream.seen.state("reconnecting");
+    await clock.move(3_600_000);
+    assert.equal(stream.seen.attempts, 1);
+    page.visibility = "visible";
+    (await server.next()).stream();
+    await stream.seen.state("open");
+  });
+
+  test("leaves a POST alone that could not be continued", async (t) => {
+    const clock = stopClock(t);
+    const page = fakePage(t);
+    const server = await startServer(t);
+    const stream = open(t, server.url, {hidden: "close", body: "x"});
+    (await server.next()).stream();
+    await stream.seen.state("open");
+    page.visibility = "hidden";
+    await clock.move(120_000);
+    assert.equal(stream.state, "open");
+  });
+});
