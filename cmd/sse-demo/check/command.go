@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 
 	"github.com/alecthomas/kong"
@@ -22,6 +23,7 @@ var (
 // Command is the command with these arguments, its own name not included. It
 // prints the report to stdout.
 func Command(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	log.SetOutput(io.Discard) // net/http's, to which it writes what a broken server sends
 	var o Options
 	exited := false
 	parser, err := kong.New(

@@ -96,53 +96,54 @@ func (o *observation) signOfLoss() string {
 	if o.fresh.code != http.StatusOK {
 		return ""
 	}
-	_, isSame := contents(o.stream.events)
-	_, isFresh := contents(fresh.events)
-	own := func(e arrival) bool { return !isSame(e) }
-	// Events that differ from client to client, by their time for example, say
-	// nothing unless their name is new.
-	private := len(fresh.events) > 0 && countIf(fresh.events, own)*2 > len(fresh.events)
-	names, _ := contents(append(fresh.events, o.stream.events...))
+	inStream, inFresh, inUnknown := contents(o.stream.events), contents(fresh.events), contents(unknown.events)
+	// An event that each client gets in a form of its own, with the time for
+	// example, is no sign: a fresh client has as many of them.
+	private := 0
+	for _, e := range fresh.events {
+		if !inStream.has(e) && !inUnknown.has(e) {
+			private++
+		}
+	}
 	span := fresh.closed.Sub(fresh.opened) - subscribed
 	for _, e := range unknown.events {
-		if e.at.Sub(unknown.opened) > span || isFresh(e) {
+		if e.at.Sub(unknown.opened) > span || inFresh.has(e) {
 			continue
 		}
 		seenAt, known := o.stream.timeOf(e)
 		switch {
-		case e.name != "" && !names[e.name]:
+		case !inFresh.names[e.name] && !inStream.names[e.name]:
 			return "an event " + quote(e.name) + ", which a new client does not get"
-		case private:
-		case !known:
-			return "an event that a new client does not get"
-		case seenAt.Before(unknown.asked.Add(-subscribed)):
+		case known && seenAt.Before(unknown.asked.Add(-subscribed)):
 			return "old events again, which a new client does not get"
+		case !known && private == 0:
+			return "an event that a new client does not get"
+		case !known:
+			private--
 		}
 	}
 	return ""
 }
 
-// contents returns the names of the events, and whether one of them is e, by its
-// id or by its content.
-func contents(events []arrival) (names map[string]bool, has func(e arrival) bool) {
-	names, ids, sums := map[string]bool{}, map[string]bool{}, map[uint64]bool{}
-	for _, e := range events {
-		names[e.name], sums[e.sum] = true, true
-		if e.id != "" {
-			ids[e.id] = true
-		}
-	}
-	return names, func(e arrival) bool { return ids[e.id] || sums[e.sum] }
+// content is what a set of events has.
+type content struct {
+	names, ids map[string]bool
+	sums       map[uint64]bool
 }
 
-func countIf(events []arrival, is func(e arrival) bool) (n int) {
+func contents(events []arrival) content {
+	c := content{map[string]bool{}, map[string]bool{}, map[uint64]bool{}}
 	for _, e := range events {
-		if is(e) {
-			n++
+		c.names[e.name], c.sums[e.sum] = true, true
+		if e.id != "" {
+			c.ids[e.id] = true
 		}
 	}
-	return n
+	return c
 }
+
+// has reports whether e is one of them, by its id or by its content.
+func (c content) has(e arrival) bool { return c.ids[e.id] || c.sums[e.sum] }
 
 // timeOf returns when the same event came, by its id or by its content.
 func (s *seen) timeOf(e arrival) (time.Time, bool) {

@@ -67,14 +67,14 @@ func (s *seen) end() time.Time {
 
 // pairByContent pairs the events that differ from all others of their client.
 func pairByContent(direct, through []arrival) []pair {
-	type content struct {
+	type identity struct {
 		id  string
 		sum uint64
 	}
-	index := func(events []arrival) map[content]int {
-		at := map[content]int{}
+	index := func(events []arrival) map[identity]int {
+		at := map[identity]int{}
 		for i, e := range events {
-			key := content{e.id, e.sum}
+			key := identity{e.id, e.sum}
 			if _, known := at[key]; known {
 				i = -1
 			}

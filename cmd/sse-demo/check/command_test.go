@@ -1,0 +1,254 @@
+package check
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// command runs the command and returns what it printed.
+func command(t *testing.T, args ...string) (stdout string, err error) {
+	t.Helper()
+	var out, errOut bytes.Buffer
+	err = Command(t.Context(), args, &out, &errOut)
+	if errOut.Len() > 0 {
+		t.Errorf("on stderr, which is no terminal: %s", &errOut)
+	}
+	return out.String(), err
+}
+
+func TestNotTried(t *testing.T) {
+	t.Parallel()
+	good := realServer(t, goodEndpoint())
+	encrypted := httptest.NewTLSServer(goodEndpoint())
+	t.Cleanup(encrypted.Close)
+	encrypted.Config.ErrorLog = log.New(io.Discard, "", 0)
+	missing := realServer(t, &endpoint{before: func(w http.ResponseWriter, r *http.Request) bool {
+		http.NotFound(w, r)
+		return true
+	}})
+	closed := closedPort(t)
+	for _, tt := range []struct {
+		says string
+		args []string
+	}{
+		{`no host "nosuch.invalid"`, []string{"http://nosuch.invalid/"}},
+		{"refused", []string{"http://" + closed}},
+		{"certificate is not trusted (--insecure", []string{encrypted.URL}},
+		{"no TLS connection", []string{"https" + strings.TrimPrefix(good, "http")}},
+		{"--compare: no connection", []string{good, "--compare", "http://" + closed}},
+		{"--compare: there is no host", []string{good, "--compare", "http://nosuch.invalid/"}},
+		{"--compare: it answered 404 Not Found", []string{good, "--compare", missing}},
+		{"--compare: no connection", []string{missing, "--compare", "http://" + closed}},
+		{"--compare: the URL must be", []string{good, "--compare", "x"}},
+		{"the URL must be like", []string{"example.com/events"}},
+		{"the URL must be like", []string{"ftp://example.com/events"}},
+		{"the URL must be like", []string{"http:///events"}},
+		{"cannot be read", []string{"http://exa mple.com/"}},
+		{"cannot be read", []string{"http://example.com:port/"}},
+		{"url", nil},
+		{"unexpected argument", []string{good, good}},
+		{"unknown flag --bogus", []string{good, "--bogus"}},
+		{"--for", []string{good, "--for", "soon"}},
+		{"--for must be above 0", []string{good, "--for", "0s"}},
+		{"--header must be like", []string{good, "--header", "novalue"}},
+		{"--header must be like", []string{good, "--header", "a b: c"}},
+		{"--header must be like", []string{good, "--header", "a: b\nc: d"}},
+		{"--origin must be like", []string{good, "--origin", "app.example.com"}},
+		{"--origin must be like", []string{good, "--origin", "https://app.example.com/"}},
+	} {
+		out, err := command(t, tt.args...)
+		if !errors.Is(err, ErrNotTried) || !strings.Contains(err.Error(), tt.says) || strings.Contains(err.Error(), "\n") || out != "" {
+			t.Errorf("%q: %v, printed %q; want %q", tt.args, err, out, tt.says)
+		}
+	}
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	out, err := command(t, "--help")
+	if err != nil || !strings.Contains(out, "--compare") {
+		t.Error(out, err)
+	}
+}
+
+// TestJSON: one object, with the given URL, and all checks in their order.
+func TestJSON(t *testing.T) {
+	t.Parallel()
+	url := realServer(t, &endpoint{before: func(w http.ResponseWriter, r *http.Request) bool {
+		http.NotFound(w, r)
+		return true
+	}})
+	out, err := command(t, "--json", url+"/<a>?b&c")
+	if !errors.Is(err, ErrFailed) {
+		t.Error(err)
+	}
+	var report Report
+	in := json.NewDecoder(strings.NewReader(out))
+	in.DisallowUnknownFields()
+	if err := in.Decode(&report); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := in.Token(); !errors.Is(err, io.EOF) {
+		t.Error("more than one object")
+	}
+	if report.URL != url+"/<a>?b&c" || !strings.HasPrefix(out, `{"url":"http`) || !strings.Contains(out, `"results":[{"check":"head","result":"fail","seen":"404 Not Found","means":"`) {
+		t.Error(out)
+	}
+	compare(t, report, onlyHead())
+}
+
+// TestHTTP2 is over TLS, with and without HTTP/2.
+func TestHTTP2(t *testing.T) {
+	t.Parallel()
+	for _, http2 := range []bool{true, false} {
+		e := goodEndpoint()
+		e.began, e.interval = time.Now(), 100*time.Millisecond
+		server := httptest.NewUnstartedServer(e)
+		server.EnableHTTP2 = http2
+		server.StartTLS()
+		t.Cleanup(server.Close)
+		out, err := command(t, "--insecure", "--for", "2s", server.URL)
+		want := map[bool]string{true: "ok    http2        HTTP/2.0\n", false: "warn  http2        HTTP/1.1 only. "}[http2]
+		if err != nil || !strings.Contains(out, want) || strings.Count(out, "\n") != len(checks) {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}
+}
+
+// TestHostile: whatever comes, the check ends, and soon.
+func TestHostile(t *testing.T) {
+	t.Parallel()
+	flood := func(piece string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			w.Header().Set("Cache-Control", "no-cache")
+			for r.Method == http.MethodGet && r.Context().Err() == nil {
+				if _, err := io.WriteString(w, piece); err != nil {
+					return
+				}
+			}
+		}
+	}
+	bomb := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.Header().Set("Content-Encoding", "gzip")
+		zip, _ := gzip.NewWriterLevel(w, gzip.BestSpeed)
+		for r.Method == http.MethodGet && r.Context().Err() == nil {
+			if _, err := io.WriteString(zip, strings.Repeat("x", 1<<16)); err != nil {
+				return
+			}
+		}
+	}
+	for name, tt := range map[string]struct {
+		handler http.Handler
+		listen  string // ends at once if an event is too long
+		want    string // of a check
+	}{
+		"an endless line":  {flood(strings.Repeat("x", 1<<16)), "30s", "format=warn"},
+		"endless events":   {flood(strings.Repeat("id: 1\ndata: x\n\n", 1<<12)), "300ms", "format=ok"},
+		"endless ids":      {flood(strings.Repeat("id: "+strings.Repeat("1", 1<<11)+"\ndata: x\n\n", 1<<5)), "300ms", "format=ok"},
+		"endless newlines": {flood(strings.Repeat("\n", 1<<16)), "300ms", "format=ok"},
+		"endless comments": {flood(strings.Repeat(": x\n", 1<<14)), "300ms", "format=ok"},
+		"endless faults":   {flood(strings.Repeat("\xff\n\n", 1<<14)), "300ms", "format=fail"},
+		"an endless event": {flood(strings.Repeat("data: x\n", 1<<13)), "30s", "format=warn"},
+		"a gzip bomb":      {http.HandlerFunc(bomb), "30s", "format=warn"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(tt.handler)
+			t.Cleanup(server.Close)
+			expect(t, server.URL, tt.listen, tt.want)
+		})
+	}
+	for name, tt := range map[string]struct{ head, more string }{
+		"an endless head":       {"HTTP/1.1 200 OK\r\nA: ", strings.Repeat("x", 1<<16)},
+		"an endless interim":    {"", "HTTP/1.1 103 Early Hints\r\n\r\n"},
+		"no HTTP":               {"\x00\x01\x02", "SSH-2.0-x\x1b[31m\r\n\r\n"},
+		"an endless status":     {"HTTP/1.1 200 ", strings.Repeat("x", 1<<16)},
+		"an endless first line": {"", strings.Repeat("x", 1<<16)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			expect(t, "http://"+rawServer(t, tt.head, tt.more), "300ms", "head=fail")
+		})
+	}
+}
+
+// expect checks the URL for a moment, and one of the results.
+func expect(t *testing.T, url, listen, want string) {
+	t.Helper()
+	began := time.Now()
+	out, err := command(t, "--for", listen, "--json", url)
+	if err != nil && !errors.Is(err, ErrFailed) {
+		t.Fatal(err)
+	}
+	var report Report
+	if err := json.Unmarshal([]byte(out), &report); err != nil {
+		t.Fatal(err)
+	}
+	name, result, _ := strings.Cut(want, "=")
+	for _, r := range report.Results {
+		if r.Check == name && r.Result != result {
+			t.Errorf("%+v, want %s", r, want)
+		}
+		if len(r.Seen) > 1000 || strings.ContainsAny(r.Seen, "\x1b\n\r") {
+			t.Errorf("%+v", r)
+		}
+	}
+	if took := time.Since(began); took > time.Minute {
+		t.Errorf("took %v", took)
+	}
+}
+
+func realServer(t *testing.T, e *endpoint) string {
+	t.Helper()
+	server := httptest.NewServer(e)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func closedPort(t *testing.T) string {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = listener.Close()
+	return listener.Addr().String()
+}
+
+// rawServer answers each connection with head, and then with more again and again.
+func rawServer(t *testing.T, head, more string) string {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer func() { _ = conn.Close() }()
+				_, err := io.WriteString(conn, head)
+				for err == nil {
+					_, err = io.WriteString(conn, more)
+				}
+			}()
+		}
+	}()
+	return listener.Addr().String()
+}

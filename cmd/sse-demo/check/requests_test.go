@@ -1,0 +1,230 @@
+package check
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func TestCORS(t *testing.T) {
+	const origin = "https://app.example.com"
+	allow := func(allowed, credentials, headers string) func(h http.Header, r *http.Request) {
+		return func(h http.Header, r *http.Request) {
+			if allowed == "reflect" {
+				allowed := r.Header.Get("Origin")
+				h.Set("Access-Control-Allow-Origin", allowed)
+			} else if allowed != "" {
+				h.Set("Access-Control-Allow-Origin", allowed)
+			}
+			if credentials != "" {
+				h.Set("Access-Control-Allow-Credentials", credentials)
+			}
+			if headers != "" {
+				h.Set("Access-Control-Allow-Headers", headers)
+			}
+		}
+	}
+	for _, tt := range []struct {
+		name   string
+		header func(h http.Header, r *http.Request)
+		add    []string // --header
+		want   string
+	}{
+		{"none", nil, nil, "cors=fail"},
+		{"another", allow("https://other.example.com", "", ""), nil, "cors=fail"},
+		{"two", allow(origin+", "+origin, "", ""), nil, "cors=fail"},
+		{"this one", allow(origin, "", ""), nil, "cors=ok"},
+		{"this one with credentials", allow(origin, "true", ""), nil, "cors=ok"},
+		{"all", allow("*", "", ""), nil, "cors=ok"},
+		{"all, to a cookie", allow("*", "true", ""), []string{"Cookie: a=b"}, "cors=fail"},
+		{"no credentials, to a cookie", allow(origin, "", ""), []string{"Cookie: a=b"}, "cors=fail"},
+		{"reflected", allow("reflect", "", ""), nil, "cors=ok"},
+		{"reflected with credentials", allow("reflect", "true", ""), nil, "cors=warn"},
+		{"a header that is not allowed", allow(origin, "", "x-a"), []string{"X-B: 1"}, "cors=fail"},
+		{"a header that is allowed", allow(origin, "", "x-a, X-B"), []string{"X-B: 1"}, "cors=ok"},
+		{"any header", allow(origin, "", "*"), []string{"X-B: 1"}, "cors=ok"},
+		{"any header but Authorization", allow(origin, "", "*"), []string{"Authorization: x"}, "cors=fail"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := goodEndpoint()
+			e.header = tt.header
+			e.before = func(w http.ResponseWriter, r *http.Request) bool {
+				if r.Method != http.MethodOptions {
+					return false
+				}
+				if r.Header.Get("X-B") != "" || r.Header.Get("Authorization") != "" {
+					t.Error("the preflight has the headers")
+				}
+				tt.header(w.Header(), r)
+				w.WriteHeader(http.StatusNoContent)
+				return true
+			}
+			report, _ := try(t, e, Options{Origin: origin, Header: tt.add})
+			compare(t, report, tt.want)
+		})
+	}
+}
+
+// TestRequests: nothing but GET, HEAD and OPTIONS is sent without --all-methods,
+// and never a body.
+func TestRequests(t *testing.T) {
+	for _, all := range []bool{false, true} {
+		e := goodEndpoint()
+		e.before = func(_ http.ResponseWriter, r *http.Request) bool {
+			if r.ContentLength != 0 {
+				t.Errorf("%s with a body of %d bytes", r.Method, r.ContentLength)
+			}
+			return false
+		}
+		report, took := try(t, e, Options{Origin: "https://app.example.com", Header: []string{"X-A: 1"}, AllMethods: all})
+		compare(t, report, "cors=fail")
+		if took > 22*time.Second {
+			t.Errorf("took %v", took)
+		}
+		counts := map[string]int{}
+		for _, method := range e.methods {
+			counts[method]++
+		}
+		for _, method := range []string{"POST", "PUT", "DELETE"} {
+			if want := map[bool]int{true: 1}[all]; counts[method] != want {
+				t.Errorf("%d times %s, want %d", counts[method], method, want)
+			}
+			delete(counts, method)
+		}
+		if len(counts) != 3 || counts["HEAD"] != 1 || counts["OPTIONS"] != 1 || counts["GET"] > 7 {
+			t.Error(counts)
+		}
+		for i, h := range e.headers {
+			encoding := h.Get("Accept-Encoding")
+			if e.methods[i] == "GET" && encoding != "identity" && encoding != "gzip" || h.Get("Accept") != "text/event-stream" {
+				t.Error(h)
+			}
+		}
+	}
+}
+
+func TestAllMethods(t *testing.T) {
+	e := goodEndpoint()
+	e.before = func(w http.ResponseWriter, r *http.Request) bool { return r.Method == http.MethodPut }
+	report, _ := try(t, e, Options{AllMethods: true})
+	compare(t, report, "methods=warn")
+}
+
+// TestRedirect: headers of the user, which may be secrets, go to the URL's own
+// origin only.
+func TestRedirect(t *testing.T) {
+	redirect := func(to string) *endpoint {
+		e := goodEndpoint()
+		e.before = func(w http.ResponseWriter, r *http.Request) bool {
+			if strings.HasSuffix(r.URL.Path, "/events") {
+				http.Redirect(w, r, to, http.StatusTemporaryRedirect)
+				return true
+			}
+			return false
+		}
+		return e
+	}
+	own, other := redirect("/new"), goodEndpoint()
+	report, _ := try(t, byHost{"demo.example": own}, Options{Header: []string{"Authorization: x"}})
+	compare(t, report, "")
+	for _, h := range own.headers {
+		if h.Get("Authorization") != "x" {
+			t.Error("own origin: ", h)
+		}
+	}
+	options := Options{Header: []string{"Authorization: x", "X-Key: y", "Cookie: z", "Accept: text/event-stream"}, AllMethods: true}
+	options.URL = "http://demo.example/events?secret"
+	report, _ = try(t, byHost{"demo.example": redirect("http://demo.example:8080/new"), "demo.example:8080": other}, options)
+	compare(t, report, "")
+	for _, h := range other.headers {
+		if h.Get("Authorization")+h.Get("X-Key")+h.Get("Cookie")+h.Get("Referer") != "" || h.Get("Accept") != "text/event-stream" {
+			t.Error("another origin: ", h)
+		}
+	}
+	if !slices.Contains(other.methods, "DELETE") {
+		t.Error(other.methods)
+	}
+	report, _ = try(t, byHost{"demo.example": redirect("/a/events")}, Options{})
+	compare(t, report, onlyHead())
+}
+
+// TestListening: how long the check takes, and what it does when a stream ends.
+func TestListening(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		options  Options
+		change   func(e *endpoint)
+		want     string
+		min, max time.Duration
+	}{
+		{"good", Options{}, func(*endpoint) {}, "", 20 * time.Second, 21 * time.Second},
+		{"longer", Options{For: time.Minute}, func(*endpoint) {}, "", time.Minute, 61 * time.Second},
+		{"short", Options{For: 6 * time.Second}, func(*endpoint) {}, "", 6 * time.Second, 7 * time.Second},
+		{"until the next heartbeat", Options{}, func(e *endpoint) { e.events = 25 }, "heartbeat=ok resume=ok", 20 * time.Second, 36 * time.Second},
+		{"silent for ever", Options{}, func(e *endpoint) { e.events, e.heartbeat = 25, 0 }, "heartbeat=fail", 58 * time.Second, 62 * time.Second},
+		{"a slow first byte", Options{For: time.Second}, func(e *endpoint) { e.delay = 7 * time.Second },
+			"first-byte=warn delivery=skip heartbeat=ok ids=skip resume=skip", 7 * time.Second, 23 * time.Second},
+		{"it ends again and again", Options{}, func(e *endpoint) { e.age = 4 * time.Second }, "", 20 * time.Second, 36 * time.Second},
+		{"it ends for good", Options{}, func(e *endpoint) {
+			e.age = 8 * time.Second
+			e.before = func(w http.ResponseWriter, r *http.Request) bool {
+				if last := r.Header.Get("Last-Event-ID"); last == "28" || last == "27" {
+					w.WriteHeader(http.StatusNoContent)
+					return true
+				}
+				return false
+			}
+		}, "", 10 * time.Second, 24 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := goodEndpoint()
+			tt.change(e)
+			report, took := try(t, e, tt.options)
+			compare(t, report, tt.want)
+			if took < tt.min || took > tt.max {
+				t.Errorf("took %v, not %v to %v", took, tt.min, tt.max)
+			}
+		})
+	}
+}
+
+func TestCompare(t *testing.T) {
+	var private atomic.Int64
+	for _, tt := range []struct {
+		name   string
+		change func(e *endpoint) // of the way through the proxy
+		both   func(e *endpoint)
+		want   string
+	}{
+		{"no proxy", func(*endpoint) {}, func(*endpoint) {}, ""},
+		{"half a second late", func(e *endpoint) { e.delay = 500 * time.Millisecond }, func(*endpoint) {}, ""},
+		{"two seconds late", func(e *endpoint) { e.delay = 2 * time.Second }, func(*endpoint) {}, "delivery=fail"},
+		{"in clumps", func(e *endpoint) { e.clump = 4 }, func(*endpoint) {}, "delivery=fail"},
+		{"in clumps, without ids", func(e *endpoint) { e.clump = 4 }, func(e *endpoint) {
+			e.frame = func(int) string { return "data: x\n\n" }
+		}, "delivery=fail ids=warn resume=skip"},
+		{"not at all", func(e *endpoint) { e.events, e.heartbeat = 1, time.Second }, func(*endpoint) {},
+			"delivery=fail ids=skip resume=skip"},
+		{"events of each client's own", func(*endpoint) {}, func(e *endpoint) {
+			e.frame = func(int) string { return fmt.Sprintf("data: %d\n\n", private.Add(1)) }
+		}, "ids=warn resume=skip"},
+		{"in clumps, by itself", func(*endpoint) {}, func(e *endpoint) { e.clump = 3 }, "delivery=warn"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			proxied, direct := goodEndpoint(), goodEndpoint()
+			tt.change(proxied)
+			tt.both(proxied)
+			tt.both(direct)
+			hosts := byHost{"demo.example": proxied, "direct.example": direct}
+			report, took := try(t, hosts, Options{Compare: "http://direct.example/events"})
+			compare(t, report, tt.want)
+			if took > 25*time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
+	}
+}
