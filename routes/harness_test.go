@@ -20,6 +20,7 @@ import (
 	"example.com/sse-demo/routes"
 	"example.com/sse-demo/routes/job"
 	"example.com/sse-demo/sse"
+	"example.com/sse-demo/sse/eventloop"
 	"example.com/sse-demo/sse/ssetest"
 )
 
@@ -50,11 +51,15 @@ func options() routes.Config {
 // The test runs with each way to serve streams.
 func bubble(t *testing.T, config routes.Config, test func(h *harness)) {
 	t.Helper()
-	for name, serve := range map[string]routes.ServeFunc{"sse.Serve": nil} {
+	for _, name := range []string{"sse.Serve", "eventloop"} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				config := config
-				config.Serve = serve
+				if name == "eventloop" {
+					loop := eventloop.New()
+					t.Cleanup(loop.Close)
+					config.Serve = loop.Serve
+				}
 				h := start(t, config)
 				test(h)
 				h.stop()

@@ -2,6 +2,7 @@ package sse
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -19,7 +20,8 @@ type Options struct {
 }
 
 // NextDue is when a stream that was last written to at this time needs a
-// heartbeat or reaches its deadline; far in the future if it has neither.
+// heartbeat or reaches its deadline; far in the future if it has neither. It is
+// for servers of streams.
 func (o *Options) NextDue(lastWrite time.Time) time.Time {
 	due := lastWrite.Add(never)
 	if o.Heartbeat > 0 {
@@ -33,9 +35,32 @@ func (o *Options) NextDue(lastWrite time.Time) time.Time {
 
 const never = 100 * 365 * 24 * time.Hour
 
-// IsPast reports whether the deadline, if there is one, has passed.
-func (o *Options) IsPast(now time.Time) bool {
-	return !o.Deadline.IsZero() && !now.Before(o.Deadline)
+// Ending is why a stream ends after a batch of so many frames, with which the
+// source has returned err; empty if it goes on. It is for servers of streams.
+func (o *Options) Ending(batch int, err error) Reason {
+	switch {
+	case errors.Is(err, io.EOF):
+		return SourceDone
+	case err != nil:
+		return SourceFailed
+	case o.Once && batch > 0:
+		return SourceDone
+	case !o.Deadline.IsZero() && !time.Now().Before(o.Deadline):
+		return DeadlineReached
+	case batch == 0 && isClosed(o.Shutdown):
+		return ShutdownReached
+	default:
+		return ""
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // A Reason is why a stream has ended.
@@ -61,7 +86,7 @@ type Outcome struct {
 	Bytes  int64 // without the framing of HTTP
 }
 
-// Count adds frames that were sent.
+// Count adds frames that were sent. It is for servers of streams.
 func (o *Outcome) Count(frames [][]byte) {
 	o.Events += len(frames)
 	for _, frame := range frames {
@@ -71,18 +96,20 @@ func (o *Outcome) Count(frames [][]byte) {
 	}
 }
 
-// SourceEnded sets the reason from the error of a source.
-func (o *Outcome) SourceEnded(err error) {
-	o.Reason = SourceDone
-	if !errors.Is(err, io.EOF) {
-		o.Reason, o.Err = SourceFailed, err
-	}
-}
-
-// ClientFailed sets the reason from the error of a write.
+// ClientFailed sets the reason from the error of a write. It is for servers of
+// streams.
 func (o *Outcome) ClientFailed(err error) {
 	o.Reason, o.Err = ClientGone, err
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		o.Reason = ClientStalled
 	}
 }
+
+// A PanicError is the error of a source that has panicked, from a server that
+// goes on with its other streams. [Serve] leaves panics to net/http.
+type PanicError struct {
+	Value any
+	Stack []byte // for the operator's log, never for a client
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("the source panicked: %v", e.Value) }

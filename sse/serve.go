@@ -74,16 +74,11 @@ func (s *session) run(client context.Context) {
 	s.source.Notify(notify)
 	timer := time.AfterFunc(s.untilDue(), notify)
 	defer timer.Stop()
-	shutdown := s.options.Shutdown
 	for s.sendAll() {
 		select {
 		case <-wake:
 			s.checkClock(timer)
-		case <-shutdown: // send what has come before it, then end
-			shutdown = nil
-			if s.sendAll() {
-				s.outcome.Reason = ShutdownReached
-			}
+		case <-s.options.Shutdown: // sendAll ends the stream when the source has no more
 		case <-client.Done():
 			s.outcome.Reason = ClientGone
 		}
@@ -98,21 +93,19 @@ func (s *session) sendAll() bool {
 		if len(frames) > 0 && s.send(frames...) {
 			s.outcome.Count(frames)
 		}
-		switch {
-		case s.outcome.Reason != "": // the client is gone
-		case err != nil:
-			s.outcome.SourceEnded(err)
-		case s.options.Once && len(frames) > 0:
-			s.outcome.Reason = SourceDone
-		case s.options.IsPast(time.Now()):
-			s.outcome.Reason = DeadlineReached
-		case len(frames) == 0:
-			return true
+		if s.outcome.Reason == "" { // the client is still there
+			s.outcome.Reason = s.options.Ending(len(frames), err)
+		}
+		if s.outcome.Reason == SourceFailed {
+			s.outcome.Err = err
 		}
 		clear(frames) // an idle stream holds no events
 		s.frames = frames
+		if len(frames) == 0 {
+			break
+		}
 	}
-	return false
+	return s.outcome.Reason == ""
 }
 
 func (s *session) send(frames ...[]byte) bool {

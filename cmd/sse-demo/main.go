@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -30,16 +29,8 @@ const (
 // errUsage says that the command line is wrong.
 var errUsage = errors.New("usage")
 
-// gcPercent is what the heap may grow by before it is collected, where GOGC does
-// not say. net/http leaves 8 kB of buffers behind with each connection that is
-// taken over, which its pools do not get back: at 100 the collector would take an
-// eighth of the time of short streams.
-const gcPercent = 200
-
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	tuneCollector()
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	err := run(context.Background(), os.Args[1:], signals, os.Stdout, os.Stderr)
@@ -146,20 +137,6 @@ func newServer(f *flags, handler http.Handler) (*http.Server, error) {
 	}
 	return server, nil
 }
-
-// growStack has the goroutine of a connection grow its stack when its first
-// request arrives. A request needs more than a goroutine begins with; grown here,
-// before the handlers are on it, there is next to nothing to copy, which saves a
-// short stream a twentieth of its cost.
-func growStack(_ net.Conn, state http.ConnState) {
-	if state == http.StateActive {
-		var room [4 << 10]byte
-		use(&room)
-	}
-}
-
-//go:noinline
-func use(*[4 << 10]byte) {}
 
 // serveOn serves HTTPS where there is a certificate, and else HTTP.
 func serveOn(listener net.Listener, server *http.Server) error {

@@ -164,6 +164,8 @@ func TestDisconnectsOverTCP(t *testing.T) {
 		return n
 	}
 	p.curl("202", p.url("/jobs"), "--json", `{"id":"a","durationMs":600000}`) // its goroutine belongs to the baseline
+	_ = p.open("/stream/tick").Close()                                        // so do those of the event loop, which begin with the first stream
+	p.eventually("no connection is counted", func() bool { return p.connections() == 0 })
 	before := goroutines()
 	paths := []string{"/stream/tick", "/stream/channel?name=a", "/stream/log", "/stream/progress?id=a"}
 	for i := range 1000 {

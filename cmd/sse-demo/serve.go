@@ -55,6 +55,8 @@ func serve(ctx context.Context, f *flags, signals <-chan os.Signal, stderr io.Wr
 	logs, stopTails := startTails(ctx, f, logger)
 	defer stopTails()
 
+	serveStream, closeStreams := newStreams()
+	defer closeStreams()
 	handler, err := routes.New(routes.Config{
 		Stream:      sse.Options{Retry: f.Retry, Heartbeat: f.Heartbeat, WriteTimeout: f.WriteTimeout},
 		MaxStreams:  f.MaxStreams,
@@ -63,6 +65,7 @@ func serve(ctx context.Context, f *flags, signals <-chan os.Signal, stderr io.Wr
 		Broker:      broker,
 		Jobs:        jobs,
 		Logs:        logs,
+		Serve:       serveStream,
 		JWTSecret:   []byte(f.JWTSecret),
 		CORSOrigins: f.CORSOrigin,
 	})

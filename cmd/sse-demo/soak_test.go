@@ -48,7 +48,8 @@ func TestSoak(t *testing.T) {
 	if err := p.publish(`"first"`); err != nil {
 		t.Fatal(err)
 	}
-	p.get("/health")
+	_ = p.open("/stream/tick").Close() // the goroutines of the event loop begin with the first stream
+	p.eventually("no connection is counted", func() bool { return p.connections() == 0 })
 	goroutines, heap := p.gauge("go_goroutines"), p.gauge("go_memstats_heap_inuse_bytes")
 
 	ctx, cancel := context.WithTimeout(t.Context(), soakTime())

@@ -1,0 +1,56 @@
+// Package eventloop serves event streams as [sse.Serve] does, thousands of them
+// from one goroutine. It uses the standard library only. It is optional: a
+// service without it serves each stream in the goroutine of its handler, which
+// costs some 20 kB more memory a stream, and more time for each delivery.
+//
+//	loop := eventloop.New()
+//	defer loop.Close()
+//	mux.HandleFunc("/events", func(w http.ResponseWriter, r *http.Request) {
+//		news := broker.Subscribe([]string{"news"}, pubsub.Start{After: sse.LastEventID(r)})
+//		ended := func(sse.Outcome) { news.Close() }
+//		if err := loop.Serve(w, r, news, options, ended); err != nil {
+//			news.Close()
+//			http.Error(w, err.Error(), http.StatusInternalServerError)
+//		}
+//	})
+//
+// # How it works
+//
+// Serve takes the connection over from net/http ([net/http.Hijacker]), makes the
+// first step in the goroutine of the handler, and returns: the goroutine and the
+// buffers of the request are gone. From then on a worker has the stream. A worker
+// is one goroutine; there is one for each processor but one.
+//
+// A worker waits until a source wakes one of its streams, a client leaves, or a
+// heartbeat or a deadline is due. Then it makes a pass: a step for each stream
+// that was woken. A step calls Next of the source and writes what it returns
+// without ever waiting. If the socket does not take all of it, a goroutine of the
+// stream's own writes the rest and returns the stream to its worker, so a slow
+// client delays nobody.
+//
+// That a client has left is known from its connection: on Linux by one epoll
+// instance for all streams, elsewhere by a goroutine for each that reads.
+//
+// Requests over TLS, HTTP/2 and HTTP/1.0 have no connection that could be taken
+// over. [sse.Serve] serves them within [Loop.Serve].
+//
+// # The state of a stream
+//
+//	idle ──wake──▶ queued ──pass──▶ idle
+//	idle, queued ──the socket is full──▶ writing ──it has taken all──▶ queued
+//	idle, queued ──the end──▶ ended
+//
+// A stream is idle already while its worker makes a step with it, so that a wake
+// meanwhile is not lost: it is queued for another step.
+//
+// # Who may touch what
+//
+//   - One goroutine owns a stream: that of its handler until it has joined its
+//     worker, that of its worker, and the goroutine of its own while it is writing.
+//     The owner uses everything in the session but state and left.
+//   - worker.mu guards state, the queue, and the streams that have joined. It is
+//     held for moments only, and no source, connection or callback is used with it.
+//   - Locks of sources come before worker.mu: sources call wake with theirs held.
+//   - left is atomic: whoever sees a client leave sets it, and wakes the stream.
+//   - The callback of Serve runs in a goroutine of its own: it may block.
+package eventloop

@@ -1,0 +1,126 @@
+package eventloop
+
+import (
+	"errors"
+	"net/http"
+	"runtime"
+	"sync"
+
+	"example.com/sse-demo/sse"
+)
+
+// A Loop serves event streams from a few goroutines.
+type Loop struct {
+	mu       sync.Mutex
+	workers  []*worker // none before the first stream
+	next     int       // the worker that gets the next stream
+	watcher  *watcher  // nil before the first stream that it can watch
+	shutdown <-chan struct{}
+	closed   chan struct{}
+	running  sync.WaitGroup // workers, streams and the callbacks of their ends
+}
+
+// New returns a loop, to be ended by Close. Its goroutines begin with the first
+// stream.
+func New() *Loop { return &Loop{closed: make(chan struct{})} }
+
+// Serve answers the request with an event stream, as [sse.Serve] does, but it may
+// return before the stream has ended. It calls ended exactly once, from any
+// goroutine, with what became of the stream; the source must stay open until
+// then. If it returns an error nothing was written, and ended is not called.
+//
+// The streams of a loop share one Options.Shutdown, that of the first: a stream
+// with another one is served in its handler.
+//
+// A source that panics ends its own stream only; the Outcome has an
+// [sse.PanicError].
+func (l *Loop) Serve(w http.ResponseWriter, r *http.Request, source sse.Source, o sse.Options, ended func(sse.Outcome)) error {
+	if !canHijack(r) {
+		return serveInHandler(w, r, source, o, ended)
+	}
+	worker := l.enter(o.Shutdown)
+	if worker == nil {
+		return serveInHandler(w, r, source, o, ended)
+	}
+	sse.SetHeader(w.Header(), o, source.Position())
+	connection, err := hijack(w)
+	if err != nil {
+		l.running.Done()
+		return serveInHandler(w, r, source, o, ended)
+	}
+	s := &session{worker: worker, conn: connection, source: source, options: o, ended: ended, index: notOnClock}
+	var first []byte
+	if o.Retry > 0 {
+		first = sse.AppendRetry(nil, sse.Jitter(o.Retry))
+	}
+	s.conn.appendHead(w.Header(), first)
+	s.sending.Bytes = int64(len(first))
+	s.begin()
+	return nil
+}
+
+// serveInHandler serves the stream in the goroutine of its handler.
+func serveInHandler(w http.ResponseWriter, r *http.Request, source sse.Source, o sse.Options, ended func(sse.Outcome)) (err error) {
+	outcome := sse.Outcome{Reason: sse.SourceFailed, Err: errPanicked}
+	defer func() {
+		if err == nil { // also after a panic, which goes on to net/http
+			ended(outcome)
+		}
+	}()
+	outcome, err = sse.Serve(w, r, source, o)
+	return err
+}
+
+var errPanicked = errors.New("eventloop: the source panicked")
+
+// enter counts a stream as running and returns the worker that is to serve it; nil
+// if the loop is closed or has another shutdown. The stream counts from before
+// its connection is taken over, so that nothing ends without it meanwhile.
+func (l *Loop) enter(shutdown <-chan struct{}) *worker {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if isClosed(l.closed) {
+		return nil
+	}
+	if l.workers == nil {
+		l.shutdown = shutdown
+		l.start()
+	}
+	if shutdown != l.shutdown {
+		return nil
+	}
+	l.running.Add(1)
+	l.next = (l.next + 1) % len(l.workers)
+	return l.workers[l.next]
+}
+
+// start starts a worker for each processor but one, which is for requests.
+func (l *Loop) start() {
+	for range max(runtime.GOMAXPROCS(0)-1, 1) {
+		w := &worker{loop: l, signal: make(chan struct{}, 1)}
+		l.workers = append(l.workers, w)
+		l.running.Go(w.run)
+	}
+}
+
+// Close cuts the streams that are still open and waits until all of it has ended,
+// the callbacks included. To end them cleanly close Options.Shutdown before, and
+// wait for their callbacks. Streams that come later are served in their handlers.
+func (l *Loop) Close() {
+	l.mu.Lock()
+	if !isClosed(l.closed) {
+		close(l.closed)
+		l.watcher.close()
+	}
+	l.mu.Unlock()
+	l.running.Wait()
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,179 @@
+package eventloop
+
+import (
+	"errors"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"example.com/sse-demo/sse"
+)
+
+// A session is one client on one source. Its owner, the goroutine that serves it
+// at present, uses everything but state and left.
+type session struct {
+	worker  *worker
+	conn    conn
+	source  sse.Source
+	options sse.Options
+	ended   func(sse.Outcome)
+
+	outcome   sse.Outcome // its Reason is empty until the end is written or cannot be
+	sending   sse.Outcome // what counts when the connection has taken all that is to be written
+	lastWrite time.Time
+	due       time.Time // when a heartbeat or the deadline may be due
+	index     int       // on the worker's clock
+
+	watcher *watcher    // nil if a goroutine of its own waits for the client
+	watched int         // the file descriptor that the watcher knows it by
+	input   int         // bytes that the client has sent after its request
+	left    atomic.Bool // the client has left, or the loop was closed
+	state   state       // guarded by worker.mu
+}
+
+// batchesPerStep bounds how many batches of one source are written before other
+// streams get their step.
+const batchesPerStep = 8
+
+// heartbeat is a comment, which clients ignore and proxies count as a sign of
+// life.
+var heartbeat = [][]byte{sse.AppendComment(nil, "heartbeat")}
+
+// scratch is what a step needs while it runs: a goroutine that makes steps has one
+// for all its streams.
+type scratch struct {
+	frames [][]byte
+	buffer
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// begin makes the first step in the goroutine of the handler, so that the head and
+// the first events are one write, and gives the stream to its worker.
+func (s *session) begin() {
+	scratch := scratches.Get().(*scratch)
+	more, err := s.step(scratch)
+	scratches.Put(scratch)
+	if s.hasEnded(err) {
+		s.finish()
+		return
+	}
+	s.source.Notify(s.wake)
+	s.watch()
+	if more {
+		s.wake()
+	}
+	if !s.worker.join(s, err != nil) {
+		s.outcome.Reason = sse.ClientGone
+		s.finish()
+	}
+}
+
+// hasEnded reports whether the stream is over, after a step that returned err.
+func (s *session) hasEnded(err error) bool {
+	if err != nil && !errors.Is(err, errWouldBlock) {
+		s.clientFailed(err)
+		return true
+	}
+	return err == nil && s.outcome.Reason != ""
+}
+
+// clientFailed ends the stream because of an error of a write. If the end was
+// being written, that is still why.
+func (s *session) clientFailed(err error) {
+	if s.outcome.Reason == "" {
+		s.outcome.ClientFailed(err)
+	}
+}
+
+// step sends what the source has, and the end of the stream if it has to end. It
+// returns more if there may be more to send, and errWouldBlock if the socket did
+// not take all of it; the rest is then to be written by conn.flush.
+func (s *session) step(scratch *scratch) (more bool, err error) {
+	if s.left.Load() {
+		s.outcome.Reason = sse.ClientGone
+		return false, nil
+	}
+	for range batchesPerStep {
+		frames, failed := s.next(scratch.frames[:0])
+		s.outcome.Reason = s.options.Ending(len(frames), failed)
+		if s.outcome.Reason == sse.SourceFailed {
+			s.outcome.Err = failed
+		}
+		if len(frames) > 0 || s.outcome.Reason != "" || len(s.conn.unsent) > 0 {
+			err = s.send(&scratch.buffer, frames)
+		}
+		clear(frames) // an idle stream holds no events
+		scratch.frames = frames
+		if err != nil || len(frames) == 0 || s.outcome.Reason != "" {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// next calls Next of the source; a panic is an error of the source.
+func (s *session) next(frames [][]byte) (batch [][]byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			batch, err = frames, &sse.PanicError{Value: p, Stack: debug.Stack()}
+		}
+	}()
+	return s.source.Next(frames)
+}
+
+// send writes frames as one chunk, behind what is yet to be written, and the end
+// of the response if the stream has ended.
+func (s *session) send(b *buffer, frames [][]byte) error {
+	s.sending.Count(frames)
+	for _, frame := range frames {
+		s.sending.Bytes += int64(len(frame))
+	}
+	return s.write(b, frames)
+}
+
+func (s *session) write(b *buffer, frames [][]byte) error {
+	err := s.conn.tryWrite(b, frames, s.outcome.Reason != "")
+	if err == nil {
+		s.sent()
+	}
+	return err
+}
+
+// sent counts what the connection has taken.
+func (s *session) sent() {
+	s.outcome.Events += s.sending.Events
+	s.outcome.Gaps += s.sending.Gaps
+	s.outcome.Bytes += s.sending.Bytes
+	s.sending = sse.Outcome{}
+	s.lastWrite = time.Now()
+}
+
+// sendHeartbeat sends a comment if the stream was silent for long enough.
+func (s *session) sendHeartbeat(b *buffer) error {
+	if s.options.Heartbeat <= 0 || time.Since(s.lastWrite) < s.options.Heartbeat {
+		return nil
+	}
+	s.sending.Bytes += int64(len(heartbeat[0]))
+	return s.write(b, heartbeat)
+}
+
+// leave is called, by any goroutine, when the client has left. Closing the
+// connection ends a write that waits for it.
+func (s *session) leave() {
+	s.left.Store(true)
+	s.conn.Close()
+	s.wake()
+}
+
+// finish closes the connection and reports what became of the stream. The owner
+// calls it, once, when nobody else can own the stream any more.
+func (s *session) finish() {
+	s.watcher.remove(s)
+	s.conn.Close()
+	go func() {
+		defer s.worker.loop.running.Done()
+		s.ended(s.outcome)
+	}()
+}

@@ -1,0 +1,51 @@
+//go:build unix
+
+package eventloop
+
+import (
+	"errors"
+	"io"
+	"syscall"
+)
+
+// An attempt is a write that does not wait.
+type attempt struct {
+	once func(fd uintptr) bool // writeOnce, made into a function value once: each time would be an allocation
+	p    []byte
+	n    int
+	err  error
+}
+
+// write writes as much of p as can be written at once.
+func (a *attempt) write(raw syscall.RawConn, p []byte) (int, error) {
+	if raw == nil {
+		return 0, nil
+	}
+	if a.once == nil {
+		a.once = a.writeOnce
+	}
+	a.p = p
+	closed := raw.Write(a.once)
+	a.p = nil
+	switch {
+	case closed != nil:
+		return 0, closed
+	case errors.Is(a.err, syscall.EAGAIN):
+		return 0, nil
+	case a.err != nil:
+		return 0, a.err
+	case a.n == 0 && len(p) > 0:
+		return 0, io.ErrUnexpectedEOF
+	}
+	return a.n, nil
+}
+
+// writeOnce always says that it is done, so that RawConn.Write does not wait.
+func (a *attempt) writeOnce(fd uintptr) bool {
+	for {
+		a.n, a.err = syscall.Write(int(fd), a.p)
+		if !errors.Is(a.err, syscall.EINTR) {
+			return true
+		}
+	}
+}
