@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,7 +15,7 @@ var goodResults = map[string]string{
 	"ids": isOK, "resume": isOK, "unknown-id": isOK, "compression": isOK, "cors": isSkip, "http2": isWarn, "methods": isOK,
 }
 
-// onAllSkip is what is left if head fails.
+// onlyHead is what is left if head fails.
 func onlyHead() string {
 	want := "head=fail"
 	for _, c := range checks[1:] {
@@ -27,11 +28,8 @@ func onlyHead() string {
 // "ids=fail resume=skip".
 func compare(t *testing.T, report Report, want string) {
 	t.Helper()
-	expected := map[string]string{}
-	for name, result := range goodResults {
-		expected[name] = result
-	}
-	for _, pair := range strings.Fields(want) {
+	expected := maps.Clone(goodResults)
+	for pair := range strings.FieldsSeq(want) {
 		name, result, _ := strings.Cut(pair, "=")
 		expected[name] = result
 	}

@@ -166,8 +166,12 @@ func TestListening(t *testing.T) {
 		{"short", Options{For: 6 * time.Second}, func(*endpoint) {}, "", 6 * time.Second, 7 * time.Second},
 		{"until the next heartbeat", Options{}, func(e *endpoint) { e.events = 25 }, "heartbeat=ok resume=ok", 20 * time.Second, 36 * time.Second},
 		{"silent for ever", Options{}, func(e *endpoint) { e.events, e.heartbeat = 25, 0 }, "heartbeat=fail", 58 * time.Second, 62 * time.Second},
-		{"a slow first byte", Options{For: time.Second}, func(e *endpoint) { e.delay = 7 * time.Second },
-			"first-byte=warn delivery=skip heartbeat=ok ids=skip resume=skip", 7 * time.Second, 23 * time.Second},
+		{
+			"a slow first byte",
+			Options{For: time.Second},
+			func(e *endpoint) { e.delay = 7 * time.Second },
+			"first-byte=warn delivery=skip heartbeat=ok ids=skip resume=skip", 7 * time.Second, 23 * time.Second,
+		},
 		{"it ends again and again", Options{}, func(e *endpoint) { e.age = 4 * time.Second }, "", 20 * time.Second, 36 * time.Second},
 		{"it ends for good", Options{}, func(e *endpoint) {
 			e.age = 8 * time.Second
@@ -207,8 +211,10 @@ func TestCompare(t *testing.T) {
 		{"in clumps, without ids", func(e *endpoint) { e.clump = 4 }, func(e *endpoint) {
 			e.frame = func(int) string { return "data: x\n\n" }
 		}, "delivery=fail ids=warn resume=skip"},
-		{"not at all", func(e *endpoint) { e.events, e.heartbeat = 1, time.Second }, func(*endpoint) {},
-			"delivery=fail ids=skip resume=skip"},
+		{
+			"not at all", func(e *endpoint) { e.events, e.heartbeat = 1, time.Second }, func(*endpoint) {},
+			"delivery=fail ids=skip resume=skip",
+		},
 		{"events of each client's own", func(*endpoint) {}, func(e *endpoint) {
 			e.frame = func(int) string { return fmt.Sprintf("data: %d\n\n", private.Add(1)) }
 		}, "ids=warn resume=skip"},
