@@ -49,9 +49,10 @@ type streamMetrics struct {
 	closed                      map[string]prometheus.Counter // by reason
 }
 
-func newMetrics(jobPanics func() int64, brokerErr func() error) *metrics {
+func newMetrics(config *Config) *metrics {
 	m := &metrics{registry: prometheus.NewRegistry(), streams: map[string]*streamMetrics{}}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(config.Collectors...)
 	counter := func(name, help string, labels prometheus.Labels) prometheus.Counter {
 		c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels})
 		m.registry.MustRegister(c)
@@ -60,12 +61,12 @@ func newMetrics(jobPanics func() int64, brokerErr func() error) *metrics {
 	m.published = counter("sse_published_total", "Events that were published.", nil)
 	m.registry.MustRegister(prometheus.NewCounterFunc(
 		prometheus.CounterOpts{Name: "sse_panics_total", Help: "Handlers and jobs that panicked."},
-		func() float64 { return float64(m.panics.Load() + jobPanics()) },
+		func() float64 { return float64(m.panics.Load() + config.Jobs.Panics()) },
 	))
 	m.registry.MustRegister(prometheus.NewGaugeFunc(
 		prometheus.GaugeOpts{Name: "sse_broker_up", Help: "1 if events can be published, 0 while they cannot."},
 		func() float64 {
-			if brokerErr() != nil {
+			if config.Broker.Err() != nil {
 				return 0
 			}
 			return 1

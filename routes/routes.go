@@ -12,6 +12,7 @@ import (
 	"github.com/go-playground/validator/v10"
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
 
@@ -29,8 +30,9 @@ type Config struct {
 	Logger     zerolog.Logger
 	Broker     pubsub.Broker
 	Jobs       *job.Manager
-	Logs       []LogFile // the first is the default
-	Serve      ServeFunc // nil serves each stream in the goroutine of its handler
+	Logs       []LogFile              // the first is the default
+	Serve      ServeFunc              // nil serves each stream in the goroutine of its handler
+	Collectors []prometheus.Collector // metrics of others, for /metrics
 
 	MaxAge         time.Duration // of a stream, ± 10 %; 0 for no limit
 	JWTSecret      []byte        // ask for tokens; nil for none
@@ -66,7 +68,7 @@ func New(config Config) (*Server, error) {
 		config:   config,
 		echo:     echo.New(),
 		validate: newValidator(),
-		metrics:  newMetrics(config.Jobs.Panics, config.Broker.Err),
+		metrics:  newMetrics(&config),
 		started:  time.Now(),
 		slots:    newSlots(config.MaxStreams),
 		shutdown: make(chan struct{}),

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -18,37 +17,6 @@ import (
 
 	"example.com/sse-demo/sse/ssetest"
 )
-
-// fullDisk takes no bytes until it is emptied.
-type fullDisk struct {
-	bytes.Buffer
-	full bool
-}
-
-func (d *fullDisk) Write(p []byte) (int, error) {
-	if d.full {
-		return 0, syscall.ENOSPC
-	}
-	return d.Buffer.Write(p)
-}
-
-// TestOwnLogOnAFullDisk: stderr has every line, and one that says why the file
-// has not.
-func TestOwnLogOnAFullDisk(t *testing.T) {
-	var stderr bytes.Buffer
-	var disk fullDisk
-	logger := newLogger(&flags{LogFormat: "json"}, &stderr, &disk)
-	for i := range 6 {
-		disk.full = i == 2 || i == 3 || i == 5
-		logger.Info().Int("n", i).Msg("line")
-	}
-	if n := strings.Count(stderr.String(), "going on without: no space left"); n != 2 {
-		t.Errorf("%d complaints in %s", n, &stderr)
-	}
-	if n := strings.Count(stderr.String(), `"n":`); n != 6 || strings.Count(disk.String(), `"n":`) != 3 {
-		t.Errorf("%s\n%s", &stderr, &disk)
-	}
-}
 
 // TestFileDescriptorsRunOut: new connections wait, and are served when others
 // have left.

@@ -3,7 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
+	"net"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -29,6 +32,8 @@ type flags struct {
 	MaxStreams        int              `default:"10000" help:"Open streams at once."`
 	WriteTimeout      time.Duration    `default:"10s" help:"A client that takes no bytes for this long is cut off."`
 	ShutdownTimeout   time.Duration    `default:"10s" help:"Time that SIGTERM gives open requests."`
+	MaxAge            time.Duration    `default:"0s" help:"Age at which a stream is ended cleanly, ± 10 % at random, so that its client moves on; 0 for none."`
+	TrustedProxy      []network        `placeholder:"CIDR" sep:"," help:"Network of proxies whose X-Forwarded-For names the client in the log; an address alone is a network of one; repeatable."`
 	RedisURL          string           `name:"redis-url" placeholder:"URL" help:"Share channels and jobs with other replicas through this Redis, like redis://:password@host:6379/0, or redis://sentinel:26379/0?master_name=NAME. Better set by the variable if it has a password."`
 	RedisHistory      int              `name:"redis-history" default:"100000" help:"Events that the shared stream keeps in Redis."`
 	RedisHistoryBytes units.Base2Bytes `name:"redis-history-bytes" default:"256MiB" help:"Bytes that the shared stream keeps in Redis; whichever of the two is reached first."`
@@ -73,8 +78,8 @@ func (f *flags) check() error {
 		return errors.New("--retry must be at least 1ms")
 	case f.History < 1:
 		return errors.New("--history must be at least 1")
-	case f.HistoryBytes < 1:
-		return errors.New("--history-bytes must be at least 1")
+	case f.HistoryBytes < 1 || int64(f.HistoryBytes) > math.MaxInt:
+		return fmt.Errorf("--history-bytes must be 1 to %d", math.MaxInt)
 	case f.RedisHistory < 1:
 		return errors.New("--redis-history must be at least 1")
 	case f.RedisHistoryBytes < 1:
@@ -87,10 +92,38 @@ func (f *flags) check() error {
 		return errors.New("--tls-cert and --tls-key go together")
 	case f.JWTSecret != "" && len(f.JWTSecret) < routes.MinSecret:
 		return fmt.Errorf("--jwt-secret must be at least %d bytes", routes.MinSecret)
+	case f.MaxAge < 0:
+		return errors.New("--max-age must not be negative")
 	case f.ShutdownTimeout < 0:
 		return errors.New("--shutdown-timeout must not be negative")
 	}
 	return nil
+}
+
+// network is a block of addresses.
+type network struct{ net.IPNet }
+
+// UnmarshalText reads a CIDR (RFC 4632), or an address alone.
+func (n *network) UnmarshalText(text []byte) error {
+	prefix, err := netip.ParsePrefix(string(text))
+	if err != nil {
+		address, err := netip.ParseAddr(string(text))
+		if err != nil || address.Zone() != "" {
+			return fmt.Errorf("%q must be a network like 10.0.0.0/8, or an address", text)
+		}
+		address = address.Unmap()
+		prefix = netip.PrefixFrom(address, address.BitLen())
+	}
+	prefix = prefix.Masked()
+	n.IPNet = net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())}
+	return nil
+}
+
+func (f *flags) trustedProxies() (networks []*net.IPNet) {
+	for i := range f.TrustedProxy {
+		networks = append(networks, &f.TrustedProxy[i].IPNet)
+	}
+	return networks
 }
 
 // logFile is a file and the name that clients know it by.

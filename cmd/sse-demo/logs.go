@@ -6,7 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"sync/atomic"
+	"slices"
 
 	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
@@ -19,33 +19,74 @@ const (
 	ownLogBackups   = 2
 )
 
-// newLogger logs to stderr, and to file as JSON where that is not nil.
-func newLogger(f *flags, stderr io.Writer, file io.Writer) zerolog.Logger {
-	zerolog.TimeFieldFormat = zerolog.TimeFormatUnixMs
-	out := stderr
-	terminal, isFile := stderr.(*os.File)
-	if f.LogFormat == "console" || f.LogFormat == "auto" && isFile && isatty.IsTerminal(terminal.Fd()) {
-		out = zerolog.ConsoleWriter{Out: stderr, TimeFormat: "15:04:05.000", NoColor: !isFile || !isatty.IsTerminal(terminal.Fd())}
-	}
-	if file != nil {
-		out = zerolog.MultiLevelWriter(out, &optional{file: file, stderr: stderr})
-	}
-	return zerolog.New(out).Level(f.LogLevel).With().Timestamp().Logger()
+// logging is the service's logger and the queues behind it.
+type logging struct {
+	zerolog.Logger
+	queues []*logQueue
 }
 
-// optional is a log file that the service can do without: where its disk is full,
+// newLogging logs to stderr and, if file is not nil, as JSON to file. To be ended
+// by close.
+func newLogging(f *flags, stderr, file io.Writer) *logging {
+	zerolog.TimeFieldFormat = zerolog.TimeFormatUnixMs
+	zerolog.ErrorHandler = func(error) {} // a queue counts what could not be written
+	l := &logging{}
+	out := l.queue("stderr", formatted(f, stderr))
+	if file != nil {
+		own := &optional{file: file, stderr: out}
+		out = zerolog.MultiLevelWriter(out, l.queue("the own log file", own))
+	}
+	l.Logger = zerolog.New(out).Level(f.LogLevel).With().Timestamp().Logger()
+	return l
+}
+
+// formatted is stderr in the format that the flags ask for.
+func formatted(f *flags, stderr io.Writer) io.Writer {
+	file, isFile := stderr.(*os.File)
+	isTerminal := isFile && isatty.IsTerminal(file.Fd())
+	if f.LogFormat == "console" || f.LogFormat == "auto" && isTerminal {
+		return zerolog.ConsoleWriter{Out: stderr, TimeFormat: "15:04:05.000", NoColor: !isTerminal}
+	}
+	return stderr
+}
+
+func (l *logging) queue(name string, out io.Writer) io.Writer {
+	q := newLogQueue(name, out)
+	l.queues = append(l.queues, q)
+	return q
+}
+
+// dropped is how many lines could not be written, to either.
+func (l *logging) dropped() (n int64) {
+	for _, q := range l.queues {
+		n += q.Dropped()
+	}
+	return n
+}
+
+// close writes the lines that are queued: first those of the file, because it may
+// still have something to report on stderr.
+func (l *logging) close() {
+	for _, q := range slices.Backward(l.queues) {
+		q.close()
+	}
+}
+
+// optional is a log file that the service can do without: if its disk is full,
 // stderr says so once, and still has every line.
 type optional struct {
 	file, stderr io.Writer
-	failing      atomic.Bool // zerolog writes from many goroutines
+	failing      bool
 }
 
 func (o *optional) Write(line []byte) (int, error) {
-	_, err := o.file.Write(line)
-	if was := o.failing.Swap(err != nil); err != nil && !was {
-		_, _ = fmt.Fprintf(o.stderr, "sse-demo: cannot write the service's own log file, going on without: %v\n", err)
+	n, err := o.file.Write(line)
+	if err != nil && !o.failing {
+		logger := zerolog.New(o.stderr)
+		logger.Error().Timestamp().Err(err).Msg("cannot write the service's own log file, going on without")
 	}
-	return len(line), nil
+	o.failing = err != nil
+	return n, err
 }
 
 // openOwnLog returns the service's own log file, in a folder of the user's in the

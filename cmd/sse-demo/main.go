@@ -20,10 +20,13 @@ import (
 )
 
 const (
-	// readHeaderTimeout ends connections that never finish a request head. There
-	// is no WriteTimeout: it would end every stream; each write has its own.
+	// readHeaderTimeout ends connections that never finish a TLS handshake or a
+	// request head. There is no WriteTimeout: it would end every stream; each write
+	// has its own.
 	readHeaderTimeout = 10 * time.Second
 	maxHeaderBytes    = 32 << 10
+	// idleTimeout ends connections that ask for nothing more.
+	idleTimeout = 2 * time.Minute
 )
 
 // errUsage says that the command line is wrong.
@@ -40,11 +43,24 @@ func main() {
 	if errors.Is(err, check.ErrFailed) { // its report says what
 		os.Exit(1)
 	}
-	fmt.Fprintf(os.Stderr, "sse-demo: %v\n", err)
+	printError(err)
 	if errors.Is(err, errUsage) || errors.Is(err, check.ErrNotTried) {
 		os.Exit(2)
 	}
 	os.Exit(1)
+}
+
+// printError does not wait long for a stderr that nobody reads.
+func printError(err error) {
+	printed := make(chan struct{})
+	go func() {
+		defer close(printed)
+		fmt.Fprintf(os.Stderr, "sse-demo: %v\n", err)
+	}()
+	select {
+	case <-printed:
+	case <-time.After(flushTimeout):
+	}
 }
 
 type command struct {
@@ -115,12 +131,25 @@ func listen(ctx context.Context, f *flags) (net.Listener, error) {
 	return listener, nil
 }
 
-// newServer serves HTTP/1.1 and HTTP/2; without TLS the latter to clients that
-// know beforehand.
-func newServer(f *flags, handler http.Handler) (*http.Server, error) {
+// loadCertificate returns nil if the flags name none.
+func loadCertificate(f *flags) ([]tls.Certificate, error) {
+	if f.TLSCert == "" {
+		return nil, nil
+	}
+	certificate, err := tls.LoadX509KeyPair(f.TLSCert, f.TLSKey)
+	if err != nil {
+		return nil, fmt.Errorf("--tls-cert and --tls-key: %w", err)
+	}
+	return []tls.Certificate{certificate}, nil
+}
+
+// newServer serves HTTP/1.1 and HTTP/2; without certificates the latter to clients
+// that know beforehand.
+func newServer(handler http.Handler, certificates []tls.Certificate) *http.Server {
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		Protocols:         new(http.Protocols),
 		ConnState:         growStack,
@@ -128,14 +157,10 @@ func newServer(f *flags, handler http.Handler) (*http.Server, error) {
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetHTTP2(true)
 	server.Protocols.SetUnencryptedHTTP2(true)
-	if f.TLSCert != "" {
-		certificate, err := tls.LoadX509KeyPair(f.TLSCert, f.TLSKey)
-		if err != nil {
-			return nil, fmt.Errorf("--tls-cert and --tls-key: %w", err)
-		}
-		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}}
+	if len(certificates) > 0 {
+		server.TLSConfig = &tls.Config{Certificates: certificates}
 	}
-	return server, nil
+	return server
 }
 
 // serveOn serves HTTPS where there is a certificate, and else HTTP.

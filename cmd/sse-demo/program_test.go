@@ -100,15 +100,21 @@ func launch(t *testing.T, cmd *exec.Cmd) *program {
 	})
 	select {
 	case line := <-first:
-		var listening struct{ Addr, Message string }
-		if err := json.Unmarshal([]byte(line), &listening); err != nil || listening.Message != "listening" {
-			t.Fatalf("the first line is %q", line)
-		}
-		p.addr = listening.Addr
+		p.addr = addrIn(t, line)
 	case <-time.After(patience):
 		t.Fatal("the program does not start")
 	}
 	return p
+}
+
+// addrIn is the address in the first line of the log.
+func addrIn(t *testing.T, line string) string {
+	t.Helper()
+	var listening struct{ Addr, Message string }
+	if err := json.Unmarshal([]byte(line), &listening); err != nil || listening.Message != "listening" {
+		t.Fatalf("the first line is %q", line)
+	}
+	return listening.Addr
 }
 
 // lines collects what a process writes.

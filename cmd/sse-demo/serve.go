@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"sync"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"example.com/sse-demo/routes"
@@ -35,17 +36,22 @@ func versionName() string {
 // serve runs the service until a signal or the end of ctx, and then ends what it
 // has started, in the opposite order.
 func serve(ctx context.Context, f *flags, signals <-chan os.Signal, stderr io.Writer) error {
+	certificates, err := loadCertificate(f)
+	if err != nil {
+		return err
+	}
 	listener, err := listen(ctx, f)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = listener.Close() }() // Shutdown has done it, but for the errors below
 
-	logger, closeLog, err := startLog(f, listener.Addr(), stderr)
+	log, closeLog, err := startLog(f, listener.Addr(), stderr)
 	if err != nil {
 		return err
 	}
 	defer closeLog()
+	logger := log.Logger
 	broker, jobs, closeBroker, err := startBroker(ctx, f, signals, logger)
 	if err != nil {
 		return err
@@ -58,24 +64,25 @@ func serve(ctx context.Context, f *flags, signals <-chan os.Signal, stderr io.Wr
 	serveStream, closeStreams := newStreams()
 	defer closeStreams()
 	handler, err := routes.New(routes.Config{
-		Stream:      sse.Options{Retry: f.Retry, Heartbeat: f.Heartbeat, WriteTimeout: f.WriteTimeout},
-		MaxStreams:  f.MaxStreams,
-		Version:     versionName(),
-		Logger:      logger,
-		Broker:      broker,
-		Jobs:        jobs,
-		Logs:        logs,
-		Serve:       serveStream,
-		JWTSecret:   []byte(f.JWTSecret),
-		CORSOrigins: f.CORSOrigin,
+		Stream:     sse.Options{Retry: f.Retry, Heartbeat: f.Heartbeat, WriteTimeout: f.WriteTimeout},
+		MaxStreams: f.MaxStreams,
+		Version:    versionName(),
+		Logger:     logger,
+		Broker:     broker,
+		Jobs:       jobs,
+		Logs:       logs,
+		Serve:      serveStream,
+		Collectors: []prometheus.Collector{droppedLines(log)},
+
+		MaxAge:         f.MaxAge,
+		JWTSecret:      []byte(f.JWTSecret),
+		CORSOrigins:    f.CORSOrigin,
+		TrustedProxies: f.trustedProxies(),
 	})
 	if err != nil {
 		return err
 	}
-	server, err := newServer(f, handler)
-	if err != nil {
-		return err
-	}
+	server := newServer(handler, certificates)
 	server.ErrorLog = stdlog.New(logger, "", 0)
 	server.RegisterOnShutdown(handler.Drain)
 	return serveUntil(ctx, f, server, handler, listener, signals, logger)
@@ -83,16 +90,27 @@ func serve(ctx context.Context, f *flags, signals <-chan os.Signal, stderr io.Wr
 
 // startLog returns the logger. Without --log-file it also writes the file that
 // /stream/log follows, and adds it to f.LogFile.
-func startLog(f *flags, addr net.Addr, stderr io.Writer) (zerolog.Logger, func(), error) {
+func startLog(f *flags, addr net.Addr, stderr io.Writer) (*logging, func(), error) {
 	if len(f.LogFile) > 0 {
-		return newLogger(f, stderr, nil), func() {}, nil
+		log := newLogging(f, stderr, nil)
+		return log, log.close, nil
 	}
 	own, err := openOwnLog(addr)
 	if err != nil {
-		return zerolog.Logger{}, nil, fmt.Errorf("cannot write the service's own log file; set TMPDIR, or follow other files with --log-file: %w", err)
+		return nil, nil, fmt.Errorf("cannot write the service's own log file; set TMPDIR, or follow other files with --log-file: %w", err)
 	}
 	f.LogFile = []logFile{{"sse-demo", own.Filename}}
-	return newLogger(f, stderr, own), func() { _ = own.Close() }, nil
+	log := newLogging(f, stderr, own)
+	return log, func() { log.close(); _ = own.Close() }, nil
+}
+
+// droppedLines is a metric, because the log itself cannot say it while nobody
+// reads it.
+func droppedLines(log *logging) prometheus.Collector {
+	return prometheus.NewCounterFunc(
+		prometheus.CounterOpts{Name: "sse_log_lines_dropped_total", Help: "Log lines that were dropped, because stderr or the own log file did not take them."},
+		func() float64 { return float64(log.dropped()) },
+	)
 }
 
 // startTails follows the log files until stop is called.
