@@ -7,10 +7,11 @@ import (
 
 // Drain ends every stream cleanly and lets no new one begin. Give it to
 // [http.Server.RegisterOnShutdown]: Shutdown waits for streams, but does not end
-// them. Publishing is refused first, so each stream ends with all that was
-// published before.
+// them. Publishing is refused first and jobs are ended, so each stream ends with
+// all that was published before, and that of a job with its last event.
 func (s *Server) Drain() {
 	s.writes.close()
+	s.config.Jobs.Stop()
 	s.slots.close()
 	s.drain.Do(func() { close(s.shutdown) })
 }

@@ -3,46 +3,112 @@ package routes
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"example.com/sse-demo/routes/job"
+	"example.com/sse-demo/sse"
 )
 
 type jobParams struct {
+	Kind       *string `json:"kind"`
 	ID         *string `json:"id" validate:"omitnil,jobid"`
 	DurationMs *int    `json:"durationMs" validate:"omitnil,min=500,max=600000"`
+	Prompt     *string `json:"prompt" validate:"omitnil,min=1,max=8000"`
 }
 
-// startJob starts a job.
+// startJob starts a job. A client that accepts an event stream gets that of the
+// job as the answer, and any other the place where it is.
 func (s *Server) startJob(c echo.Context) error {
 	if err := mayUse(c, progressStream); err != nil {
 		return err
 	}
 	var p jobParams
-	if err := s.bindBody(c, &p); err != nil {
+	err := s.bindBody(c, &p)
+	if err := alsoInvalid(err, s.wrongForKind(p)); err != nil {
 		return err
 	}
-	id := "job-" + strings.ToLower(rand.Text()[:10])
-	if p.ID != nil {
-		id = *p.ID
+	id := p.id()
+	if accepts(c.Request(), sse.MediaType) {
+		return s.stream(c, progressStream, finiteParams{}, func(string) (source, error) {
+			return s.start(c, id, p)
+		})
 	}
-	duration := defaultDuration
-	if p.DurationMs != nil {
-		duration = time.Duration(*p.DurationMs) * time.Millisecond
-	}
-	err := s.write(func() error {
-		return s.jobProblem(s.config.Jobs.Start(c.Request().Context(), id, job.Demo(duration)))
-	})
+	watch, err := s.start(c, id, p)
 	if err != nil {
 		return err
 	}
-	c.Response().Header().Set(echo.HeaderLocation, "/stream/progress?id="+url.QueryEscape(id))
+	watch.Close()
 	return c.JSON(http.StatusAccepted, map[string]string{"id": id})
+}
+
+// start starts a job and returns its events from the first.
+func (s *Server) start(c echo.Context, id string, p jobParams) (source, error) {
+	var watch *job.Watch
+	err := s.write(func() (err error) {
+		watch, err = s.config.Jobs.Start(c.Request().Context(), id, p.kind(), p.request())
+		return err
+	})
+	if err != nil {
+		return nil, s.jobProblem(err)
+	}
+	c.Response().Header().Set(echo.HeaderLocation, "/stream/progress?id="+url.QueryEscape(id))
+	return watch, nil
+}
+
+func (p *jobParams) kind() string {
+	if p.Kind == nil {
+		return job.BuildKind
+	}
+	return *p.Kind
+}
+
+func (p *jobParams) id() string {
+	if p.ID == nil {
+		return "job-" + strings.ToLower(rand.Text()[:10])
+	}
+	return *p.ID
+}
+
+func (p *jobParams) request() (r job.Request) {
+	if p.DurationMs != nil {
+		r.Duration = time.Duration(*p.DurationMs) * time.Millisecond
+	}
+	if p.Prompt != nil {
+		r.Prompt = *p.Prompt
+	}
+	return r
+}
+
+// wrongForKind is what is wrong with the fields because of the kind: one that
+// writes a text needs a prompt, any other takes a duration.
+func (s *Server) wrongForKind(p jobParams) (wrong []fieldError) {
+	name := p.kind()
+	kind, known := s.config.Jobs.Kinds[name]
+	if !known {
+		names := strings.Join(slices.Sorted(maps.Keys(s.config.Jobs.Kinds)), ", ")
+		return []fieldError{{"kind", "oneof", "kind must be one of " + names}}
+	}
+	if kind.Write == nil {
+		if p.Prompt != nil {
+			wrong = append(wrong, fieldError{"prompt", "excluded", "prompt is not for jobs of kind " + name})
+		}
+		return wrong
+	}
+	if p.Prompt == nil {
+		wrong = append(wrong, fieldError{"prompt", "required", "prompt is required for jobs of kind " + name})
+	}
+	if p.DurationMs != nil {
+		wrong = append(wrong, fieldError{"durationMs", "excluded", "durationMs is not for jobs of kind " + name})
+	}
+	return wrong
 }
 
 // cancelJob cancels a running job.
@@ -51,22 +117,28 @@ func (s *Server) cancelJob(c echo.Context) error {
 		return err
 	}
 	err := s.write(func() error {
-		return s.jobProblem(s.config.Jobs.Cancel(c.Request().Context(), c.Param("id")))
+		return s.config.Jobs.Cancel(c.Request().Context(), c.Param("id"))
 	})
 	if err != nil {
-		return err
+		return s.jobProblem(err)
 	}
 	return c.NoContent(http.StatusNoContent)
 }
 
+// jobProblem is what a client reads of an error of the jobs.
 func (s *Server) jobProblem(err error) error {
 	switch {
 	case errors.Is(err, job.ErrRunning):
 		return newProblem(http.StatusConflict, "a job of that id is running")
 	case errors.Is(err, job.ErrNone):
 		return newProblem(http.StatusNotFound, "no job of that id is running")
-	case errors.Is(err, job.ErrTooMany), errors.Is(err, job.ErrClosed), errors.Is(err, job.ErrAway):
-		return s.unavailable("no more jobs can be started now")
+	case errors.Is(err, job.ErrTooMany):
+		return s.unavailable(fmt.Sprintf("%d jobs are running, and no more can be started now; try again", job.MaxRunning))
+	case errors.Is(err, job.ErrClosed):
+		return s.unavailable("the service is shutting down; try again")
+	case errors.Is(err, job.ErrAway):
+		s.config.Logger.Error().Err(err).Msg("a job was not started, watched or cancelled")
+		return s.unavailable("the service cannot reach its broker; try again")
 	default:
 		return err
 	}

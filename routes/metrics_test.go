@@ -80,8 +80,9 @@ func TestFailuresOfTheService(t *testing.T) {
 	config := options()
 	config.Broker = brokenBroker{config.Broker}
 	bubble(t, config, func(h *harness) {
-		if err := h.jobs.Start(h.Context(), "a", func(context.Context, func(job.Progress)) error { panic("at work") }); err != nil {
-			t.Fatal(err)
+		h.jobs.Kinds["panics"] = job.Kind{Report: func(context.Context, job.Request, func(job.Progress)) error { panic("at work") }}
+		if status, _, body := h.answer("POST", "/jobs", `{"kind":"panics","id":"a"}`, jsonType); status != 202 {
+			t.Fatal(status, body)
 		}
 		if events, _ := h.stream("/stream/progress?id=a").watch(); events[len(events)-1].Status != "failed" {
 			t.Errorf("%+v", events)

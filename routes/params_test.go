@@ -170,12 +170,24 @@ func TestBadBodies(t *testing.T) {
 			}
 		}
 		for body, want := range map[string]string{
-			`{"durationMs":499}`:      "durationMs min",
-			`{"durationMs":600001}`:   "durationMs max",
-			`{"durationMs":"500"}`:    "durationMs type",
-			`{"durationMs":500.5}`:    "durationMs type",
-			`{"id":""}`:               "id jobid",
-			`{"id":"a/b","other":[]}`: "id jobid, other unknown",
+			`{"durationMs":499}`:            "durationMs min",
+			`{"durationMs":600001}`:         "durationMs max",
+			`{"durationMs":"500"}`:          "durationMs type",
+			`{"durationMs":500.5}`:          "durationMs type",
+			`{"id":""}`:                     "id jobid",
+			`{"id":"a/b","other":[]}`:       "id jobid, other unknown",
+			`{"kind":"poem"}`:               "kind oneof",
+			`{"kind":1}`:                    "kind type",
+			`{"kind":""}`:                   "kind oneof",
+			`{"kind":"answer"}`:             "prompt required",
+			`{"kind":"answer","prompt":""}`: "prompt min",
+			`{"kind":"answer","prompt":"` + strings.Repeat("é", 8001) + `"}`: "prompt max",
+			`{"kind":"answer","prompt":1}`:                                   "prompt type",
+			`{"kind":"answer","prompt":"x","durationMs":500}`:                "durationMs excluded",
+			`{"kind":"answer","durationMs":1}`:                               "durationMs min, prompt required",
+			`{"prompt":"x"}`:                                                 "prompt excluded",
+			`{"kind":"build","prompt":"x","id":""}`:                          "id jobid, prompt excluded",
+			`[]`:                                                             "body object",
 		} {
 			if got := h.problem(422, "POST", "/jobs", body, jsonType).rules(); got != want {
 				t.Errorf("%s: %s, want %s", body, got, want)

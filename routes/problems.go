@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -40,6 +41,28 @@ func invalid(fields ...fieldError) *problem {
 	p := newProblem(http.StatusUnprocessableEntity, fields[0].Message)
 	p.Errors = fields
 	return p
+}
+
+// alsoInvalid adds further errors to err, which is the result of binding the input,
+// for fields that have none yet.
+func alsoInvalid(err error, further []fieldError) error {
+	if err == nil && len(further) == 0 {
+		return nil
+	}
+	var fields []fieldError
+	if err != nil {
+		p, ok := errors.AsType[*problem](err)
+		if !ok || p.Status != http.StatusUnprocessableEntity {
+			return err
+		}
+		fields = p.Errors
+	}
+	for _, e := range further {
+		if !slices.ContainsFunc(fields, func(f fieldError) bool { return f.Field == e.Field }) {
+			fields = append(fields, e)
+		}
+	}
+	return invalid(fields...)
 }
 
 func (p *problem) Error() string { return p.Detail }

@@ -3,36 +3,47 @@ package routes
 import (
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"example.com/sse-demo/routes/job"
 )
 
-// defaultDuration is that of a job for which none is given.
-const defaultDuration = 12 * time.Second
-
 type progressParams struct {
 	finiteParams
 	ID string `query:"id" validate:"required,jobid"`
 }
 
-// progress streams the events of a job, starting it if nobody has.
+// progress streams the events of a job, whatever its kind. If nobody has started
+// it, a GET without an id of an event starts it; a HEAD starts nothing.
 func (s *Server) progress(c echo.Context) error {
 	var p progressParams
 	if err := s.bindQuery(c, &p); err != nil {
 		return err
 	}
 	err := s.stream(c, progressStream, p.finiteParams, func(lastEventID string) (source, error) {
-		watch, err := s.config.Jobs.Watch(c.Request().Context(), p.ID, lastEventID, job.Demo(defaultDuration))
-		if err != nil {
-			return nil, s.jobProblem(err)
-		}
-		return watch, nil
+		return s.watch(c, p.ID, lastEventID)
 	})
-	if errors.Is(err, job.ErrOver) { // 204 tells EventSource to stop
+	if errors.Is(err, job.ErrSeen) { // 204 tells EventSource to stop
 		return c.NoContent(http.StatusNoContent)
 	}
 	return err
+}
+
+func (s *Server) watch(c echo.Context, id, lastEventID string) (source, error) {
+	ctx := c.Request().Context()
+	var watch *job.Watch
+	var err error
+	if c.Request().Method == http.MethodHead {
+		watch, err = s.config.Jobs.Peek(ctx, id, lastEventID)
+	} else {
+		err = s.write(func() (err error) {
+			watch, err = s.config.Jobs.Watch(ctx, id, lastEventID, job.BuildKind)
+			return err
+		})
+	}
+	if err != nil {
+		return nil, s.jobProblem(err)
+	}
+	return watch, nil
 }

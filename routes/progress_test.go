@@ -13,7 +13,7 @@ import (
 
 type jobEvent struct {
 	ID, Stage, Message, Status, Error string
-	Percent, ElapsedMs                int
+	Percent, ElapsedMs, Tokens        int
 }
 
 func jobEventOf(t *testing.T, e ssetest.Event) (data jobEvent) {

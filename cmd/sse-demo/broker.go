@@ -18,7 +18,7 @@ import (
 // history of a channel.
 const (
 	jobsKey       = "sse-demo:jobs"
-	jobsMaxEvents = 100_000
+	jobsMaxEvents = 1_000_000 // each piece of an answer may be one
 	jobsMaxBytes  = 64 << 20
 )
 

@@ -1,14 +1,36 @@
-// Package job runs jobs and lets any number of clients watch each. A job is a
-// function; it outlives its watchers. Its events are a log, so a watcher that
-// comes late or comes back is a cursor like any other.
+// Package job runs jobs, and lets any number of clients watch each of them. A job
+// outlives its watchers: a client that disconnects stops nothing, and a client
+// that comes back continues after the last event that it has.
+//
+// # Kinds
+//
+// What a job does is a function in a table, [Manager.Kinds]. It either reports its
+// progress or writes a text piece by piece:
+//
+//	jobs := job.NewManager(logger, broker)
+//	jobs.Kinds["import"] = job.Kind{Report: importFiles}
+//
+// # Events
+//
+// A job has a log of its own, and a watcher is a position in it (see package
+// pubsub). Its events are "progress" or "token", and at the end one "done". The id
+// of an event is the time at which the job was started, in ms, and a number that
+// counts the events from 1. That of "done" has the highest number there is, so a
+// client that brings it back has seen the end, whatever is still known of the job.
+//
+// A late watcher gets the newest progress, but every piece of a text. If a job is
+// no longer known, because it ended over a minute ago or was lost with its
+// process, a client that resumes it gets a gap and then "done" with the status
+// "failed"; it does not start the job a second time.
 //
 // # Replicas
 //
-// What happens to jobs goes through one channel of the broker, which clients
-// cannot name: a claim to run a job, its progress, its end, and signs of life of
-// the replicas. Every replica reads it in the same order and so comes to the same
-// conclusions: the first claim wins, and so does the first end. A job can be
-// watched and cancelled on any replica; one whose replica is no longer heard of
-// is ended as failed by the others. With the broker in memory it is the same, with
-// one replica.
+// Everything that happens to jobs is published to one channel of the broker, and
+// every replica applies it in the order of that channel's log, so all of them come
+// to the same result: the first claim of a job's id wins, and so does the first
+// end. Therefore a job runs once, and can be watched and cancelled on any replica.
+// A replica with running jobs publishes every ten seconds that it is alive. If it
+// stops doing so, the others end its jobs as failed. A broker in memory is the same
+// thing with one replica. Reads publish nothing, except that a client without an id
+// that watches an unknown job starts it.
 package job

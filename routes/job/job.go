@@ -3,23 +3,12 @@ package job
 import (
 	"context"
 	"encoding/json"
+	"math"
+	"sync/atomic"
 
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/sse"
 )
-
-// Work is what a job does. It reports its progress as often as it likes, returns
-// when it is done or has failed, and returns ctx.Err() soon after ctx is
-// cancelled. The text of its error is shown to clients.
-type Work func(ctx context.Context, report func(Progress)) error
-
-// Progress is how far a job is. Percent is 0 to 100; one that is lower than an
-// earlier one is raised to it.
-type Progress struct {
-	Percent int    `json:"percent"`
-	Stage   string `json:"stage"`
-	Message string `json:"message"`
-}
 
 // status is how a job ended.
 type status string
@@ -30,30 +19,59 @@ const (
 	cancelled status = "cancelled"
 )
 
-// maxEvents of a job are kept for those who come late.
-const maxEvents = 1024
+const (
+	// maxReports are kept of a job that reports its progress. Of a text every
+	// piece is kept.
+	maxReports = 1024
+	// doneNumber is that of the last event of every job.
+	doneNumber = math.MaxUint64
+	// idsPerJob makes room for the number of an event in the second half of its
+	// id, below the sequence number of the job's claim, which is 0 unless more was
+	// published in the same millisecond.
+	idsPerJob = 1_000_000
+	// jobSize and eventSize are counted for a job and for each event, on top of
+	// the frames.
+	jobSize, eventSize = 1024, 128
+)
 
-// A job is what this replica knows of a job, wherever it runs. All that changes
-// it comes from the broker's log.
+// A job is what this replica knows of a job, wherever it runs. The lock of the
+// manager guards it. Only what is read in the broker's log changes it.
 type job struct {
 	id      string
-	run     pubsub.ID          // the event that started it: tells it from earlier jobs of that id
 	replica string             // that runs it
-	cancel  context.CancelFunc // of its work; nil where another replica runs it
+	run     pubsub.ID          // of its claim: distinguishes it from earlier jobs of that id
+	isText  bool               // its events are tokens
+	cancel  context.CancelFunc // ends its work; nil if another replica runs it
 
 	log     *pubsub.Log
+	next    uint64 // number of its next event
 	percent int
-	over    chan struct{} // closed just before the last event, whose id is then lastID
-	lastID  pubsub.ID
+	size    int         // bytes that it is counted with
+	ended   pubsub.ID   // when, if over
+	over    atomic.Bool // also read without the lock
 }
 
-func newJob(id, replica string, run, after pubsub.ID) *job {
-	return &job{
-		id: id, replica: replica, run: run,
-		log:  pubsub.NewLog(maxEvents, 0, after),
-		over: make(chan struct{}),
+func newJob(id, replica string, run pubsub.ID, isText bool) *job {
+	kept := maxReports
+	if isText {
+		kept = MaxPieces + 2 // a gap, and the last event
 	}
+	j := &job{id: id, replica: replica, run: run, isText: isText, next: 1, size: jobSize + len(id)}
+	j.log = pubsub.NewLog(kept, 0, j.eventID(0))
+	return j
 }
+
+// eventID is the id of an event. That of number 0 is the position before all.
+func (j *job) eventID(number uint64) pubsub.ID {
+	if number == doneNumber {
+		return pubsub.ID{j.run[0], doneNumber}
+	}
+	return pubsub.ID{j.run[0], j.run[1]*idsPerJob + number}
+}
+
+// elapsed is the time from the start of the job to an entry of the broker's log,
+// in ms, by the ids of both: the same on all replicas.
+func (j *job) elapsed(at pubsub.ID) uint64 { return at[0] - j.run[0] }
 
 type progressData struct {
 	ID string `json:"id"`
@@ -61,50 +79,72 @@ type progressData struct {
 	ElapsedMs uint64 `json:"elapsedMs"`
 }
 
-type doneData struct {
-	ID        string `json:"id"`
-	Status    status `json:"status"`
-	Error     string `json:"error,omitempty"`
-	ElapsedMs uint64 `json:"elapsedMs"`
-}
-
-func (j *job) progress(id pubsub.ID, p Progress) {
+// progress appends a report, unless it is one that was published twice.
+func (j *job) progress(at pubsub.ID, number uint64, p Progress) {
+	if number < j.next {
+		return
+	}
 	j.percent = min(max(p.Percent, j.percent), 100)
 	p.Percent = j.percent
-	j.append(id, "progress", progressData{j.id, p, j.elapsed(id)})
+	j.next = number + 1
+	j.append(number, "progress", progressData{j.id, p, j.elapsed(at)})
 }
 
-// end appends the terminal event.
-func (j *job) end(id pubsub.ID, s status, reason string) {
-	j.lastID = id
-	close(j.over) // whoever reads the last event must know that it is the last
-	j.append(id, "done", doneData{j.id, s, reason, j.elapsed(id)})
+type tokenData struct {
+	ID    string `json:"id"`
+	Index uint64 `json:"index"`
+	Text  string `json:"text"`
+}
+
+// tokens appends pieces of a text; number is that of the first. Pieces that were
+// published twice are skipped, and if some were missed, a gap says so.
+func (j *job) tokens(number uint64, pieces []string) {
+	if number > j.next {
+		gap := sse.AppendGap(nil, j.eventID(j.next-1).String(), j.eventID(number).String())
+		j.appendFrame(number-1, gap)
+		j.next = number
+	}
+	for _, piece := range pieces {
+		if number == j.next {
+			j.append(number, "token", tokenData{j.id, number - 1, piece})
+			j.next++
+		}
+		number++
+	}
+}
+
+type doneData struct {
+	ID        string  `json:"id"`
+	Status    status  `json:"status"`
+	Error     string  `json:"error,omitempty"`
+	ElapsedMs uint64  `json:"elapsedMs"`
+	Tokens    *uint64 `json:"tokens,omitempty"` // only of a text
+}
+
+// end appends the last event and ends the work.
+func (j *job) end(at pubsub.ID, s status, reason string) {
+	data := doneData{ID: j.id, Status: s, Error: reason, ElapsedMs: j.elapsed(at)}
+	if j.isText {
+		tokens := j.next - 1
+		data.Tokens = &tokens
+	}
+	j.ended = at
+	j.over.Store(true)
+	j.append(doneNumber, "done", data)
 	if j.cancel != nil {
 		j.cancel()
 	}
 }
 
-func (j *job) append(id pubsub.ID, name string, data any) {
+func (j *job) append(number uint64, name string, data any) {
 	text, err := json.Marshal(data)
 	if err != nil {
 		panic(err) // strings and integers always marshal
 	}
-	frame, err := sse.Event{ID: id.String(), Name: name, Data: text}.Append(nil)
-	if err != nil {
-		panic(err) // digits and constants are valid
-	}
-	j.log.Append(id, frame)
+	j.appendFrame(number, sse.MustFrame(sse.Event{ID: j.eventID(number).String(), Name: name, Data: text}))
 }
 
-// elapsed is the time from the job's start to an event, in ms, by the ids of
-// both: the same on all replicas.
-func (j *job) elapsed(id pubsub.ID) uint64 { return id[0] - j.run[0] }
-
-func (j *job) isOver() bool {
-	select {
-	case <-j.over:
-		return true
-	default:
-		return false
-	}
+func (j *job) appendFrame(number uint64, frame []byte) {
+	j.log.Append(j.eventID(number), frame)
+	j.size += eventSize + len(frame)
 }

@@ -3,6 +3,8 @@ package job_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -65,12 +67,13 @@ func replicas(t *testing.T, test func(t *testing.T, links [2]*link, managers [2]
 
 func TestWatchedOnAnotherReplica(t *testing.T) {
 	replicas(t, func(t *testing.T, _ [2]*link, m [2]*job.Manager) {
-		if err := m[0].Start(t.Context(), "a", job.Demo(time.Second)); err != nil {
+		if err := build(t, m[0], "a", time.Second); err != nil {
 			t.Fatal(err)
 		}
-		if err := m[1].Start(t.Context(), "a", job.Demo(time.Second)); !errors.Is(err, job.ErrRunning) {
+		if err := build(t, m[1], "a", time.Second); !errors.Is(err, job.ErrRunning) {
 			t.Error("it can be started twice:", err)
 		}
+		synctest.Wait() // it has reported that it has started
 		here, there := events(t, m[0], "a"), events(t, m[1], "a")
 		if here != there || !strings.Contains(here, `"status":"succeeded"`) {
 			t.Errorf("%s\n%s", here, there)
@@ -80,8 +83,8 @@ func TestWatchedOnAnotherReplica(t *testing.T) {
 		}
 		id := here[strings.LastIndex(here, "id: ")+4:]
 		id, _, _ = strings.Cut(id, "\n")
-		if _, err := m[1].Watch(t.Context(), "a", id, nil); !errors.Is(err, job.ErrOver) {
-			t.Error("who has seen the end is not told so elsewhere:", err)
+		if _, err := m[1].Watch(t.Context(), "a", id, job.BuildKind); !errors.Is(err, job.ErrSeen) {
+			t.Error("a client that has seen the end elsewhere:", err)
 		}
 	})
 }
@@ -90,12 +93,13 @@ func TestWatchedOnAnotherReplica(t *testing.T) {
 func TestFirstClaimWins(t *testing.T) {
 	replicas(t, func(t *testing.T, _ [2]*link, m [2]*job.Manager) {
 		var ran atomic.Int64
-		work := func(context.Context, func(job.Progress)) error { ran.Add(1); <-time.After(time.Second); return nil }
+		count := report(func(context.Context, func(job.Progress)) error { ran.Add(1); <-time.After(time.Second); return nil })
+		m[0].Kinds["count"], m[1].Kinds["count"] = count, count
 		var starting sync.WaitGroup
 		var started atomic.Int64
 		for n := range 50 {
 			starting.Go(func() {
-				switch err := m[n%2].Start(t.Context(), "a", work); {
+				switch err := start(t, m[n%2], "a", "count", job.Request{}); {
 				case err == nil:
 					started.Add(1)
 				case !errors.Is(err, job.ErrRunning):
@@ -103,7 +107,7 @@ func TestFirstClaimWins(t *testing.T) {
 				}
 			})
 			starting.Go(func() {
-				watch, err := m[n%2].Watch(t.Context(), "a", "", work)
+				watch, err := m[n%2].Watch(t.Context(), "a", "", "count")
 				if err != nil {
 					t.Error(err)
 					return
@@ -114,14 +118,14 @@ func TestFirstClaimWins(t *testing.T) {
 		starting.Wait()
 		synctest.Wait()
 		if ran.Load() != 1 || started.Load() > 1 || m[0].Running()+m[1].Running() != 1 {
-			t.Error(ran.Load(), "ran,", started.Load(), "were told so,", m[0].Running()+m[1].Running(), "places are taken")
+			t.Error(ran.Load(), "ran,", started.Load(), "were answered that they did,", m[0].Running()+m[1].Running(), "are counted")
 		}
 	})
 }
 
 func TestCancelledOnAnotherReplica(t *testing.T) {
 	replicas(t, func(t *testing.T, _ [2]*link, m [2]*job.Manager) {
-		_ = m[0].Start(t.Context(), "a", job.Demo(time.Minute))
+		_ = build(t, m[0], "a", time.Minute)
 		if err := m[1].Cancel(t.Context(), "a"); err != nil {
 			t.Fatal(err)
 		}
@@ -138,12 +142,12 @@ func TestCancelledOnAnotherReplica(t *testing.T) {
 // TestReplicaDies: its jobs end for those who watch them elsewhere.
 func TestReplicaDies(t *testing.T) {
 	replicas(t, func(t *testing.T, links [2]*link, m [2]*job.Manager) {
-		_ = m[0].Start(t.Context(), "a", job.Demo(10*time.Minute))
-		_ = m[1].Start(t.Context(), "b", job.Demo(2*time.Minute))
+		_ = build(t, m[0], "a", 10*time.Minute)
+		_ = build(t, m[1], "b", 2*time.Minute)
 		start := time.Now()
 		links[0].cut.Store(true)
 		frames := events(t, m[1], "a")
-		if !strings.Contains(frames, `"failed","error":"the replica that ran it is gone"`) || time.Since(start) > time.Minute {
+		if !strings.Contains(frames, `"failed","error":"the replica that ran this job is gone; start it again"`) || time.Since(start) > time.Minute {
 			t.Error(time.Since(start), frames)
 		}
 		if frames := events(t, m[1], "b"); !strings.Contains(frames, `"succeeded"`) {
@@ -156,10 +160,10 @@ func TestReplicaDies(t *testing.T) {
 // that could not be told is told when the broker is back.
 func TestBrokerIsAway(t *testing.T) {
 	replicas(t, func(t *testing.T, links [2]*link, m [2]*job.Manager) {
-		_ = m[0].Start(t.Context(), "a", job.Demo(time.Minute))
+		_ = build(t, m[0], "a", time.Minute)
 		links[0].cut.Store(true)
 		links[1].cut.Store(true)
-		if err := m[0].Start(t.Context(), "b", nil); !errors.Is(err, job.ErrAway) || m[0].Running() != 1 {
+		if err := build(t, m[0], "b", time.Second); !errors.Is(err, job.ErrAway) || m[0].Running() != 1 {
 			t.Error(err, m[0].Running())
 		}
 		if err := m[1].Cancel(t.Context(), "a"); !errors.Is(err, job.ErrAway) {
@@ -179,26 +183,119 @@ func TestBrokerIsAway(t *testing.T) {
 func TestMissedEvents(t *testing.T) {
 	replicas(t, func(t *testing.T, links [2]*link, m [2]*job.Manager) {
 		links[1].cut.Store(true)
-		_ = m[0].Start(t.Context(), "late", job.Demo(time.Minute))
+		_ = build(t, m[0], "late", time.Minute)
 		<-time.After(30 * time.Second)
 		links[1].cut.Store(false)
 		<-time.After(2 * time.Second)
-		if err := m[1].Start(t.Context(), "late", nil); !errors.Is(err, job.ErrRunning) {
+		if err := build(t, m[1], "late", time.Second); !errors.Is(err, job.ErrRunning) {
 			t.Error("it is not known:", err)
 		}
 		if frames := events(t, m[1], "late"); !strings.Contains(frames, `"percent":53`) || !strings.Contains(frames, `"elapsedMs":60000`) {
 			t.Error(frames)
 		}
-		_ = m[0].Start(t.Context(), "lost", job.Demo(5*time.Second))
-		_ = m[0].Start(t.Context(), "long", job.Demo(time.Minute))
+		_ = build(t, m[0], "lost", 5*time.Second)
+		_ = build(t, m[0], "long", time.Minute)
 		links[1].cut.Store(true)
 		<-time.After(6 * time.Second)
 		links[1].cut.Store(false)
-		if frames := events(t, m[1], "lost"); !strings.Contains(frames, `"failed","error":"its end was not heard of"`) {
+		if frames := events(t, m[1], "lost"); !strings.Contains(frames, `"failed","error":"the end of this job was not received"`) {
 			t.Error(frames)
 		}
 		if frames := events(t, m[1], "long"); !strings.Contains(frames, `"succeeded"`) {
 			t.Error(frames)
+		}
+	})
+}
+
+// lossy is a broker that reports every other publication of a text as failed,
+// although half of those appear.
+type lossy struct {
+	pubsub.Broker
+	n atomic.Int64
+}
+
+func (l *lossy) Publish(ctx context.Context, channel, name string, data []byte) (pubsub.Receipt, error) {
+	n := l.n.Add(1)
+	if name != "tokens" || n%2 == 0 {
+		return l.Broker.Publish(ctx, channel, name, data)
+	}
+	if n%4 == 1 {
+		_, _ = l.Broker.Publish(ctx, channel, name, data)
+	}
+	return pubsub.Receipt{}, pubsub.ErrUnconfirmed
+}
+
+// TestTextOverABrokerThatFails: every piece appears once and in order.
+func TestTextOverABrokerThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := job.NewManager(zerolog.Nop(), &lossy{Broker: pubsub.NewMemory(1, 1)})
+		defer m.Close()
+		m.Kinds["text"] = write(func(_ context.Context, write func(string) error) error {
+			for i := range 1000 {
+				if err := write(strconv.Itoa(i) + " "); err != nil {
+					return err
+				}
+				<-time.After(100 * time.Millisecond) // more come while the broker is asked again
+			}
+			return nil
+		})
+		watch, err := m.Start(t.Context(), "a", "text", job.Request{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		frames := drain(watch)
+		for i := range 1000 {
+			want := fmt.Sprintf(`"index":%d,"text":"%d "}`, i, i)
+			_, rest, found := strings.Cut(frames, want)
+			if !found {
+				t.Fatalf("no %s in order", want)
+			}
+			frames = rest
+		}
+		if strings.Contains(frames, "token\n") || !strings.Contains(frames, `"status":"succeeded"`) || !strings.Contains(frames, `"tokens":1000}`) {
+			t.Error(frames)
+		}
+	})
+}
+
+// TestMissedPieces: a replica that has missed pieces of a text says so where they
+// are missing.
+func TestMissedPieces(t *testing.T) {
+	replicas(t, func(t *testing.T, links [2]*link, m [2]*job.Manager) {
+		m[0].Kinds["text"] = write(func(_ context.Context, write func(string) error) error {
+			for i := range 5 {
+				if err := write(strconv.Itoa(i)); err != nil {
+					return err
+				}
+				<-time.After(time.Second)
+			}
+			return nil
+		})
+		for i, id := range []string{"beginning", "middle"} {
+			links[1].cut.Store(i == 0)
+			_ = start(t, m[0], id, "text", job.Request{})
+			<-time.After(500 * time.Millisecond)
+			links[1].cut.Store(true)
+			<-time.After(2 * time.Second)
+			links[1].cut.Store(false)
+			<-time.After(time.Second)
+			watch, err := m[1].Watch(t.Context(), id, "", job.BuildKind)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for line := range strings.Lines(drain(watch)) {
+				if line == "event: gap\n" {
+					got = append(got, "gap")
+				}
+				if _, text, ok := strings.Cut(line, `"text":"`); ok {
+					got = append(got, text[:1])
+				}
+			}
+			want := []string{"gap 3 4", "0 gap 3 4"}[i]
+			if strings.Join(got, " ") != want {
+				t.Errorf("%s: %s, want %s", id, got, want)
+			}
 		}
 	})
 }

@@ -4,147 +4,139 @@ import (
 	"context"
 	"errors"
 	"runtime/debug"
+	"sync"
 	"time"
 )
 
-const (
-	// aliveEvery is how often a replica that runs jobs says that it is there.
-	aliveEvery = 10 * time.Second
-	// deadAfter is how long the others wait before they give its jobs up.
-	deadAfter = 3 * aliveEvery
-	// retryEnd is the time between two attempts to say that a job has ended.
-	retryEnd = 500 * time.Millisecond
-)
+// retryPause is the time between two attempts to publish.
+const retryPause = 500 * time.Millisecond
 
-// launch runs the work of a job that this replica has won. It needs the lock.
-func (m *Manager) launch(j *job, work Work) {
+// shutDown is why jobs fail if their process ends.
+const shutDown = "the process that ran this job was shut down; start it again"
+
+// errInternal is what clients read of a panic.
+var errInternal = errors.New("internal error; the service's log says more")
+
+// launch runs a job that this replica has won. It needs the lock.
+func (m *Manager) launch(j *job, kind Kind, r Request) {
 	ctx, cancel := context.WithCancel(m.ctx)
 	j.cancel = cancel
-	m.work.Go(func() {
-		err := m.guard(ctx, j, work)
+	m.tasks.Go(func() {
+		defer cancel()
+		err := m.work(ctx, j, kind, r)
 		m.mu.Lock()
 		m.active--
 		m.mu.Unlock()
 		switch {
 		case err == nil:
-			m.finish(ctx, j, succeeded, "")
-		case m.ctx.Err() != nil && errors.Is(err, context.Canceled):
-			m.finish(ctx, j, failed, "the replica that ran it was shut down")
-		case ctx.Err() != nil && errors.Is(err, context.Canceled):
-			m.finish(ctx, j, cancelled, "")
-		default:
-			m.finish(ctx, j, failed, err.Error())
+			m.publishEnd(j, succeeded, "")
+		case m.ctx.Err() != nil:
+			m.publishEnd(j, failed, shutDown)
+		case !j.over.Load():
+			m.log.Info().Err(err).Str("job", j.id).Msg("a job has failed")
+			m.publishEnd(j, failed, err.Error())
 		}
-		cancel()
 	})
 }
 
-// guard makes a panic of one job its failure, not that of the service.
-func (m *Manager) guard(ctx context.Context, j *job, work Work) (err error) {
+// work calls the function of the kind. A panic of one job is its failure, not that
+// of the service.
+func (m *Manager) work(ctx context.Context, j *job, kind Kind, r Request) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			m.panics.Add(1)
 			m.log.Error().Str("job", j.id).Interface("panic", p).Bytes("stack", debug.Stack()).Msg("a job's work panicked")
-			err = errors.New("internal error")
+			err = errInternal
 		}
 	}()
-	return work(ctx, func(p Progress) {
-		if ctx.Err() != nil {
-			return // the job is over, and perhaps forgotten
-		}
-		err := m.publish(ctx, progressEvent, message{Replica: m.replica, Job: j.id, Run: j.run, Progress: p})
-		if err != nil && ctx.Err() == nil { // the next report says more
-			m.log.Debug().Err(err).Str("job", j.id).Msg("progress was not reported")
-		}
-	})
+	if kind.Write == nil {
+		return kind.Report(ctx, r, m.reporter(ctx, j))
+	}
+	w := &writer{ready: make(chan struct{}, 1), next: 1}
+	var sending sync.WaitGroup
+	sending.Go(func() { w.send(func(number uint64, pieces []string) { m.publishPieces(ctx, j, number, pieces) }) })
+	defer sending.Wait()
+	defer close(w.ready) // what was written before an error or a panic is published, too
+	return kind.Write(ctx, r, w.write)
 }
 
-// finish says how a job has ended, until the broker takes it, the job is over for
-// another reason, or the service ends.
-func (m *Manager) finish(ctx context.Context, j *job, s status, reason string) {
-	for !j.isOver() {
-		err := m.publish(ctx, endEvent, message{Replica: m.replica, Job: j.id, Run: j.run, Status: s, Error: reason})
+// reporter returns a function that publishes the progress of a job. A report that
+// the broker does not accept is dropped: the next one says more.
+func (m *Manager) reporter(ctx context.Context, j *job) func(Progress) {
+	number := uint64(0)
+	return func(p Progress) {
+		if ctx.Err() != nil {
+			return // the job is over
+		}
+		number++
+		err := m.publish(ctx, progressMessage, message{Job: j.id, Run: j.run, Number: number, Progress: p})
+		if err != nil && ctx.Err() == nil {
+			m.log.Debug().Err(err).Str("job", j.id).Msg("progress was not published")
+		}
+	}
+}
+
+// publishPieces publishes pieces of a text until the broker accepts them or the job
+// is over. If it had accepted them before without saying so, readers skip them the
+// second time, by their numbers.
+func (m *Manager) publishPieces(ctx context.Context, j *job, number uint64, pieces []string) {
+	for ctx.Err() == nil {
+		err := m.publish(ctx, tokensMessage, message{Job: j.id, IsText: true, Run: j.run, Number: number, Pieces: pieces})
 		if err == nil {
 			return
 		}
-		m.log.Warn().Err(err).Str("job", j.id).Msg("the end of a job was not reported")
-		if m.ctx.Err() != nil {
-			return // the others will miss this replica
-		}
+		m.log.Debug().Err(err).Str("job", j.id).Msg("pieces of a text were not published yet")
 		select {
-		case <-time.After(retryEnd):
-		case <-m.ctx.Done():
+		case <-time.After(retryPause):
+		case <-ctx.Done():
 		}
 	}
 }
 
-// keepWatch says that this replica is there, and looks for others that no longer
-// are, until the manager is closed.
-func (m *Manager) keepWatch() {
-	tick := time.NewTicker(aliveEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-m.ctx.Done():
+// publishEnd publishes how a job has ended, until the broker accepts it, the job is
+// over for another reason, or the manager is closed.
+func (m *Manager) publishEnd(j *job, s status, reason string) {
+	for !j.over.Load() {
+		err := m.publish(m.ctx, endMessage, message{Job: j.id, IsText: j.isText, Run: j.run, Status: s, Error: reason})
+		if err == nil {
 			return
-		case <-tick.C:
-			m.sayAlive()
-			m.giveUpDead()
+		}
+		m.log.Warn().Err(err).Str("job", j.id).Msg("the end of a job was not published")
+		if m.ctx.Err() != nil {
+			return // the other replicas will miss this one
+		}
+		select {
+		case <-time.After(retryPause):
+		case <-m.ctx.Done():
 		}
 	}
 }
 
-func (m *Manager) sayAlive() {
+// Stop ends all jobs of this replica as failed, for their watchers at once, and
+// lets no more be started. It does not wait for their work to return.
+func (m *Manager) Stop() {
 	m.mu.Lock()
-	msg := message{Replica: m.replica, UpTo: m.seen}
+	m.stop()
+	var own []*job
 	for _, j := range m.jobs {
-		if j.replica == m.replica && !j.isOver() {
-			msg.Runs = append(msg.Runs, j.run)
+		if j.replica == m.replica && !j.over.Load() {
+			own = append(own, j)
 		}
 	}
 	m.mu.Unlock()
-	if len(msg.Runs) == 0 {
-		return
+	var ending sync.WaitGroup
+	for _, j := range own {
+		ending.Go(func() { m.publishEnd(j, failed, shutDown) })
 	}
-	if err := m.publish(m.ctx, aliveEvent, msg); err != nil && m.ctx.Err() == nil {
-		m.log.Debug().Err(err).Msg("the jobs of this replica may be given up by the others")
-	}
+	ending.Wait()
 }
 
-// giveUpDead ends the jobs of replicas that were not heard of for deadAfter. All
-// replicas do so; the first one's word is the job's end.
-func (m *Manager) giveUpDead() {
-	for _, j := range m.orphans() {
-		m.log.Warn().Str("job", j.id).Msg("the replica that ran a job is gone")
-		const reason = "the replica that ran it is gone"
-		err := m.publish(m.ctx, endEvent, message{Replica: m.replica, Job: j.id, Run: j.run, Status: failed, Error: reason})
-		if err != nil {
-			return // tried again at the next tick
-		}
-	}
-}
-
-func (m *Manager) orphans() (jobs []*job) {
-	away := m.broker.Err() != nil
+// Close is Stop, and waits for the work of all jobs to return.
+func (m *Manager) Close() {
+	m.Stop()
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	running := map[string]bool{}
-	for _, j := range m.jobs {
-		if j.isOver() || j.replica == m.replica {
-			continue
-		}
-		running[j.replica] = true
-		if away { // nobody can be heard
-			m.heard[j.replica] = time.Now()
-		}
-		if time.Since(m.heard[j.replica]) > deadAfter {
-			jobs = append(jobs, j)
-		}
-	}
-	for replica := range m.heard {
-		if !running[replica] {
-			delete(m.heard, replica)
-		}
-	}
-	return jobs
+	m.closed = true
+	m.mu.Unlock()
+	m.dropTimer.Stop()
+	m.tasks.Wait()
 }

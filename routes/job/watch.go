@@ -4,65 +4,144 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
+	"time"
 
 	"example.com/sse-demo/pubsub"
 )
 
-// ErrOver says that a client has seen the last event of its job.
-var ErrOver = errors.New("job: the watcher has seen its end")
-
-// A Watch is a cursor into a job's events.
+// A Watch is a position in the events of a job: an sse.Source, to be closed after
+// use. It ends with the job.
 type Watch struct {
 	*pubsub.Subscription
-	job *job
+	position string
 }
 
-// watch begins after lastEventID, or with the newest event where that is empty.
-func (j *job) watch(lastEventID string) (*Watch, error) {
-	if j.isOver() && lastEventID == j.lastID.String() {
-		return nil, ErrOver
+// Watch returns the events of a job, to be closed after use. It begins after the
+// event whose id is after, or if that is empty, with the job's newest report or the
+// first piece of its text. If after is empty or cannot be the id of an event, an
+// unknown job is started as one of that kind; otherwise it is reported as failed.
+// It fails with ErrSeen, and as Start does.
+func (m *Manager) Watch(ctx context.Context, id, after, kind string) (*Watch, error) {
+	w, err := m.watchKnown(ctx, id, after)
+	if w != nil || err != nil {
+		return w, err
 	}
-	return &Watch{j.log.Subscribe(pubsub.Start{After: lastEventID, Replay: 1}), j}, nil
+	j, err := m.start(ctx, id, kind, Request{})
+	if errors.Is(err, ErrRunning) { // somebody else was faster
+		j, err = m.find(id), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return j.watch(after), nil
 }
 
-// Next is as that of the subscription, with io.EOF after the last event.
+// Peek is Watch for a client that wants to know whether Watch would succeed. It
+// starts nothing.
+func (m *Manager) Peek(ctx context.Context, id, after string) (*Watch, error) {
+	w, err := m.watchKnown(ctx, id, after)
+	if w != nil || err != nil {
+		return w, err
+	}
+	if m.Running() >= MaxRunning {
+		return nil, ErrTooMany
+	}
+	return unstarted(), nil
+}
+
+// watchKnown watches a job that is known, or was. It returns nil if it never was.
+func (m *Manager) watchKnown(ctx context.Context, id, after string) (*Watch, error) {
+	if hasSeenEnd(after) {
+		return nil, ErrSeen
+	}
+	j := m.find(id)
+	if !m.isUpToDate(j, after) {
+		if err := m.sync(ctx); err != nil && j == nil {
+			return nil, err
+		}
+		j = m.find(id)
+	}
+	switch {
+	case j != nil:
+		return j.watch(after), nil
+	case isPast(after):
+		return gone(id, after), nil
+	default:
+		return nil, nil //nolint:nilnil // an unknown job is no error
+	}
+}
+
+// isUpToDate reports whether what this replica knows of a job is enough for a
+// client, which may have been served by another replica before.
+func (m *Manager) isUpToDate(j *job, after string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case j == nil:
+		return after == "" // whether it is unknown everywhere, its claim decides
+	case after == "":
+		return !j.over.Load()
+	default:
+		id, ok := pubsub.ParseID(after)
+		return ok && id.Compare(j.eventID(0)) >= 0 && id.Compare(j.eventID(j.next)) < 0
+	}
+}
+
+// watch begins after the event whose id the client has, or if it has none, with
+// the newest report or with the first piece of the text.
+func (j *job) watch(after string) *Watch {
+	start := pubsub.Start{After: after, Replay: 1}
+	if after == "" && j.isText {
+		start.After = j.eventID(0).String()
+	}
+	return newWatch(j.log.Subscribe(start))
+}
+
+func newWatch(s *pubsub.Subscription) *Watch {
+	return &Watch{s, s.Position()}
+}
+
+// Next is that of the subscription, with io.EOF after the last event of the job.
 func (w *Watch) Next(frames [][]byte) ([][]byte, error) {
 	frames, err := w.Subscription.Next(frames)
-	if err == nil && w.job.isOver() && w.Last() == w.job.lastID {
+	if err == nil && w.Last()[1] == doneNumber {
 		return frames, io.EOF
 	}
 	return frames, err
 }
 
-// Watch returns a cursor into the events of a job, to be closed after use:
-// behind lastEventID, or where that is empty, before its newest event. Where
-// nobody has started the job, it is started with work. It fails with ErrOver
-// where lastEventID is the job's last event, and as Start does.
-func (m *Manager) Watch(ctx context.Context, id, lastEventID string, work Work) (*Watch, error) {
-	if m.isNews(lastEventID) {
-		if err := m.look(ctx); err != nil {
-			return nil, err
-		}
-	}
-	j := m.find(id)
-	if j == nil {
-		var err error
-		j, err = m.start(ctx, id, work)
-		if errors.Is(err, ErrRunning) { // another was quicker, so now there is one
-			j, err = m.find(id), nil
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return j.watch(lastEventID)
+// Position is the id after which the watch begins; "" if the job was not started.
+func (w *Watch) Position() string { return w.position }
+
+// unstarted is the watch of a job that a HEAD request does not start.
+func unstarted() *Watch {
+	return &Watch{Subscription: pubsub.NewLog(1, 0, pubsub.ID{}).Subscribe(pubsub.Start{})}
 }
 
-// isNews reports whether an event, of a client that comes from another replica,
-// may be one that this replica has yet to read.
-func (m *Manager) isNews(lastEventID string) bool {
-	id, ok := pubsub.ParseID(lastEventID)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return ok && id.Compare(m.seen) > 0
+// gone is the watch of a job that nobody knows any more: a gap, and its end.
+func gone(id, after string) *Watch {
+	last, _ := pubsub.ParseID(after)
+	j := newJob(id, "", pubsub.ID{last[0]}, false)
+	j.log = pubsub.NewLog(1, 0, j.eventID(doneNumber)) // all its events but the last are lost
+	const reason = "this job is no longer known: it ended over a minute ago, or was lost with the process that ran it; start a new one"
+	j.end(j.run, failed, reason)
+	return newWatch(j.log.Subscribe(pubsub.Start{After: after}))
 }
+
+// hasSeenEnd reports whether the id that a client has is that of the last event of
+// a job, of this replica or another one, now or in the past.
+func hasSeenEnd(after string) bool {
+	id, ok := pubsub.ParseID(after)
+	return ok && id[1] == doneNumber && isPast(after)
+}
+
+// isPast reports whether the id may have been given out by some replica.
+func isPast(after string) bool {
+	id, ok := pubsub.ParseID(after)
+	return ok && id[0] < math.MaxInt64 && time.UnixMilli(int64(id[0])).Before(time.Now().Add(clockSkew))
+}
+
+// clockSkew is how far the clocks of replicas, and that of the broker, may be
+// apart.
+const clockSkew = time.Minute

@@ -1,0 +1,47 @@
+package job
+
+import (
+	"context"
+	"time"
+)
+
+// A Kind is what the jobs of one kind do: one of the two functions, which is called
+// in a goroutine of its own. It returns soon after ctx is cancelled, and calls
+// report or write from one goroutine at a time, and not after it has returned. The
+// text of its error is shown to clients.
+type Kind struct {
+	// Report does the work and reports its progress, as often as it likes. Clients
+	// may give a duration.
+	Report func(ctx context.Context, r Request, report func(Progress)) error
+	// Write writes a text, piece by piece. Clients must give a prompt. write does
+	// not block, and returns an error, to be returned, if the text is too long.
+	Write func(ctx context.Context, r Request, write func(piece string) error) error
+}
+
+// A Request is what a client wants of a job.
+type Request struct {
+	Duration time.Duration // 0 if the client gave none
+	Prompt   string        // only if the kind writes a text
+}
+
+// Progress is how far a job is. Percent is 0 to 100; one that is lower than an
+// earlier one is raised to it.
+type Progress struct {
+	Percent int    `json:"percent"`
+	Stage   string `json:"stage"`
+	Message string `json:"message"`
+}
+
+// The kinds that every manager has.
+const (
+	BuildKind  = "build"
+	AnswerKind = "answer"
+)
+
+// defaultKinds is the table that a manager begins with.
+func defaultKinds() map[string]Kind {
+	return map[string]Kind{
+		BuildKind:  {Report: build},
+		AnswerKind: {Write: cannedAnswer},
+	}
+}

@@ -1,0 +1,128 @@
+package job
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"example.com/sse-demo/pubsub"
+)
+
+// channelName is the channel of the broker that all replicas publish to and read.
+const channelName = "_jobs"
+
+// Names of the messages in it.
+const (
+	claimMessage    = "claim"    // Replica wants to run Job
+	progressMessage = "progress" // of Job's Run
+	tokensMessage   = "tokens"   // pieces of the text of Job's Run
+	endMessage      = "end"      // of Job's Run
+	aliveMessage    = "alive"    // of all jobs claimed up to UpTo, Replica runs Runs and no others
+)
+
+// A message is the data of such an entry. Which fields are set depends on its name.
+type message struct {
+	Replica  string      `json:"replica"`
+	Job      string      `json:"job,omitempty"`
+	Claim    uint64      `json:"claim,omitempty"` // numbers the claims of a replica
+	IsText   bool        `json:"isText,omitempty"`
+	Run      pubsub.ID   `json:"run,omitzero"`
+	Number   uint64      `json:"number,omitempty"` // of the progress or the first token, from 1
+	Progress Progress    `json:"progress,omitzero"`
+	Pieces   []string    `json:"pieces,omitempty"`
+	Status   status      `json:"status,omitempty"`
+	Error    string      `json:"error,omitempty"`
+	Runs     []pubsub.ID `json:"runs,omitempty"`
+	UpTo     pubsub.ID   `json:"upTo,omitzero"`
+}
+
+// read applies a message. The broker calls it for each, in the order of its log.
+func (m *Manager) read(id pubsub.ID, name string, data []byte) {
+	var msg message
+	if err := json.Unmarshal(data, &msg); err != nil {
+		m.log.Error().Err(err).Stringer("id", id).Msg("a message about jobs is malformed; it is skipped")
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.newest = id
+	m.lastHeard[msg.Replica] = time.Now()
+	switch name {
+	case claimMessage:
+		m.readClaim(id, msg)
+	case progressMessage:
+		if j := m.running(id, msg); j != nil {
+			j.progress(id, msg.Number, msg.Progress)
+		}
+	case tokensMessage:
+		if j := m.running(id, msg); j != nil {
+			j.tokens(msg.Number, msg.Pieces)
+		}
+	case endMessage:
+		if j := m.running(id, msg); j != nil {
+			m.end(j, id, msg.Status, msg.Error)
+		}
+	case aliveMessage:
+		m.readAlive(id, msg)
+	}
+}
+
+// readClaim gives the job to the replica, unless one of that id is running.
+func (m *Manager) readClaim(id pubsub.ID, msg message) {
+	var own *claim
+	if msg.Replica == m.replica {
+		if own = m.claims[msg.Claim]; own != nil {
+			defer close(own.decided)
+			delete(m.claims, msg.Claim)
+		}
+	}
+	if old := m.jobs[msg.Job]; old != nil && !old.over.Load() {
+		return
+	}
+	j := newJob(msg.Job, msg.Replica, id, msg.IsText)
+	m.jobs[msg.Job] = j
+	switch {
+	case msg.Replica != m.replica || m.closed:
+	case m.ctx.Err() != nil:
+		m.tasks.Go(func() { m.publishEnd(j, failed, shutDown) })
+	case own != nil:
+		own.job = j
+		m.launch(j, own.kind, own.request)
+	default: // its client was answered that the broker cannot be reached
+		m.tasks.Go(func() { m.publishEnd(j, failed, "the broker could not be reached when the job was to start") })
+	}
+}
+
+// running returns the running job that a message is about, or nil if it is over.
+// If this replica has missed its claim, its events begin with this message.
+func (m *Manager) running(id pubsub.ID, msg message) *job {
+	j := m.jobs[msg.Job]
+	switch {
+	case j != nil && j.run == msg.Run:
+		if j.over.Load() {
+			return nil
+		}
+		return j
+	case j != nil && j.run.Compare(msg.Run) > 0:
+		return nil // a newer job has that id
+	}
+	if j != nil && !j.over.Load() {
+		m.end(j, id, failed, endMissed)
+	}
+	j = newJob(msg.Job, msg.Replica, msg.Run, msg.IsText)
+	m.jobs[msg.Job] = j
+	return j
+}
+
+// endMissed is how a job ends here if its end was published while this replica
+// could not read.
+const endMissed = "the end of this job was not received"
+
+// readAlive ends jobs whose end this replica has missed.
+func (m *Manager) readAlive(id pubsub.ID, msg message) {
+	for _, j := range m.jobs {
+		if j.replica == msg.Replica && !j.over.Load() && j.run.Compare(msg.UpTo) <= 0 && !slices.Contains(msg.Runs, j.run) {
+			m.end(j, id, failed, endMissed)
+		}
+	}
+}

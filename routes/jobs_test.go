@@ -1,0 +1,311 @@
+package routes_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"example.com/sse-demo/routes/job"
+	"example.com/sse-demo/sse/ssetest"
+)
+
+type tokenEvent struct {
+	ID    string
+	Index int
+	Text  string
+}
+
+// answer collects a text from its tokens, over any number of streams.
+type answer struct {
+	text   strings.Builder
+	tokens int
+	last   string // id
+	done   jobEvent
+}
+
+// add returns what is wrong with the event, if anything.
+func (a *answer) add(e ssetest.Event) error {
+	a.last = e.ID
+	switch e.Name {
+	case "token":
+		var token tokenEvent
+		if err := json.Unmarshal([]byte(e.Data), &token); err != nil || token.Index != a.tokens {
+			return fmt.Errorf("token %d: %+v, %w", a.tokens, e, err)
+		}
+		a.tokens++
+		a.text.WriteString(token.Text)
+		return nil
+	case "done":
+		return json.Unmarshal([]byte(e.Data), &a.done)
+	default:
+		return fmt.Errorf("after %d tokens: %+v", a.tokens, e)
+	}
+}
+
+// read reads up to so many tokens, or to the end of the job.
+func (a *answer) read(s *stream, tokens int) *answer {
+	s.h.Helper()
+	for a.done.Status == "" && a.tokens < tokens {
+		if err := a.add(s.next()); err != nil {
+			s.h.Fatal(err)
+		}
+	}
+	return a
+}
+
+const toEnd = 1 << 30
+
+// post sends POST /jobs for the job's own stream.
+func (h *harness) post(body string, headers ...string) *stream {
+	h.Helper()
+	response := h.do("POST", "/jobs", body, append(headers, jsonType, "Accept: text/event-stream")...)
+	if response.StatusCode != 200 || response.Header.Get("Content-Type") != "text/event-stream" {
+		text, _ := io.ReadAll(response.Body)
+		h.Fatalf("%s %s", response.Status, text)
+	}
+	return &stream{h, response, ssetest.NewReader(response.Body)}
+}
+
+// TestAnswer: every watcher gets every token, whenever it comes.
+func TestAnswer(t *testing.T) {
+	bubble(t, options(), func(h *harness) {
+		status, header, body := h.answer("POST", "/jobs", `{"kind":"answer","prompt":"Why?","id":"a"}`, jsonType)
+		if status != 202 || strings.TrimSpace(body) != `{"id":"a"}` {
+			t.Fatal(status, body)
+		}
+		early, late := h.stream(header.Get("Location")), make(chan *stream, 1)
+		time.AfterFunc(2*time.Second, func() { late <- h.stream(header.Get("Location")) })
+		first := new(answer).read(early, toEnd)
+		early.ends()
+		if first.done.Status != "succeeded" || first.done.Tokens != first.tokens || first.tokens < 20 || first.done.ElapsedMs < 3000 {
+			t.Errorf("%+v", first.done)
+		}
+		if !strings.Contains(first.text.String(), "Why?") {
+			t.Error("it does not depend on the prompt:", first.text.String())
+		}
+		for _, s := range []*stream{<-late, h.stream(header.Get("Location"))} {
+			if a := new(answer).read(s, toEnd); a.text.String() != first.text.String() {
+				t.Errorf("a late watcher has %q, want %q", a.text.String(), first.text.String())
+			}
+			s.ends()
+		}
+		if status, _, _ := h.answer("GET", header.Get("Location"), "", "Last-Event-ID: "+first.last); status != 204 {
+			t.Error("after the end:", status)
+		}
+	})
+}
+
+// TestPostedStream: POST answers with the stream itself. A client that is cut off
+// resumes at Location, also before its first event, and the job goes on.
+func TestPostedStream(t *testing.T) {
+	bubble(t, options(), func(h *harness) {
+		var texts []string
+		for _, tokens := range []int{0, 5, toEnd} {
+			s := h.post(`{"kind":"answer","prompt":"Why?"}`)
+			var a answer
+			a.last = s.response.Header.Get("Last-Event-ID")
+			a.read(s, tokens)
+			s.close()
+			synctest.Wait()
+			if connections := h.health().Connections["progress"]; connections != 0 {
+				t.Error("connections:", connections)
+			}
+			if a.done.Status == "" {
+				<-time.After(time.Second)
+				s = h.stream(s.response.Header.Get("Location"), "Last-Event-ID: "+a.last)
+				a.read(s, toEnd)
+				s.ends()
+			}
+			texts = append(texts, a.text.String())
+		}
+		if texts[0] != texts[2] || texts[1] != texts[2] {
+			t.Errorf("%q", texts)
+		}
+		s := h.post(`{"id":"build-1","durationMs":500}`)
+		if location := s.response.Header.Get("Location"); location != "/stream/progress?id=build-1" {
+			t.Error(location)
+		}
+		if events, _ := s.watch(); len(events) != 7 || events[6].Status != "succeeded" || events[6].Tokens != 0 {
+			t.Errorf("%+v", events)
+		}
+		s.close()
+		if !strings.Contains(h.log.text(), `"stream":"progress"`) {
+			t.Error(h.log.text())
+		}
+	})
+}
+
+// TestPostedStreamErrors keep their status, and nothing is started if there is no
+// slot for the stream.
+func TestPostedStreamErrors(t *testing.T) {
+	config := options()
+	config.MaxStreams = 1
+	bubble(t, config, func(h *harness) {
+		accept := "Accept: text/event-stream"
+		s := h.post(`{"id":"a"}`)
+		_, header, _ := h.answer("POST", "/jobs", `{"id":"b"}`, jsonType, accept)
+		if header.Get("Retry-After") == "" || header.Get("Location") != "" {
+			t.Error(header)
+		}
+		h.problem(503, "POST", "/jobs", `{"id":"b"}`, jsonType, accept)
+		if h.jobs.Running() != 1 {
+			t.Error("it was started without a stream")
+		}
+		s.close()
+		synctest.Wait()
+		h.problem(409, "POST", "/jobs", `{"id":"a"}`, jsonType, accept)
+		h.problem(422, "POST", "/jobs", `{"id":"/"}`, jsonType, accept)
+		h.problem(415, "POST", "/jobs", `id=a`, "Content-Type: text/plain", accept)
+		h.app.Drain()
+		h.problem(503, "POST", "/jobs", `{"id":"c"}`, jsonType, accept)
+	})
+}
+
+// TestStopAnswer: what was written stays readable for a minute.
+func TestStopAnswer(t *testing.T) {
+	bubble(t, options(), func(h *harness) {
+		s := h.post(`{"kind":"answer","prompt":"Why?","id":"a"}`)
+		a := new(answer).read(s, 10)
+		if status, _, body := h.answer("DELETE", "/jobs/a", ""); status != 204 {
+			t.Fatal(status, body)
+		}
+		a.read(s, toEnd)
+		s.ends()
+		if a.done.Status != "cancelled" || a.done.Tokens != 10 {
+			t.Errorf("%+v", a.done)
+		}
+		<-time.After(59 * time.Second)
+		s = h.stream("/stream/progress?id=a")
+		if again := new(answer).read(s, toEnd); again.text.String() != a.text.String() || again.done != a.done {
+			t.Errorf("%+v", again)
+		}
+		s.ends()
+	})
+}
+
+// TestReadsStartNothing: neither a HEAD nor a client that resumes an unknown job
+// starts one.
+func TestReadsStartNothing(t *testing.T) {
+	bubble(t, options(), func(h *harness) {
+		now := time.Now().UnixMilli()
+		for range 10 {
+			status, header, _ := h.answer("HEAD", "/stream/progress?id=a", "")
+			if status != 200 || header.Get("Content-Type") != "text/event-stream" || header.Get("Last-Event-ID") != "" {
+				t.Error(status, header)
+			}
+			after := fmt.Sprintf("%d-7", now)
+			s := h.stream("/stream/progress?id=a", "Last-Event-ID: "+after)
+			if e := s.next(); e.Name != "gap" || !strings.Contains(e.Data, after) {
+				t.Errorf("%+v", e)
+			}
+			e := s.next()
+			if done := jobEventOf(t, e); e.Name != "done" || done.Status != "failed" || !strings.Contains(done.Error, "start a new one") {
+				t.Errorf("%+v", e)
+			}
+			s.ends()
+			if status, _, _ := h.answer("GET", "/stream/progress?id=a", "", "Last-Event-ID: "+e.ID); status != 204 {
+				t.Error("after the end:", status)
+			}
+			if status, _, _ := h.answer("HEAD", "/stream/progress?id=a", "", "Last-Event-ID: "+e.ID); status != 204 {
+				t.Error("HEAD after the end:", status)
+			}
+		}
+		if h.jobs.Running() != 0 {
+			t.Error("a job was started")
+		}
+		s := h.stream("/stream/progress?id=a", "Last-Event-ID: 99999999999999-0") // of the future
+		if e := s.next(); e.Name != "gap" {
+			t.Errorf("%+v", e)
+		}
+		if events, _ := s.watch(); events[len(events)-1].Status != "succeeded" {
+			t.Errorf("%+v", events)
+		}
+	})
+}
+
+// TestManyAnswers: fifty at once, each with a client that loses its connection
+// every 100 ms.
+func TestManyAnswers(t *testing.T) {
+	bubble(t, options(), func(h *harness) {
+		h.jobs.Kinds["answer"] = job.Kind{Write: numbers}
+		var clients sync.WaitGroup
+		for i := range 50 {
+			clients.Go(func() {
+				s := h.post(fmt.Sprintf(`{"kind":"answer","prompt":"%d"}`, i))
+				location := s.response.Header.Get("Location")
+				a := answer{last: s.response.Header.Get("Last-Event-ID")}
+				for a.readFor(t, s, 100*time.Millisecond) {
+					s = h.reconnect(location, a.last)
+				}
+				if want := numbersOf(fmt.Sprint(i)); a.text.String() != want || a.done.Tokens != 200 {
+					t.Errorf("%q, want %q", a.text.String(), want)
+				}
+			})
+		}
+		clients.Wait()
+	})
+}
+
+// readFor reads until the stream is cut off; it returns false at the end of the
+// job.
+func (a *answer) readFor(t *testing.T, s *stream, limit time.Duration) bool {
+	cut := time.AfterFunc(limit, s.close)
+	defer cut.Stop()
+	defer s.close()
+	for a.done.Status == "" {
+		e, err := s.Next()
+		if err != nil {
+			return true
+		}
+		if err := a.add(e); err != nil {
+			t.Error(err)
+			return false
+		}
+	}
+	return false
+}
+
+func (h *harness) reconnect(location, last string) *stream {
+	r, err := http.NewRequestWithContext(h.Context(), http.MethodGet, "http://sse.test"+location, nil)
+	if err != nil {
+		panic(err)
+	}
+	r.Header.Set("Last-Event-ID", last)
+	response, err := h.client.Do(r)
+	if err != nil {
+		panic(err)
+	}
+	return &stream{h, response, ssetest.NewReader(response.Body)}
+}
+
+// numbers writes 200 pieces that depend on the prompt, over two seconds.
+func numbers(ctx context.Context, r job.Request, write func(string) error) error {
+	for i := range 200 {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+		if err := write(number(r.Prompt, i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func number(prompt string, i int) string { return fmt.Sprintf("%s/%d é\n", prompt, i) }
+
+func numbersOf(prompt string) string {
+	var text strings.Builder
+	for i := range 200 {
+		text.WriteString(number(prompt, i))
+	}
+	return text.String()
+}
