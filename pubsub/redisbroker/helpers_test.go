@@ -45,6 +45,13 @@ func options(url string, change ...func(*Options)) Options {
 	return o
 }
 
+// quick makes times shorter where a test waits for them.
+func quick(o *Options) {
+	o.timing.probe = 200 * time.Millisecond
+	o.timing.failing = 300 * time.Millisecond
+	o.timing.recover = 500 * time.Millisecond
+}
+
 func publish(t testing.TB, b *Broker, channel, data string) string {
 	t.Helper()
 	r, err := b.Publish(t.Context(), channel, "", []byte(data))

@@ -35,7 +35,7 @@ const (
 // size is what an entry counts; trim.lua has the same formula.
 func size(channel, name, data string) int64 {
 	bytes := int64(len(channel) + len(name) + len(data))
-	return 32 + bytes + bytes/5
+	return 32 + bytes + bytes/4 + min(bytes/6, 340)
 }
 
 // sentData is the data of an event, which notes that it was written to a

@@ -5,10 +5,11 @@
 
 local key, maxEvents, maxBytes = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
 
--- size is what an entry with so many bytes in its fields counts: Redis needs some 30
--- bytes for each, and up to a quarter more than the data because of how it allocates.
+-- size is what an entry with so many bytes in its fields counts. Redis needs some 30
+-- bytes more for a small one; a large one has a node of the stream for itself, and up to
+-- a quarter of it is lost to how memory is allocated.
 local function size(bytes)
-  return 32 + bytes + math.floor(bytes / 5)
+  return 32 + bytes + math.floor(bytes / 4) + math.min(math.floor(bytes / 6), 340)
 end
 
 -- total is that of an entry, or nil if it was not written by these scripts.

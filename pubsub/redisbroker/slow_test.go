@@ -1,0 +1,139 @@
+package redisbroker
+
+import (
+	"context"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/sse-demo/pubsub"
+	"example.com/sse-demo/pubsub/redistest"
+)
+
+// slowLine is a connection to Redis that brings some bytes at a time, with a pause
+// after each piece.
+func slowLine(t *testing.T, server *redistest.Server, piece int, pause time.Duration) string {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	running.Go(func() {
+		for {
+			near, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			far, err := new(net.Dialer).DialContext(ctx, "tcp", server.Addr)
+			if err != nil {
+				_ = near.Close()
+				continue
+			}
+			context.AfterFunc(ctx, func() { _ = near.Close(); _ = far.Close() })
+			running.Go(func() { _, _ = io.Copy(far, near); _ = far.Close() })
+			running.Go(func() {
+				tick := time.NewTicker(pause)
+				defer tick.Stop()
+				for err == nil {
+					_, err = io.CopyN(near, far, int64(piece))
+					select {
+					case <-tick.C:
+					case <-ctx.Done():
+					}
+				}
+				_ = near.Close()
+			})
+		}
+	})
+	t.Cleanup(func() { _ = listener.Close(); cancel(); running.Wait() })
+	return strings.Replace(server.URL, server.Addr, listener.Addr().String(), 1)
+}
+
+// impatient makes every deadline far shorter than what is read takes as a whole.
+func impatient(o *Options) {
+	o.timing.start = 400 * time.Millisecond
+	o.timing.block = 100 * time.Millisecond
+	o.timing.progress = 300 * time.Millisecond
+}
+
+// TestSlowLine: a replica starts, and catches up, although reading all takes many
+// times as long as any deadline. Only progress has one.
+func TestSlowLine(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	const events, size = 600, 20_000 // 12 MB, at 4 kB a millisecond: 3 s
+	fill(t, server, DefaultKey, events, size)
+	began := time.Now()
+	far := replica(t, slowLine(t, server, 4096, time.Millisecond), impatient)
+	if took := time.Since(began); took < 2*far.options.timing.start {
+		t.Errorf("the line is not slow: %v", took)
+	}
+	if n := len(next(t, subscribe(t, far, "channel-7", pubsub.Start{Replay: 1}))); n != 1 {
+		t.Error("the history was not loaded")
+	}
+	fill(t, server, DefaultKey, events, size) // as if it had been cut off meanwhile
+	end := publish(t, replica(t, server.URL), "a", "end")
+	eventually(t, "it has caught up", func() bool { return far.position().String() == end })
+	if err := far.Err(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestOneLargeEvent takes longer than the deadline: every byte extends it.
+func TestOneLargeEvent(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	data := strings.Repeat("x", 4<<20)
+	publish(t, replica(t, server.URL), "a", data)
+	far := replica(t, slowLine(t, server, 4096, time.Millisecond), impatient)
+	if got := await(t, subscribe(t, far, "a", pubsub.Start{Replay: 1}), 1); got[0] != data {
+		t.Errorf("%d bytes have come", len(got[0]))
+	}
+}
+
+// TestLineStops: an answer of which nothing more comes is given up.
+func TestLineStops(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	fill(t, server, DefaultKey, 100, 20_000)
+	began := time.Now()
+	b, err := New(options(slowLine(t, server, 100_000, time.Hour), impatient))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if err := b.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "in time") {
+		t.Error(time.Since(began), err)
+	}
+}
+
+// TestTrimmedWhileLoading: what was trimmed before it was read is a gap.
+func TestTrimmedWhileLoading(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	near := replica(t, server.URL)
+	first := publish(t, near, "a", "first")
+	fill(t, server, DefaultKey, 300, 20_000)
+	b, err := New(options(slowLine(t, server, 4096, time.Millisecond)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	starting := make(chan error, 1)
+	go func() { starting <- b.Start(t.Context()) }()
+	eventually(t, "it has begun", func() bool { return b.position() != pubsub.ID{} })
+	server.Do("XTRIM", DefaultKey, "MAXLEN", 1)
+	last := publish(t, near, "a", "last")
+	if err := <-starting; err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "a client that comes back", next(t, subscribe(t, b, "a", pubsub.Start{After: first})), gap(first, last), "last")
+}
