@@ -165,16 +165,3 @@ func TestRedisForgets(t *testing.T) {
 	}
 	eventually(t, "it goes on", func() bool { return slices.Contains(next(t, live), "after") })
 }
-
-// TestIdleConnectionsAreCut: an event is not sent over a connection that Redis
-// has closed.
-func TestIdleConnectionsAreCut(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t)
-	r := replica(t, server.URL)
-	for range 5 {
-		publish(t, r, "a", "1")
-		server.Do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-		publish(t, r, "a", "2")
-	}
-}

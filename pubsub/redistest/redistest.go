@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -51,14 +52,20 @@ func Prepare(t testing.TB) *Server {
 	return s
 }
 
+// freeAddr is a free address whose port no outgoing connection is given, so that it
+// is still free after a server was killed.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const first, ports = 12_000, 20_000
+	for range 100 {
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.IntN(ports)))
+		if listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", addr); err == nil {
+			_ = listener.Close()
+			return addr
+		}
 	}
-	_ = listener.Close()
-	return listener.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // Run starts the server, also again after Kill: it then has what it had.

@@ -1,0 +1,84 @@
+package redisbroker
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/sse-demo/pubsub"
+	"example.com/sse-demo/pubsub/redistest"
+)
+
+// TestUnconfirmed: a publisher learns whether its event may still appear.
+func TestUnconfirmed(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	b := replica(t, server.URL)
+	s := subscribe(t, b, "a", pubsub.Start{})
+	attempt := func(data string) error {
+		t.Helper()
+		began := time.Now()
+		_, err := b.Publish(t.Context(), "a", "", []byte(data))
+		if time.Since(began) > 2*time.Second {
+			t.Errorf("%s: the publisher has waited for %v", data, time.Since(began))
+		}
+		return err
+	}
+	if err := attempt("connected"); err != nil {
+		t.Fatal(err)
+	}
+	server.Pause()
+	if err := attempt("paused"); !errors.Is(err, pubsub.ErrUnconfirmed) || errors.Is(err, pubsub.ErrNotPublished) {
+		t.Errorf("the answer is lost: %v", err)
+	}
+	server.Resume()
+	eventually(t, "it is well", func() bool { return b.Err() == nil })
+	expect(t, "it has appeared", await(t, s, 2), "connected", "paused")
+	server.Do("CONFIG", "SET", "maxmemory", 1)
+	if err := attempt("refused"); !errors.Is(err, pubsub.ErrNotPublished) || errors.Is(err, pubsub.ErrUnconfirmed) {
+		t.Errorf("Redis refuses: %v", err)
+	}
+	server.Do("CONFIG", "SET", "maxmemory", 0)
+	server.Kill()
+	eventually(t, "no connection is left", func() bool { return errors.Is(attempt("away"), pubsub.ErrNotPublished) })
+	server.Run()
+	eventually(t, "it is well", func() bool { return b.Err() == nil })
+	publish(t, b, "a", "end")
+	if seen := read(t, s); slices.Contains(seen, "refused") {
+		t.Errorf("%q", seen)
+	}
+}
+
+// TestIdleConnectionsAreCut: an event is not sent over a connection that Redis has
+// closed, and none is stored twice.
+func TestIdleConnectionsAreCut(t *testing.T) {
+	for name, start := range map[string]func(testing.TB, ...string) *redistest.Server{"TCP": redistest.Start, "TLS": redistest.StartTLS} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := start(t)
+			b := replica(t, server.URL)
+			s := subscribe(t, b, "a", pubsub.Start{})
+			var want []string
+			for i := range 20 {
+				want = append(want, fmt.Sprint(i, " before"), fmt.Sprint(i, " after"))
+				publish(t, b, "a", want[2*i])
+				server.Do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+				publish(t, b, "a", want[2*i+1])
+			}
+			expect(t, "each once", await(t, s, len(want)), want...)
+		})
+		t.Run(name+", by its own timeout", func(t *testing.T) {
+			t.Parallel()
+			server := start(t, "--timeout", "1")
+			b := replica(t, server.URL, func(o *Options) { o.timing.probe = time.Hour }) // which would keep a connection in use
+			publish(t, b, "a", "1")
+			eventually(t, "idle connections are closed", func() bool {
+				return !strings.Contains(server.Do("CLIENT", "LIST", "TYPE", "normal"), "cmd=eval")
+			})
+			publish(t, b, "a", "2")
+		})
+	}
+}
