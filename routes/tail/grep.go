@@ -59,7 +59,9 @@ func instructions(re *syntax.Regexp) int {
 		return n + 2
 	case syntax.OpPlus, syntax.OpQuest:
 		return n + 1
-	case syntax.OpConcat, syntax.OpAlternate:
+	case syntax.OpConcat:
+		return max(n, 1)
+	case syntax.OpAlternate:
 		return n + len(re.Sub)
 	case syntax.OpRepeat: // that many copies, each optional
 		return (n+1)*max(re.Min, re.Max, 1) + 2

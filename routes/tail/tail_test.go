@@ -90,7 +90,11 @@ func (f *fixture) client(lines int, grep, lastEventID string) *client {
 	if grep != "" {
 		re = regexp.MustCompile(grep)
 	}
-	c := &client{t: f.T, feed: f.Follow(lines, re, lastEventID), ready: make(chan struct{}, 1)}
+	return f.read(f.Follow(lines, re, lastEventID))
+}
+
+func (f *fixture) read(feed *tail.Feed) *client {
+	c := &client{t: f.T, feed: feed, ready: make(chan struct{}, 1)}
 	c.feed.Notify(func() {
 		select {
 		case c.ready <- struct{}{}:
