@@ -17,7 +17,7 @@ func judgeDelivery(o *observation) Result {
 	}
 	if o.direct != nil {
 		if late := lateness(o.direct, &s); late > maxLate {
-			return fail(fmt.Sprintf("an event came %s later than without the proxy, or has not come yet", seconds(late)),
+			return fail(fmt.Sprintf("an event is %s later than without the proxy", seconds(late)),
 				"Something between the two URLs holds events back.", fix)
 		}
 	}
@@ -39,7 +39,7 @@ func judgeCompression(o *observation) Result {
 		late = lateness(&o.stream, &g.stream)
 	}
 	if late > maxLate {
-		return fail(fmt.Sprintf("with gzip, which most clients accept, an event came %s later, or has not come yet", seconds(late)),
+		return fail(fmt.Sprintf("with gzip, which most clients accept, an event is %s late", seconds(late)),
 			"The compressor collects events before it writes: browsers get them late, although curl gets them at once.",
 			"Do not compress text/event-stream, or flush the compressor after each event; Cache-Control: no-transform forbids it to proxies.")
 	}

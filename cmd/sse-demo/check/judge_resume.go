@@ -19,7 +19,7 @@ func judgeResume(o *observation) Result {
 	case !o.resumed.sent:
 		return skip("too few events have an id that can be sent back")
 	}
-	const means = "A client whose connection breaks, as mobile ones do all the time, does not see the events as they were."
+	const means = "A client whose connection breaks, as mobile ones do all the time, misses events, or gets them twice."
 	const fix = "Keep the last events, and send a client that comes with Last-Event-ID everything after that id, in order, then what is new."
 	came := fmt.Sprintf("coming back after id %s ", quote(o.lastID))
 	if r := o.resumed; r.err != nil || r.code != http.StatusOK {

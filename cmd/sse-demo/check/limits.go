@@ -21,6 +21,7 @@ const (
 	maxEvent    = 8 << 20   // bytes of one event
 	maxArrivals = 20_000    // events of one connection that are kept, as hashes
 	maxID       = 1 << 10   // bytes of an id that is kept as it is
+	maxIDs      = 4 << 20   // bytes of all ids of one connection
 	maxQuoted   = 60        // bytes of anything that is shown
 	maxRedirect = 10
 )

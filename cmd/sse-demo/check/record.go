@@ -33,7 +33,8 @@ type seen struct {
 	silence     time.Duration // the longest
 	burst       int           // of bytes, see burstSilence
 	events      []arrival
-	total, ids  int                      // events, and those of them with an id; those beyond maxArrivals included
+	total, ids  int // events, and those of them with an id; those beyond the limits included
+	idBytes     int
 	faults      map[sse.FaultKind]string // and the text of the first one
 	retries     []time.Duration          // the last one of each connection that set one
 	lastID      string
@@ -123,12 +124,13 @@ func (s *seen) event(e sse.Event, id string) {
 	if id != "" {
 		s.ids++
 	}
-	if len(s.events) >= maxArrivals {
+	if len(s.events) >= maxArrivals || s.idBytes > maxIDs {
 		return
 	}
 	if len(id) > maxID {
 		id = fmt.Sprintf("\x00%x", maphash.String(seed, id))
 	}
+	s.idBytes += len(id)
 	var sum maphash.Hash
 	sum.SetSeed(seed)
 	_, _ = sum.WriteString(e.Name + "\n")

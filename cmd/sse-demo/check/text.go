@@ -22,11 +22,12 @@ func quote(s string) string {
 
 // seconds writes d as a person would.
 func seconds(d time.Duration) string {
+	tenths := d.Round(100 * time.Millisecond)
 	switch {
 	case d < time.Second:
 		return fmt.Sprintf("%d ms", d.Milliseconds())
-	case d < 10*time.Second && d%time.Second >= 50*time.Millisecond:
-		return fmt.Sprintf("%.1f s", d.Seconds())
+	case tenths < 10*time.Second && tenths%time.Second != 0:
+		return fmt.Sprintf("%.1f s", tenths.Seconds())
 	default:
 		return fmt.Sprintf("%.0f s", d.Seconds())
 	}
