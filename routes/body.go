@@ -11,6 +11,7 @@ import (
 	"os"
 	"reflect"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -25,30 +26,83 @@ const (
 // readBody reads the body of every request that has one, before its handler, so
 // that no handler waits for a client. A body that is in the way would also keep
 // net/http from noticing that the client of a stream has left.
-func readBody(next echo.HandlerFunc) echo.HandlerFunc {
+func (s *Server) readBody(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		if r.ContentLength == 0 {
 			return next(c)
 		}
-		control := http.NewResponseController(c.Response().Writer)
-		if err := control.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil {
-			return fmt.Errorf("deadline of a body: %w", err)
-		}
-		body, err := io.ReadAll(http.MaxBytesReader(c.Response().Writer, r.Body, maxBody))
+		body, err := s.bodies.read(c.Response().Writer, r)
 		if err != nil {
-			c.Response().Header().Set("Connection", "close") // what is left of the body would be taken for a request
-			return bodyProblem(err)
-		}
-		if err := control.SetReadDeadline(time.Time{}); err != nil {
-			return fmt.Errorf("deadline of a body: %w", err)
+			if r.ProtoMajor == 1 { // what is left of the body would be taken for a request
+				c.Response().Header().Set("Connection", "close")
+			}
+			return s.bodyProblem(err)
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		return next(c)
 	}
 }
 
-func bodyProblem(err error) error {
+// bodies are the request bodies that are being read. A shutdown does not wait for
+// them: what they ask for would be refused.
+type bodies struct {
+	mu      sync.Mutex
+	closed  bool
+	reading map[*http.ResponseController]struct{}
+}
+
+// read returns a whole body, if it arrives in time and the service does not shut
+// down before.
+func (b *bodies) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	control := http.NewResponseController(w)
+	if err := b.begin(control); err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	return body, errors.Join(err, b.end(control))
+}
+
+func (b *bodies) begin(control *http.ResponseController) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return errDraining
+	}
+	if err := control.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil {
+		return fmt.Errorf("deadline of a body: %w", err)
+	}
+	if b.reading == nil {
+		b.reading = map[*http.ResponseController]struct{}{}
+	}
+	b.reading[control] = struct{}{}
+	return nil
+}
+
+func (b *bodies) end(control *http.ResponseController) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.reading, control)
+	if b.closed {
+		return errDraining
+	}
+	return control.SetReadDeadline(time.Time{})
+}
+
+// close ends all reading, and lets none begin.
+func (b *bodies) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	for control := range b.reading {
+		_ = control.SetReadDeadline(time.Now()) // if it fails, the client has left
+	}
+}
+
+func (s *Server) bodyProblem(err error) error {
+	if errors.Is(err, errDraining) {
+		return s.unavailable(errDraining.Error())
+	}
 	if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
 		return newProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body must be at most %d bytes", maxBody))
 	}

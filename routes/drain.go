@@ -2,8 +2,11 @@ package routes
 
 import (
 	"context"
+	"errors"
 	"sync"
 )
+
+var errDraining = errors.New("the service is shutting down; nothing was done")
 
 // Drain ends every stream cleanly and lets no new one begin. Give it to
 // [http.Server.RegisterOnShutdown]: Shutdown waits for streams, but does not end
@@ -11,6 +14,7 @@ import (
 // all that was published before, and that of a job with its last event.
 func (s *Server) Drain() {
 	s.writes.close()
+	s.bodies.close()
 	s.config.Jobs.Stop()
 	s.slots.close()
 	s.drain.Do(func() { close(s.shutdown) })
@@ -55,7 +59,7 @@ func (s *Server) write(do func() error) error {
 	s.writes.mu.RLock()
 	defer s.writes.mu.RUnlock()
 	if s.writes.closed {
-		return s.unavailable("the service is shutting down; nothing was done")
+		return s.unavailable(errDraining.Error())
 	}
 	return do()
 }

@@ -51,6 +51,7 @@ type Server struct {
 
 	slots    *slots
 	writes   writes
+	bodies   bodies
 	drain    sync.Once
 	shutdown chan struct{}
 }
@@ -81,7 +82,7 @@ func New(config Config) (*Server, error) {
 	}
 	s.echo.Use(
 		middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: s.logPanic}),
-		allowOrigins(config.CORSOrigins), crossSite, readBody,
+		allowOrigins(config.CORSOrigins), crossSite, s.readBody,
 	)
 	s.addRoutes()
 	return s, nil

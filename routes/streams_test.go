@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -87,11 +89,19 @@ func TestIdleHTTP2StreamOutlivesTheWriteTimeout(t *testing.T) {
 	})
 }
 
-func (h *harness) useHTTP2() {
-	transport := &http.Transport{DialContext: h.dialer.dial, Protocols: new(http.Protocols)}
+// useHTTP2 makes the harness's client speak HTTP/2 by prior knowledge, and returns
+// how many connections it has made.
+func (h *harness) useHTTP2() (connections func() int) {
+	var n atomic.Int64
+	transport := &http.Transport{Protocols: new(http.Protocols)}
+	transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		n.Add(1)
+		return h.dialer.dial(ctx, network, addr)
+	}
 	transport.Protocols.SetUnencryptedHTTP2(true)
 	h.client.CloseIdleConnections()
 	h.client = &http.Client{Transport: transport}
+	return func() int { return int(n.Load()) }
 }
 
 func TestBusy(t *testing.T) {

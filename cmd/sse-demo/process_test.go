@@ -114,24 +114,22 @@ func TestNoWriteTimeout(t *testing.T) {
 	}
 }
 
-// hang begins a request that never ends.
+// hang opens a stream whose client reads nothing of more than the sockets hold.
 func (p *program) hang() {
 	p.Helper()
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(p.Context(), "tcp", p.addr)
-	if err != nil {
-		p.Fatal(err)
+	const events, size = 400, 60_000
+	for range events {
+		if err := p.publish(`"` + strings.Repeat("x", size) + `"`); err != nil {
+			p.Fatal(err)
+		}
 	}
+	conn := p.open("/stream/channel?name=a&replay=1000")
 	p.Cleanup(func() { _ = conn.Close() })
-	_, _ = io.WriteString(conn, "POST /publish HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n")
-	if _, err := conn.Read(make([]byte, 100)); err != nil { // 100 Continue: the body is being read
-		p.Fatal(err)
-	}
 }
 
 // TestShutdownTimeout cuts off a request that never ends.
 func TestShutdownTimeout(t *testing.T) {
-	p := start(t, nil, "--shutdown-timeout", "50ms")
+	p := start(t, nil, "--shutdown-timeout", "50ms", "--write-timeout", "1h")
 	p.hang()
 	p.signal(syscall.SIGTERM)
 	p.ends(0)
@@ -142,7 +140,7 @@ func TestShutdownTimeout(t *testing.T) {
 
 // TestSecondSignal does not wait for a request that never ends.
 func TestSecondSignal(t *testing.T) {
-	p := start(t, nil, "--shutdown-timeout", "1h")
+	p := start(t, nil, "--shutdown-timeout", "1h", "--write-timeout", "1h")
 	p.hang()
 	p.signal(syscall.SIGINT)
 	p.eventually("it has noticed", func() bool { return strings.Contains(p.stderr.text(), "shutting down") })
