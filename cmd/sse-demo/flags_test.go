@@ -56,6 +56,10 @@ func TestBadCommandLine(t *testing.T) {
 		{2, "--max-streams must be", nil, []string{"--max-streams", "0"}},
 		{2, "--write-timeout must be", nil, []string{"--write-timeout", "0s"}},
 		{2, "--shutdown-timeout must", nil, []string{"--shutdown-timeout=-1s"}},
+		{2, "--max-age must not", nil, []string{"--max-age=-1s"}},
+		{2, "--trusted-proxy", nil, []string{"--trusted-proxy", "10.0.0.0/33"}},
+		{2, "must be a network like 10.0.0.0/8, or an address", nil, []string{"--trusted-proxy", "proxy"}},
+		{2, "SSE_TRUSTED_PROXY", []string{"SSE_TRUSTED_PROXY=10.0.0.0/8,,"}, nil},
 		{2, "--log-level", nil, []string{"--log-level", "loud"}},
 		{2, "--log-format", nil, []string{"--log-format", "xml"}},
 		{2, "not a regular file", nil, []string{"--log-file", os.TempDir()}},
@@ -87,4 +91,68 @@ func TestBadCommandLine(t *testing.T) {
 	if err != nil || !strings.Contains(string(out), "--log-file") || !strings.Contains(string(out), "SSE_WRITE_TIMEOUT") {
 		t.Errorf("%s %v", out, err)
 	}
+}
+
+// TestBadCertificate is found before the address is opened, so no line says
+// "listening".
+func TestBadCertificate(t *testing.T) {
+	out, err := programCommand(t, nil, "--addr", "127.0.0.1:0", "--tls-cert", "missing", "--tls-key", "missing").CombinedOutput()
+	if err == nil || strings.Count(string(out), "\n") != 1 || strings.Contains(string(out), "listening") {
+		t.Errorf("%v, %s", err, out)
+	}
+}
+
+// TestTrustedProxy: the client in the log is the rightmost address that is not
+// trusted; the peer, if the header is not valid or the peer is not trusted.
+func TestTrustedProxy(t *testing.T) {
+	p := start(t, nil, "--trusted-proxy", "127.0.0.0/8", "--trusted-proxy", "10.1.2.3", "--trusted-proxy", "2001:db8::/32")
+	strict := start(t, nil, "--trusted-proxy", "127.0.0.2")
+	for _, tt := range []struct {
+		program *program
+		headers []string
+		want    string
+	}{
+		{p, nil, "127.0.0.1"},
+		{p, []string{"203.0.113.9"}, "203.0.113.9"},
+		{p, []string{"198.51.100.1, 203.0.113.9"}, "203.0.113.9"},
+		{p, []string{"198.51.100.1,203.0.113.9 , 10.1.2.3,127.9.9.9"}, "203.0.113.9"},
+		{p, []string{"203.0.113.9", "10.1.2.3"}, "203.0.113.9"}, // two fields are one list
+		{p, []string{"203.0.113.9, 10.1.2.4"}, "10.1.2.4"},      // next to the one that is trusted
+		{p, []string{"2001:db8:1::1, 2001:db8:ffff::1"}, "2001:db8:1::1"},
+		{p, []string{"2001:db9::1, 2001:db8::1"}, "2001:db9::1"},
+		{p, []string{"[2001:db9::1]"}, "2001:db9::1"},
+		{p, []string{"rubbish, 203.0.113.9"}, "203.0.113.9"},
+		{p, []string{"203.0.113.9, rubbish"}, "127.0.0.1"},
+		{p, []string{"203.0.113.9:1234"}, "127.0.0.1"},
+		{p, []string{""}, "127.0.0.1"},
+		{p, []string{"203.0.113.9,"}, "127.0.0.1"},
+		{strict, []string{"203.0.113.9"}, "127.0.0.1"},
+	} {
+		args := []string{"--max-time", "10", tt.program.url("/stream/tick?wait=0")}
+		for _, header := range tt.headers {
+			args = append(args, "-H", "X-Forwarded-For: "+header)
+		}
+		if len(tt.headers) == 1 && tt.headers[0] == "" {
+			args[len(args)-1] = "X-Forwarded-For;" // as curl sends an empty one
+		}
+		before := len(tt.program.stderr.text())
+		tt.program.curl("event: tick", args...)
+		tt.program.eventually("the stream is logged", func() bool {
+			return strings.Contains(tt.program.stderr.text()[before:], "stream ended")
+		})
+		if text := tt.program.stderr.text()[before:]; strings.Count(text, `"client":"`+tt.want+`"`) != 2 {
+			t.Errorf("%q: want %s in\n%s", tt.headers, tt.want, text)
+		}
+	}
+}
+
+// TestMaxAge ends streams cleanly, again and again.
+func TestMaxAge(t *testing.T) {
+	p := start(t, nil, "--max-age", "100ms")
+	for _, path := range []string{"/stream/channel?name=a", "/stream/progress?id=a", "/stream/log", "/stream/tick"} {
+		if body := p.get(path); !strings.HasPrefix(body, "retry: ") {
+			t.Errorf("%s: %q", path, body)
+		}
+	}
+	p.eventually("all are logged", func() bool { return strings.Count(p.stderr.text(), `"reason":"aged"`) == 4 })
 }
