@@ -123,7 +123,8 @@ func (s *session) checkClock(timer *time.Timer) {
 	if time.Now().Before(s.due) {
 		return
 	}
-	if s.options.Heartbeat > 0 && time.Since(s.lastWrite) >= s.options.Heartbeat {
+	isSilent := s.options.Heartbeat > 0 && time.Since(s.lastWrite) >= s.options.Heartbeat
+	if isSilent && s.options.Ending(0, nil) == "" { // else the end is what comes next
 		s.send(heartbeat)
 	}
 	timer.Reset(s.untilDue())

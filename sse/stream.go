@@ -56,6 +56,9 @@ func Open(w http.ResponseWriter, r *http.Request, o Options) (*Stream, error) {
 	}
 	s := &Stream{w: w, control: http.NewResponseController(w), timeout: o.WriteTimeout, clear: r.ProtoMajor != 1}
 	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead { // net/http sends it when the handler returns
+		return s, nil
+	}
 	return s, s.Send(o.retry())
 }
 

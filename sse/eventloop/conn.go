@@ -134,5 +134,6 @@ func (c *conn) flush(timeout time.Duration) error {
 		}
 	}
 	c.unsent = nil
-	return c.socket.SetWriteDeadline(time.Time{}) // tryWrite would heed it
+	_ = c.socket.SetWriteDeadline(time.Time{}) // tryWrite would heed it; if it fails, so will the next write
+	return nil
 }

@@ -1,0 +1,78 @@
+package ssetest
+
+import (
+	"io"
+	"strconv"
+	"sync"
+
+	"example.com/sse-demo/sse"
+)
+
+// A Source is an [sse.Source] whose events a test adds one by one; each is a batch.
+// It may be used by any goroutine. The zero value is ready.
+type Source struct {
+	Begin string // its position
+	Err   error  // of Next, once all events were given; nil for a source that goes on
+	Panic any    // of Next, if not nil
+
+	mu    sync.Mutex
+	added int // the id of the newest event
+	given int
+	calls int
+	wake  func()
+}
+
+// Add adds events: number 1 has the id 1 and the data "1", and so on.
+func (s *Source) Add(events int) *Source {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.added += events
+	if s.wake != nil {
+		s.wake()
+	}
+	return s
+}
+
+// End has Next return io.EOF once all events were given.
+func (s *Source) End() {
+	s.mu.Lock()
+	s.Err = io.EOF
+	s.mu.Unlock()
+	s.Add(0)
+}
+
+// Next implements [sse.Source].
+func (s *Source) Next(frames [][]byte) ([][]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls++
+	if s.Panic != nil {
+		panic(s.Panic)
+	}
+	if s.given < s.added {
+		s.given++
+		id := strconv.Itoa(s.given)
+		return append(frames, sse.MustFrame(sse.Event{ID: id, Data: []byte(id)})), nil
+	}
+	return frames, s.Err
+}
+
+// Notify implements [sse.Source].
+func (s *Source) Notify(wake func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wake = wake
+	if s.given < s.added || s.Err != nil {
+		wake()
+	}
+}
+
+// Position implements [sse.Source].
+func (s *Source) Position() string { return s.Begin }
+
+// Calls is how often Next was called.
+func (s *Source) Calls() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls
+}
