@@ -11,11 +11,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
@@ -54,6 +54,7 @@ type service struct {
 	stop    func()
 	running *http.Server
 	secret  []byte
+	open    atomic.Int64 // connections
 }
 
 func startService(t *testing.T) *service {
@@ -89,7 +90,7 @@ func (s *service) start() {
 	if err != nil {
 		s.Fatal(err)
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Second}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Second, ConnState: s.count}
 	running.Go(func() { _ = server.Serve(listener) })
 	s.running = server
 	s.stop = func() {
@@ -101,6 +102,18 @@ func (s *service) start() {
 		s.stop = func() {}
 	}
 }
+
+// count counts the connections.
+func (s *service) count(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		s.open.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		s.open.Add(-1)
+	}
+}
+
+func (s *service) connections() int64 { return s.open.Load() }
 
 func (s *service) publish(channel, payload string) {
 	s.Helper()
@@ -264,11 +277,21 @@ func (p *tab) until(expression string) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			text, err := chromedp.Run(p.ctx, chromedp.Evaluate[string](`document.body.innerText`))
-			p.Fatalf("waited in vain for %s: %v\n%s", expression, err, text)
+			text, err := chromedp.Run(p.ctx, chromedp.Evaluate[string](summary))
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.Fatalf("waited in vain for %s: %v\n%s\n%q", expression, err, text, p.errors)
 		}
 	}
 }
+
+// seen is an expression for the payloads that the channel panel lists.
+const seen = `[...document.querySelectorAll(".events li:not(.notice) .data")].map((e) => e.textContent).join()`
+
+// summary is what the page shows, in short.
+const summary = `[document.querySelector("header").dataset.status, ...[...document.querySelectorAll("section")].map((e) =>
+	[e.dataset.stream, e.dataset.state, ...[".freshness", ".problem", ".summary", ".job-notice", "[role=log]", ".wire pre"].flatMap((s) =>
+		[...e.querySelectorAll(s)].map((e) => e.textContent.slice(-300)).filter(Boolean))].join(" | "))].join("\n")`
 
 func state(stream, state string) string {
 	return fmt.Sprintf(`document.querySelector('section[data-stream="%s"]').dataset.state === "%s"`, stream, state)
@@ -293,22 +316,6 @@ func (p *tab) publish(channel, payload string) {
 	p.do(chromedp.Click(chromedp.CSS(form + " button")))
 }
 
-func (p *tab) screenshot(name string, width int64, dark bool) {
-	p.Helper()
-	theme := "light"
-	if dark {
-		theme = "dark"
-	}
-	call(p, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 1100, DeviceScaleFactor: 1, Mobile: width < 500})
-	call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}})
-	p.until(`document.querySelector(".chart").viewBox.baseVal.width === document.querySelector(".chart").getBoundingClientRect().width`) // drawn anew
-	path := filepath.Join(p.ArtifactDir(), name+".png")
-	if err := os.WriteFile(path, run(p, chromedp.FullScreenshot(100)), 0o600); err != nil {
-		p.Fatal(err)
-	}
-	p.Log(path)
-}
-
 // hasWorker reports whether the page's SharedWorker runs.
 func (b *browser) hasWorker(t *testing.T) bool {
 	t.Helper()
@@ -327,9 +334,10 @@ var withoutScripts = chromedp.Func(func(ctx context.Context, t *chromedp.Target)
 	return err
 })
 
-// withoutSharedWorker makes the browser one that has none.
-var withoutSharedWorker = chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-	_, err := cdp.Call(ctx, t, page.AddScriptToEvaluateOnNewDocument,
-		page.AddScriptToEvaluateOnNewDocumentParams{Source: `delete globalThis.SharedWorker`})
-	return err
-})
+// beforeScripts runs a script before those of the page.
+func beforeScripts(script string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+		return err
+	})
+}

@@ -1,35 +1,45 @@
 // Publish and subscribe: what arrives on some channels, and a form to publish.
 
-import {appendFollowing, element, panel, post, showProblem} from "./panel.js";
+import {element} from "./dom.js";
+import {clipped, List} from "./list.js";
+import {fill, Panel} from "./panel.js";
+import {showProblem} from "./problems.js";
+import {send} from "./request.js";
+import {load, saveSoon} from "./storage.js";
 
-const keep = 100;
-const stored = "sse-demo.channel"; // what a page that is loaded again goes on with
+const recent = 100; // events for a tab that comes later
+const key = "sse-demo.channel"; // what a page that is loaded again goes on with
+const stored = 60_000; // characters of events that are stored
 
 export function channel() {
   const section = document.querySelector('[data-stream="channel"]');
-  const subscribe = section.querySelector('[data-action="subscribe"]');
-  const publish = section.querySelector('[data-action="publish"]');
-  const before = JSON.parse(sessionStorage.getItem(stored) ?? "null");
-  let shown = []; // {id, name, data}
+  const subscribe = /** @type {HTMLFormElement} */ (section.querySelector('[data-action="subscribe"]'));
+  const publish = /** @type {HTMLFormElement} */ (section.querySelector('[data-action="publish"]'));
+  const names = () => subscribe.elements.namedItem("name").value.split(/[\s,]+/).filter(Boolean);
+  const before = load(() => sessionStorage, key);
+  let shown = []; // {id, name, data}, the newest
+  let subscribed = []; // channels
+  const eventNames = new Set(["message"]);
 
-  const list = (field) => field.value.split(/[\s,]+/).filter(Boolean);
-  const request = () => {
-    const names = list(subscribe.elements.name);
-    const query = new URLSearchParams([...names.map((n) => ["name", n]), ["replay", "20"]]);
-    return {query: String(query), names: list(subscribe.elements.events), after: shown.findLast((e) => e.id)?.id ?? ""};
+  const list = new List(section.querySelector(".events"), "Nothing yet. Publish something below, or with curl.", row);
+  const settings = () => {
+    const query = new URLSearchParams([...names().map((name) => ["name", name]), ["replay", "20"]]);
+    return {query: String(query), recent};
   };
-  const remember = () => {
-    sessionStorage.setItem(stored, JSON.stringify({shown, names: subscribe.elements.name.value, events: subscribe.elements.events.value}));
-  };
+  const remember = () => saveSoon(() => sessionStorage, key, () => ({names: subscribed, shown: newest(shown)}));
 
-  const self = panel("channel", request, {
+  const self = new Panel("channel", {
+    settings,
+    form: subscribe,
+    names: () => [...eventNames],
     reset() {
       shown = [];
-      self.find(".events").replaceChildren();
+      list.clear();
     },
-    settings(query, names) {
-      subscribe.elements.name.value = new URLSearchParams(query).getAll("name").join(", ");
-      subscribe.elements.events.value = names.join(", ");
+    applied(query) {
+      subscribed = query.getAll("name");
+      fill(subscribe, {name: subscribed.join(", ")});
+      remember();
     },
     event(event) {
       show(event);
@@ -39,68 +49,68 @@ export function channel() {
 
   function show(event) {
     shown.push(event);
-    shown = shown.slice(-keep);
-    const item = element("li", event.name === "gap" || event.name === "busy" ? "notice" : "");
-    item.append(element("span", "id", event.name === "gap" ? "events are lost" : event.id), element("span", "name", event.name), element("code", "data", event.data));
-    appendFollowing(self.find(".events"), item, keep);
+    if (shown.length > recent) shown.shift();
+    if (event.name !== "gap" && event.name !== "busy") eventNames.add(event.name);
+    list.add({...event, channels: subscribed});
   }
 
   subscribe.addEventListener("submit", (e) => {
     e.preventDefault();
-    self.set({...request(), after: ""});
-    remember();
+    self.set(settings());
   });
-
   publish.addEventListener("submit", async (e) => {
     e.preventDefault();
-    const body = {channel: publish.elements.channel.value, payload: undefined};
-    if (publish.elements.event.value) body.event = publish.elements.event.value;
-    try {
-      body.payload = payloadOf(publish.elements.payload.value);
-    } catch (error) {
-      showProblem(publish, {errors: [{field: "payload", message: `payload must be JSON: ${error.message}`}]});
-      return;
-    }
-    listenTo(body);
-    let problem = null;
-    try {
-      const response = await post("/publish", body);
-      if (!response.ok) problem = await response.json();
-      else publish.querySelector("output").textContent = `published; subscribers here: ${(await response.json()).delivered}`;
-    } catch {
-      problem = {title: "The server cannot be reached."};
-    }
-    if (problem) publish.querySelector("output").textContent = "";
+    const {channel, event, payload} = Object.fromEntries(new FormData(publish));
+    const value = valueOf(String(payload));
+    if (value.error) return showProblem(publish, {errors: [{field: "payload", message: `payload must be JSON: ${value.error}`}]});
+    listenTo(String(channel));
+    const {problem, value: receipt} = await send("POST", "/publish", {channel, payload: value.json, ...(event && {event})});
     showProblem(publish, problem);
+    if (!problem) publish.querySelector(".done").textContent = `published as ${receipt.id}; subscribers here: ${receipt.delivered}`;
   });
 
-  // listenTo adds the channel and the event's name to those that are shown:
-  // EventSource gives named events to those only who name them.
-  function listenTo({channel: name, event}) {
-    const missing = (field, value) => {
-      const values = list(field);
-      if (!value || values.includes(value) || !/^[\w.:/-]+$/.test(value)) return false;
-      field.value = [...values, value].join(", ");
-      return true;
-    };
-    const more = [missing(subscribe.elements.name, name), missing(subscribe.elements.events, event)];
-    if (more.some(Boolean) && section.dataset.state !== "closed") self.set({...request(), after: ""});
+  /** Adds a channel that is published to, so that its reader sees what arrives there. */
+  function listenTo(name) {
+    if (subscribed.includes(name) || !/^[A-Za-z0-9][\w.:/-]*$/.test(name) || self.section.dataset.state === "closed") return;
+    const query = new URLSearchParams([...[...subscribed, name].map((name) => ["name", name]), ["replay", "20"]]);
+    self.set({query: String(query), recent});
   }
 
-  if (before) {
-    subscribe.elements.name.value = before.names;
-    subscribe.elements.events.value = before.events;
-    for (const event of before.shown) show(event);
+  if (Array.isArray(before?.names) && Array.isArray(before.shown)) {
+    subscribed = before.names.map(String);
+    fill(subscribe, {name: subscribed.join(", ")});
+    for (const {id, name, data} of before.shown) show({id: String(id), name: String(name), data: String(data)});
+    self.goOnAfter(shown.findLast((event) => event.id)?.id ?? "");
   }
   self.open();
 }
 
-// payloadOf reads JSON; a text that does not even look like it stands for itself.
-function payloadOf(text) {
+/** The newest events, as many as may be stored. */
+function newest(events) {
+  let size = 0;
+  return events.filter(({data}) => data.length < stored).reverse().filter(({data}) => (size += data.length + 100) < stored).reverse();
+}
+
+function row({id, name, data, channels}) {
+  const item = element("li", name === "gap" || name === "busy" ? "notice" : "");
+  if (name === "gap") {
+    item.append(element("span", "name", "gap"), element("code", "data", `Events are lost: ${data}`));
+    return item;
+  }
+  const time = new Date(Number(id.split("-")[0]));
+  const when = element("time", "", Number.isNaN(time.getTime()) ? "" : time.toLocaleTimeString("en-GB"));
+  when.title = `id ${id}`;
+  const from = element("span", "channel", channels.join(" | "));
+  if (channels.length > 1) from.title = "An event does not say to which of these channels it was published";
+  item.append(when, from, element("span", "name", name), clipped("data", data));
+  return item;
+}
+
+/** Reads JSON; a text that does not even look like it stands for itself. @param {string} text */
+function valueOf(text) {
   try {
-    return JSON.parse(text);
+    return {json: JSON.parse(text)};
   } catch (error) {
-    if (/^\s*(["{[\d-]|$)/.test(text)) throw error;
-    return text;
+    return /^\s*(["{[\d-]|$)/.test(text) ? {error: error.message} : {json: text};
   }
 }

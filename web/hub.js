@@ -1,169 +1,123 @@
-// The streams of the page, shared by its tabs. Over HTTP/1.1 a browser opens six
-// connections to one origin, in all tabs together; four streams a tab would leave
-// the second tab frozen. So one hub, in a SharedWorker, has one stream of each
-// kind, and every tab that wants it listens to that.
+// The streams of the page, shared by its tabs. Over HTTP/1.1 a browser opens six connections to one origin, in all
+// tabs together: with four streams in each, the second tab would be frozen. So one hub, in a SharedWorker, has one
+// stream of each kind, and every tab listens to those.
 //
-// A client is anything with postMessage. It sends
-//   {open: NAME, query, names, after}  listen; opens the stream where nobody does
-//   {set: NAME, query, names, after}   the stream anew with these, for all tabs
-//   {close: NAME}                      listen no more
-//   {wire: NAME, on: BOOL}             the raw text of a stream; one at a time
+// A tab is anything with postMessage. It sends
+//   {open: NAME, settings}     listen; the stream is opened if nobody else listens. Without settings: whatever runs
+//   {set: NAME, settings}      the stream anew with these, for all tabs
+//   {close: NAME}              listen no more
+//   {cut: NAME}, {offline: NAME, ms}, {poll: NAME, on}   break it
+//   {token}                    that the service has accepted, for all requests from now on
 // and is sent
-//   {stream: NAME, query, names, reset}  what follows is of this query
-//   {stream: NAME, state}, {stream: NAME, event}, {stream: NAME, problem}
-//   {wire: NAME or "", text}, {health}
+//   {ready}                    once it has joined
+//   {stream: NAME, query, reset, updates}   what follows is of this query; updates are those of shared.js and line.js
+//   {stream: NAME, none}       nothing runs, and it is up to this tab what does
+//   {refused: NAME, problem}   the service does not accept the settings; what runs goes on
+//   {health, at}, {token}, {tokenNeeded: problem}
 
-import {openStream} from "./stream.js";
+import {Health} from "./health.js";
+import {SharedStream} from "./shared.js";
 
-// What ends a stream, and how many events a tab gets that comes later.
-const kinds = {
-  tick: {recent: 300},
-  log: {recent: 500},
-  progress: {until: "done", recent: 1},
-  channel: {recent: 100},
-};
-
-const healthEvery = 2000; // ms
-const wireKeeps = 8000; // characters
-const wireRest = 5000; // ms, before the raw text is fetched again
+const checkFor = 8_000; // ms in which settings have to be judged; what is not judged is tried
 
 export class Hub {
-  #clients = new Set();
+  #tabs = new Set();
   #streams = new Map();
-  #wire = {name: "", text: "", abort: null, watchers: new Set()};
-  #health = null;
+  #waiting = new Map(); // by stream: tabs that take what the first of them will run
+  #token = "";
+  #health = new Health((health) => this.#tell(health));
 
-  join(client) {
-    this.#clients.add(client);
-    this.#health ??= setInterval(() => this.#askHealth(), healthEvery);
-    this.#askHealth();
+  join(tab) {
+    this.#tabs.add(tab);
+    tab.postMessage({ready: true});
+    if (this.#token) tab.postMessage({token: this.#token});
+    this.#health.start(tab);
   }
 
-  leave(client) {
-    for (const name of this.#streams.keys()) this.#leaveStream(client, name);
-    this.#unwatchWire(client, this.#wire.name);
-    this.#clients.delete(client);
-    if (this.#clients.size === 0) {
-      clearInterval(this.#health);
-      this.#health = null;
-    }
+  leave(tab) {
+    for (const name of this.#streams.keys()) this.#leaveStream(tab, name);
+    for (const name of this.#waiting.keys()) this.#leaveQueue(tab, name);
+    this.#tabs.delete(tab);
+    if (this.#tabs.size === 0) this.#health.stop();
   }
 
-  receive(client, message) {
-    if (message.open) this.#open(client, message);
-    if (message.set) this.#set(client, message);
-    if (message.close) this.#leaveStream(client, message.close);
-    if (message.wire && message.on) this.#watchWire(client, message.wire);
-    if (message.wire && !message.on) this.#unwatchWire(client, message.wire);
+  receive(tab, message) {
+    if (message.token) this.#setToken(message.token);
+    if (message.open) this.#open(tab, message.open, message.settings);
+    if (message.set) this.#set(tab, message.set, message.settings);
+    if (message.close) this.#leaveStream(tab, message.close);
+    if (message.cut) this.#streams.get(message.cut)?.cut();
+    if (message.offline) this.#streams.get(message.offline)?.offline(message.ms);
+    if (message.poll) this.#streams.get(message.poll)?.poll(message.on);
   }
 
-  #open(client, {open: name, query, names, after}) {
+  #tell(message) {
+    for (const tab of this.#tabs) tab.postMessage(message);
+  }
+
+  #open(tab, name, settings) {
     const stream = this.#streams.get(name);
-    if (!stream?.listeners.size || stream.failed) {
-      this.#start(name, query, names, after, new Set(stream?.listeners).add(client));
-      return;
-    }
-    stream.listeners.add(client);
-    client.postMessage({stream: name, query: stream.query, names: stream.names, reset: true});
-    for (const event of stream.recent) client.postMessage({stream: name, event});
-    client.postMessage({stream: name, state: stream.state});
+    if (stream?.listeners.size && (!settings || !stream.over)) return stream.join(tab);
+    if (settings) return this.#start(name, settings, new Set(stream?.listeners).add(tab), false);
+    const queue = this.#waiting.get(name) ?? [];
+    this.#waiting.set(name, [...queue, tab]);
+    if (queue.length === 0) tab.postMessage({stream: name, none: true});
   }
 
-  #set(client, {set: name, query, names, after}) {
+  async #set(tab, name, settings) {
+    const problem = await this.#check(name, settings);
+    if (problem) return tab.postMessage({refused: name, problem});
     const old = this.#streams.get(name);
-    old?.source.close();
-    this.#start(name, query, names, after, new Set(old?.listeners).add(client), true);
+    old?.flush();
+    old?.close();
+    this.#start(name, settings, new Set(old?.listeners).add(tab), true);
   }
 
-  #start(name, query, names, after, listeners, reset = false) {
-    const {until, recent: keep} = kinds[name];
-    const stream = {query, names, listeners, recent: [], state: "connecting"};
-    this.#streams.set(name, stream);
-    const tell = (message) => {
-      if (this.#streams.get(name) !== stream) return; // it has a successor
-      for (const client of stream.listeners) client.postMessage({stream: name, ...message});
-    };
-    tell({query, names, reset});
-    stream.source = openStream(`/stream/${name}?${query}`, {
-      names,
-      after,
-      until,
-      onEvent: (event) => {
-        stream.recent.push(event);
-        if (stream.recent.length > keep) stream.recent.shift();
-        tell({event});
-      },
-      onState: (state) => tell({state: (stream.state = state)}),
-      onProblem: (problem) => {
-        stream.failed = true; // whoever opens it again wants it tried again
-        tell({problem});
-      },
-    });
-    if (this.#wire.name === name) this.#fetchWire(name);
-  }
-
-  #leaveStream(client, name) {
-    const stream = this.#streams.get(name);
-    if (!stream?.listeners.delete(client)) return;
-    if (stream.listeners.size === 0) stream.source.close();
-  }
-
-  async #askHealth() {
-    let health = null;
+  /** Asks the service what it has against the settings. A wait of nothing ends at once. */
+  async #check(name, {query}) {
+    if (name === "progress") return null; // whoever asks for a job starts it
+    const headers = {Accept: "application/problem+json", ...(this.#token && {Authorization: `Bearer ${this.#token}`})};
     try {
-      const response = await fetch("/health", {cache: "no-store"});
-      health = await response.json();
+      const response = await fetch(`/stream/${name}?${query}&wait=0`, {headers, signal: AbortSignal.timeout(checkFor)});
+      const final = response.status >= 400 && response.status < 500 && ![401, 408, 425, 429].includes(response.status);
+      const problem = final ? await response.json() : null;
+      response.body?.cancel().catch(() => {});
+      return problem;
     } catch {
-      // The page shows that there is no answer.
+      return null; // the stream itself says what is wrong
     }
-    for (const client of this.#clients) client.postMessage({health});
   }
 
-  // The wire takes a connection of its own, so there is one for all tabs.
-  #watchWire(client, name) {
-    const wire = this.#wire;
-    if (wire.name !== name) {
-      for (const other of wire.watchers) if (other !== client) other.postMessage({wire: ""});
-      wire.watchers.clear();
-      this.#fetchWire(name);
-    } else {
-      client.postMessage({wire: name, text: wire.text});
-    }
-    wire.watchers.add(client);
+  #start(name, settings, listeners, reset) {
+    this.#streams.get(name)?.close();
+    const stream = new SharedStream(name, settings, () => this.#token, this.#askForToken);
+    for (const tab of this.#waiting.get(name) ?? []) listeners.add(tab);
+    this.#waiting.delete(name);
+    stream.listeners = listeners;
+    this.#streams.set(name, stream);
+    for (const tab of listeners) tab.postMessage({stream: name, query: settings.query, reset, updates: []});
+    stream.open();
   }
 
-  #unwatchWire(client, name) {
-    const wire = this.#wire;
-    if (wire.name !== name) return; // another has taken its place
-    wire.watchers.delete(client);
-    if (wire.watchers.size === 0) this.#fetchWire("");
+  #leaveStream(tab, name) {
+    const stream = this.#streams.get(name);
+    if (!stream?.listeners.delete(tab)) return;
+    if (stream.listeners.size === 0) stream.close();
   }
 
-  async #fetchWire(name) {
-    const wire = this.#wire;
-    wire.abort?.abort();
-    Object.assign(wire, {name, text: "", abort: null});
-    if (name === "") return;
-    const abort = (wire.abort = new AbortController());
-    const say = (text) => {
-      if (wire.abort !== abort) return;
-      wire.text = (wire.text + text).slice(-wireKeeps);
-      for (const client of wire.watchers) client.postMessage({wire: name, text});
-    };
-    while (!abort.signal.aborted) {
-      try {
-        const {query} = this.#streams.get(name) ?? {query: ""};
-        const response = await fetch(`/stream/${name}?${query}`, {headers: {Accept: "text/event-stream"}, signal: abort.signal});
-        say(`HTTP ${response.status}, ${response.headers.get("Content-Type") ?? "no content"}\n\n`);
-        const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-        for (let part; !(part = await reader.read()).done; ) say(part.value);
-        say("(the server has ended the stream)\n\n");
-        if (name === "progress" || !response.ok) return;
-      } catch {
-        if (abort.signal.aborted) return;
-        say("(the connection is lost)\n\n");
-      }
-      await new Promise((later) => setTimeout(later, wireRest));
-    }
+  #leaveQueue(tab, name) {
+    const [first, ...rest] = this.#waiting.get(name);
+    this.#waiting.set(name, [first, ...rest].filter((other) => other !== tab));
+    if (first === tab) rest[0]?.postMessage({stream: name, none: true});
+  }
+
+  #askForToken = (token, problem) => {
+    if (token === this.#token) this.#tell({tokenNeeded: problem});
+  };
+
+  #setToken(token) {
+    if (token !== this.#token) this.#tell({token});
+    this.#token = token;
+    for (const stream of this.#streams.values()) if (stream.refused && stream.listeners.size) stream.reopen();
   }
 }

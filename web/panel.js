@@ -1,121 +1,191 @@
-// What all panels have: state, counters, the curl line, the toggle, the wire.
+// What all panels have: the state, how fresh it is, the toggle, the wire, the timeline, and the lines to copy.
 
-import {closeShared, onBack, onStream, onWire, openShared, setShared, watchWire} from "./client.js";
+import {onBack, onMessage, send} from "./connect.js";
+import {copyButtons} from "./copy.js";
+import {fromTemplate, setText} from "./dom.js";
+import {draw} from "./frames.js";
+import {Freshness} from "./freshness.js";
+import {showProblem} from "./problems.js";
+import {Timeline} from "./timeline.js";
+import {Wire} from "./wire.js";
 
-// panel wires up the section of a stream. request() returns {query, names, after}
-// to open it with; on holds the handlers:
-//   event({id, name, data}), reset(), settings(query, names), problem(problem)
-export function panel(name, request, on) {
-  const section = document.querySelector(`section[data-stream="${name}"]`);
-  const find = (selector) => section.querySelector(selector);
-  section.prepend(document.getElementById("panel-head").content.cloneNode(true));
-  find("h2").textContent = section.dataset.title;
-  section.append(document.getElementById("panel-foot").content.cloneNode(true));
-  const toggle = find('[data-action="toggle"]');
-  const wire = find(".wire");
-  let received = 0;
-  let lastId = ""; // where this tab goes on when it opens the stream again
-  let listening = false;
+const offlineFor = 5_000; // ms
+const problemStays = 10_000; // ms after the stream is open again
 
-  const setState = (state) => {
+/**
+ * @typedef {object} Options
+ * @property {() => import("./shared.js").Settings | null} settings to open the stream with; null for whatever runs
+ * @property {(event: {id: string, name: string, data: string}) => void} event
+ * @property {() => void} [reset] what is shown is of another query, or comes again
+ * @property {(query: URLSearchParams) => void} [applied] the stream has this query now
+ * @property {() => void} [none] nothing runs yet, and this tab may choose
+ * @property {() => string[]} names of the events, for the lines to copy
+ * @property {string} [until]
+ * @property {HTMLFormElement} [form] with the settings: shows what the service has against them
+ */
+
+export class Panel {
+  section;
+  #name;
+  #options;
+  #query = "";
+  #listening = false;
+  #received = 0;
+  #lastId = ""; // after which this tab goes on if it opens the stream again
+  #polling = false;
+  #problemTimer;
+  #wire;
+  #timeline;
+  #freshness;
+  #changed; // the lines to copy
+
+  /** @param {string} name of the stream @param {Options} options */
+  constructor(name, options) {
+    this.#name = name;
+    this.#options = options;
+    this.section = /** @type {HTMLElement} */ (document.querySelector(`section[data-stream="${name}"]`));
+    this.#build();
+    onMessage("stream", (message) => this.#receive(message), name);
+    onMessage("refused", ({problem}) => showProblem(options.form ?? this.section, problem), name);
+    onBack(() => this.#listening && this.open());
+    this.#setQuery(options.settings()?.query ?? "");
+    this.#setState("closed");
+  }
+
+  find = (selector) => this.section.querySelector(selector);
+
+  open() {
+    this.#listening = true;
+    this.#setState("connecting");
+    const settings = this.#options.settings();
+    send({open: this.#name, settings: settings && {...settings, after: this.#lastId || settings.after}});
+  }
+
+  /** Opens the stream anew, for all tabs. */
+  set(settings) {
+    this.#listening = true;
+    send({set: this.#name, settings});
+  }
+
+  close() {
+    send({close: this.#name});
+    this.#listening = false;
+    this.#setState("closed");
+  }
+
+  goOnAfter(id) { this.#lastId = id; }
+
+  get lastId() { return this.#lastId; }
+
+  #build() {
+    const {section, find} = this;
+    const title = section.dataset.title;
+    const demo = find(".demo");
+    demo.prepend(fromTemplate("panel-head"));
+    section.append(fromTemplate("panel-foot"));
+    const heading = find("h2");
+    heading.textContent = title;
+    heading.id = `${this.#name}-title`;
+    section.setAttribute("aria-labelledby", heading.id);
+    find(".wire pre").setAttribute("aria-label", `${title}: the raw stream`);
+    find(".timeline").setAttribute("aria-label", `${title}: the events and cuts`);
+    find('[data-action="toggle"]').addEventListener("click", () => (this.section.dataset.state === "closed" ? this.open() : this.close()));
+    find('[data-action="cut"]').addEventListener("click", () => send({cut: this.#name}));
+    find('[data-action="offline"]').addEventListener("click", () => send({offline: this.#name, ms: offlineFor}));
+    find('[data-action="poll"]').addEventListener("click", () => send({poll: this.#name, on: !this.#polling}));
+    this.#wire = new Wire(find(".wire"));
+    this.#timeline = new Timeline(find(".timeline"), find(".summary"));
+    this.#freshness = new Freshness(section, find(".freshness"), find(".silence"));
+    this.#changed = copyButtons(find(".copy"), () => ({
+      url: `${location.origin}/stream/${this.#name}${this.#query ? "?" + this.#query : ""}`,
+      lastEventId: this.#lastId,
+      names: this.#options.names(),
+      until: this.#options.until,
+      token: false,
+    }));
+  }
+
+  #receive({query, reset, none, updates = []}) {
+    if (!this.#listening) return; // it was under way when this tab closed the stream
+    if (none) return this.#options.none?.();
+    if (query !== undefined) this.#setQuery(query, true);
+    if (reset) this.#reset();
+    for (const update of updates) this.#update(update);
+    draw(this.#draw);
+  }
+
+  #reset() {
+    this.#lastId = "";
+    this.#received = 0;
+    this.#wire.clear();
+    this.#timeline.clear();
+    this.#options.reset?.();
+  }
+
+  #update(update) {
+    this.#wire.add(update);
+    this.#timeline.add(update);
+    this.#freshness.add(update);
+    if (update.poll !== undefined) this.#setPolling(update.poll);
+    if (update.event) {
+      this.#lastId = update.event.id || this.#lastId;
+      this.#received++;
+      this.#options.event(update.event);
+    }
+    if (update.problem) this.#showProblem(update.problem);
+    if (update.state) this.#setState(update.state);
+  }
+
+  #draw = () => {
+    setText(this.find(".received"), this.#received);
+    setText(this.find(".last-id"), this.#lastId || "none");
+    this.#changed();
+  };
+
+  #setQuery(query, applied = false) {
+    this.#query = query;
+    this.#changed();
+    if (!applied) return;
+    this.#showProblem(null);
+    if (this.#options.form) showProblem(this.#options.form, null);
+    this.#options.applied?.(new URLSearchParams(query));
+  }
+
+  #setState(state) {
+    const {section, find} = this;
     section.dataset.state = state;
-    find(".state").textContent = state;
-    toggle.textContent = listening && state !== "closed" ? "Close" : "Open";
+    setText(find(".state"), state);
+    const toggle = find('[data-action="toggle"]');
+    setText(toggle, this.#listening && state !== "closed" ? "Close" : "Open");
     toggle.setAttribute("aria-label", `${toggle.textContent} the ${section.dataset.title} stream`);
-  };
-  const showQuery = (query) => {
-    find(".curl").textContent = `curl -N '${location.origin}/stream/${name}${query ? "?" + query : ""}'`;
-  };
+    for (const button of section.querySelectorAll(".break button")) button.disabled = state === "closed";
+    if (state !== "open") return;
+    clearTimeout(this.#problemTimer);
+    this.#problemTimer = setTimeout(() => this.#showProblem(null), problemStays);
+  }
 
-  onStream(name, (message) => {
-    if (!listening) return; // what was under way when this tab closed the stream
-    if (message.query !== undefined) {
-      showQuery(message.query);
-      on.settings?.(message.query, message.names);
-      showProblem(section, null);
-      if (message.reset) {
-        lastId = "";
-        on.reset?.();
-      }
-    }
-    if (message.event) {
-      lastId = message.event.id;
-      find(".received").textContent = ++received;
-      find(".last-id").textContent = message.event.id || "none";
-      on.event(message.event);
-    }
-    if (message.state) setState(message.state);
-    if (message.problem) showProblem(section, message.problem);
-  });
+  #setPolling(on) {
+    this.#polling = on;
+    this.find('[data-action="poll"]').setAttribute("aria-pressed", String(on));
+  }
 
-  onWire(name, ({wire: watched, text}, mine) => {
-    const pre = find(".wire pre");
-    if (!mine && wire.open && watched !== name) wire.open = false; // another panel's, or another tab's
-    if (!mine || text === undefined) return;
-    const follows = pre.scrollHeight - pre.scrollTop - pre.clientHeight < 40;
-    pre.append(text);
-    while (pre.textContent.length > 12_000) pre.firstChild.remove();
-    if (follows) pre.scrollTop = pre.scrollHeight;
-  });
-  wire.addEventListener("toggle", () => {
-    find(".wire pre").replaceChildren();
-    watchWire(name, wire.open);
-  });
-
-  const open = () => {
-    listening = true;
-    setState("connecting");
-    const {after, ...rest} = request();
-    openShared(name, {...rest, after: lastId || after});
-  };
-  onBack(() => listening && open());
-  const close = () => {
-    closeShared(name);
-    listening = false;
-    setState("closed");
-  };
-  toggle.addEventListener("click", () => (section.dataset.state === "closed" ? open() : close()));
-  setState("closed");
-  showQuery(request()?.query ?? "");
-  return {
-    section,
-    find,
-    open,
-    set(settings) {
-      listening = true;
-      setShared(name, settings);
-    },
-  };
-}
-
-// showProblem puts the server's own words beside the field that they are about.
-export function showProblem(root, problem) {
-  for (const output of root.querySelectorAll(".problem")) {
-    const owner = output.closest("[data-own-problems]");
-    if (owner && owner !== root) continue;
-    const field = output.dataset.for;
-    const error = problem?.errors?.find((e) => e.field === field);
-    const general = problem && field === "" && !problem.errors ? problem.detail || problem.title : "";
-    output.textContent = error?.message ?? general;
-    root.querySelector(`[name="${field}"]`)?.setAttribute("aria-invalid", String(Boolean(error)));
+  /** What the service or the network has said. A status of 0 means that there was no answer. */
+  #showProblem(problem) {
+    clearTimeout(this.#problemTimer);
+    showProblem(this.section, problem?.status === 0 ? {title: `${problem.title}. A new connection follows.`} : problem);
   }
 }
 
-// element makes an element with a class and a text, never with markup.
-export function element(tag, className, text) {
-  const e = document.createElement(tag);
-  if (className) e.className = className;
-  if (text !== undefined) e.textContent = text;
-  return e;
+/**
+ * Puts settings that are in force now into a form. What its reader has half typed stays.
+ * @param {HTMLFormElement} form @param {Record<string, string>} values
+ */
+export function fill(form, values) {
+  for (const [name, value] of Object.entries(values)) {
+    const field = /** @type {HTMLInputElement | null} */ (form.elements.namedItem(name));
+    if (!field) continue;
+    const untouched = field.value === field.defaultValue;
+    field.defaultValue = value;
+    if (untouched) field.value = value;
+  }
 }
-
-// appendFollowing adds a node to a list and follows it unless the reader scrolled up.
-export function appendFollowing(list, node, keep) {
-  const follows = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
-  list.append(node);
-  while (list.children.length > keep) list.firstElementChild.remove();
-  if (follows) list.scrollTop = list.scrollHeight;
-}
-
-export const post = (path, body) =>
-  fetch(path, {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)});

@@ -1,77 +1,123 @@
-// A job's progress. The job is the server's: a page that is loaded again, and
-// every other tab, joins it where it is.
+// A job: its progress, or the answer that it writes. The job is the service's, so a page that is loaded again, and
+// every other tab, joins it where it is. The browser remembers which job that was.
 
-import {panel, post, showProblem} from "./panel.js";
+import {Answer} from "./answer.js";
+import {setText} from "./dom.js";
+import {draw} from "./frames.js";
+import {findJob, isGone, remember} from "./jobs.js";
+import {Panel} from "./panel.js";
+import {showProblem} from "./problems.js";
+import {send} from "./request.js";
 
-const stored = "sse-demo.job";
+const recent = 5_000; // events: all pieces of an answer, for a tab that joins
 const firstMs = 60_000; // of the job that a first visit starts, so that there is something to see
 
 export function progress() {
-  let id = sessionStorage.getItem(stored);
-  const request = () => ({query: `id=${encodeURIComponent(id ?? "demo")}`, names: ["progress"], after: ""});
+  const form = /** @type {HTMLFormElement} */ (document.querySelector('[data-stream="progress"] form'));
+  const value = (name) => /** @type {HTMLInputElement} */ (form.elements.namedItem(name)).value;
+  let id = "";
+  let state = {}; // the newest: {percent, stage, message, elapsedMs}
+  let status = ""; // running, and then as the service calls it
+  let notice = "";
 
-  const self = panel("progress", request, {
-    reset: () => show({percent: 0, stage: "", message: "", elapsedMs: 0}),
-    settings(query) {
-      id = new URLSearchParams(query).get("id");
-      sessionStorage.setItem(stored, id);
-      self.find(".job-id").textContent = id;
+  const self = new Panel("progress", {
+    settings: () => (id ? settingsOf(id) : null),
+    form,
+    until: "done",
+    names: () => ["progress", "token", "done"],
+    async none() {
+      const {job, fate} = await findJob();
+      if (!job) return start({durationMs: firstMs});
+      if (fate === "another") notice = lost(job.id, true);
+      if (fate !== "gone") return take(job.id);
+      if (!job.status) notice = lost(job.id, false);
+      rest(job);
     },
-    event({name, data}) {
-      if (name === "progress") show(JSON.parse(data));
-      if (name === "done") end(JSON.parse(data));
+    reset() {
+      answer.clear();
+      state = {};
+      status = "running";
+      draw(show);
+    },
+    applied(query) {
+      id = query.get("id");
+      draw(show);
+    },
+    event({id: eventId, name, data}) {
+      const value = JSON.parse(data);
+      if (name === "gap") notice = lost(id, true);
+      if (name === "progress") state = value;
+      if (name === "token") answer.add(value);
+      if (name === "progress" || name === "token") status = "running";
+      if (name === "done") end(eventId, value);
+      remember({id, lastEventId: eventId, status: status === "running" ? "" : status});
+      draw(show);
     },
   });
-  const cancel = self.find('[data-action="cancel-job"]');
+  const answer = new Answer(self.find(".answer"));
 
-  function show({percent, stage, message, elapsedMs}) {
-    self.section.dataset.job = "running";
-    self.find("progress").value = percent;
-    self.find(".percent").textContent = `${percent} %`;
-    self.find(".stage").textContent = stage;
-    self.find(".message").textContent = message;
-    self.find(".elapsed").textContent = seconds(elapsedMs);
-    cancel.disabled = false;
+  function end(eventId, done) {
+    status = done.status;
+    state = {...state, ...done, percent: status === "succeeded" ? 100 : state.percent, stage: status};
+    if (isGone(eventId)) notice = lost(id, false);
   }
 
-  function end({status, error, elapsedMs}) {
-    self.section.dataset.job = status;
-    self.find(".stage").textContent = status;
-    self.find(".message").textContent = error ?? "";
-    self.find(".elapsed").textContent = seconds(elapsedMs);
-    if (status === "succeeded") {
-      self.find("progress").value = 100;
-      self.find(".percent").textContent = "100 %";
+  const settingsOf = (id) => ({query: String(new URLSearchParams({id})), until: "done", recent});
+
+  /** Shows this job in all tabs. */
+  function take(job) {
+    id = job;
+    self.set(settingsOf(id));
+  }
+
+  /** Shows how a job of an earlier page has ended, of which the service keeps nothing any more. */
+  function rest(job) {
+    id = job.id;
+    status = job.status || "lost";
+    state = {stage: status, percent: status === "succeeded" ? 100 : 0};
+    self.close();
+    draw(show);
+  }
+
+  async function start(job) {
+    const {problem, value} = await send("POST", "/jobs", job);
+    showProblem(form, problem);
+    if (problem) {
+      if (!id) self.close();
+      return;
     }
-    cancel.disabled = true;
+    notice = "";
+    take(value.id);
   }
 
-  async function start(durationMs) {
-    const problem = await attempt(() => post("/jobs", {durationMs}), (job) => {
-      id = job.id;
-      self.set(request());
-    });
-    showProblem(self.section, problem);
+  function show() {
+    self.section.dataset.job = status;
+    const {percent = 0, stage = "", message = "", elapsedMs, tokens, error} = state;
+    self.find("progress").value = percent;
+    setText(self.find(".percent"), answer.begun ? `${answer.count} pieces` : `${percent} %`);
+    setText(self.find(".stage"), stage || (answer.begun && status === "running" ? "writing" : ""));
+    setText(self.find(".message"), error ?? message ?? tokens ?? "");
+    setText(self.find(".elapsed"), elapsedMs === undefined ? "" : `${(elapsedMs / 1000).toFixed(1)} s`);
+    setText(self.find(".job-id"), id || "–");
+    setText(self.find(".job-notice"), notice);
+    self.find('[data-action="stop-job"]').disabled = status !== "running" || !id;
+    self.section.dataset.shows = answer.begun ? "answer" : "build";
   }
 
-  self.find('[data-action="start-job"]').addEventListener("click", () => start(Number(self.find('[name="durationMs"]').value)));
-  cancel.addEventListener("click", async () => {
-    showProblem(self.section, await attempt(() => fetch(`/jobs/${encodeURIComponent(id)}`, {method: "DELETE"})));
+  form.addEventListener("submit", (e) => {
+    e.preventDefault();
+    if (value("kind") === "answer") start({kind: "answer", prompt: value("prompt")});
+    else start({durationMs: Number(value("durationMs"))});
   });
-  if (id === null) start(firstMs);
-  else self.open();
+  self.find('[data-action="stop-job"]').addEventListener("click", async () => {
+    showProblem(form, (await send("DELETE", `/jobs/${encodeURIComponent(id)}`)).problem);
+  });
+  const chooseKind = () => (form.dataset.kind = value("kind"));
+  form.elements.namedItem("kind").addEventListener("change", chooseKind);
+  chooseKind();
+  self.open();
 }
 
-// attempt returns the problem that the server, or the way to it, has.
-async function attempt(send, done) {
-  try {
-    const response = await send();
-    if (!response.ok) return await response.json();
-    await done?.(await response.json());
-    return null;
-  } catch {
-    return {title: "The server cannot be reached."};
-  }
-}
-
-const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
+const lost = (id, another) =>
+  `The job ${id} is lost: the service has restarted and no longer knows it. ` +
+  (another ? "A new one has begun under its name." : "No new one has begun.");

@@ -1,7 +1,9 @@
 // The ticker: the price, its change, and a chart of the last minutes.
 
 import {drawChart} from "./chart.js";
-import {panel} from "./panel.js";
+import {setText} from "./dom.js";
+import {draw} from "./frames.js";
+import {fill, Panel} from "./panel.js";
 
 const history = 100; // ticks: what the server replays at the most
 const keep = 300;
@@ -10,48 +12,50 @@ const change = new Intl.NumberFormat("en", {minimumFractionDigits: 2, maximumFra
 
 export function ticker() {
   let points = [];
-  let drawing = 0;
-  const form = document.querySelector('[data-stream="tick"] form');
-  const query = () => String(new URLSearchParams(new FormData(form)));
+  let newest = null;
+  const form = /** @type {HTMLFormElement} */ (document.querySelector('[data-stream="tick"] form'));
+  const field = (name) => /** @type {HTMLInputElement} */ (form.elements.namedItem(name)).value.trim();
 
-  // The id of a tick counts the intervals since 1970, so a page that has seen
-  // nothing yet can ask for the last hundred as if it came back.
-  const request = () => {
-    const interval = Number(form.elements.interval.value);
+  // The id of a tick counts the intervals since 1970, so a page that has seen nothing yet can ask for the last hundred
+  // as if it came back.
+  const settings = () => {
+    const interval = Number(field("interval"));
     const after = interval >= 100 ? String(Math.floor(Date.now() / interval) - history) : "";
-    return {query: query(), names: ["tick"], after};
+    return {query: String(new URLSearchParams({symbol: field("symbol"), interval: field("interval")})), recent: keep, after};
   };
 
-  const draw = () => {
-    cancelAnimationFrame(drawing);
-    drawing = requestAnimationFrame(() => drawChart(self.find("svg"), points));
-  };
-
-  const self = panel("tick", request, {
+  const self = new Panel("tick", {
+    settings,
+    form,
+    names: () => ["tick"],
     reset() {
       points = [];
-      draw();
+      newest = null;
+      draw(show);
     },
-    settings(query) {
-      for (const [name, value] of new URLSearchParams(query)) form.elements[name].value = value;
-    },
+    applied: (query) => fill(form, Object.fromEntries(query)),
     event({name, data}) {
       if (name !== "tick") return;
-      const tick = JSON.parse(data);
-      points.push({time: tick.timestamp, value: tick.price});
-      points = points.slice(-keep);
-      self.find(".symbol").textContent = tick.symbol;
-      self.find(".price").textContent = price.format(tick.price);
-      const delta = self.find(".delta");
-      delta.textContent = `${tick.delta > 0 ? "▲" : tick.delta < 0 ? "▼" : "■"} ${change.format(tick.delta)}`;
-      delta.dataset.sign = Math.sign(tick.delta);
-      draw();
+      newest = JSON.parse(data);
+      points.push({time: newest.timestamp, value: newest.price});
+      if (points.length > keep) points.shift();
+      draw(show);
     },
   });
+
+  function show() {
+    const delta = self.find(".delta");
+    setText(self.find(".symbol"), newest?.symbol ?? "–");
+    setText(self.find(".price"), newest ? price.format(newest.price) : "–");
+    setText(delta, newest ? `${newest.delta > 0 ? "▲" : newest.delta < 0 ? "▼" : "■"} ${change.format(newest.delta)}` : "");
+    delta.dataset.sign = String(Math.sign(newest?.delta ?? 0));
+    drawChart(self.find("svg"), points);
+  }
+
   form.addEventListener("submit", (e) => {
     e.preventDefault();
-    self.set(request());
+    self.set(settings());
   });
-  new ResizeObserver(draw).observe(self.find("svg"));
+  new ResizeObserver(() => draw(show)).observe(self.find("svg"));
   self.open();
 }

@@ -25,8 +25,7 @@ self.onconnect = ({ports: [port]}) => {
     hub.receive(port, data);
   };
   join();
-  // A tab that crashed says no bye.
-  setInterval(() => {
+  setInterval(() => { // a tab that crashed says no bye
     if (!joined) return;
     if (unanswered++ < patience) port.postMessage({there: true});
     else leave();

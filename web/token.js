@@ -1,0 +1,58 @@
+// The token that the service wants with --jwt-secret: asked for at the first 401, kept for the session of the tab.
+
+import {onMessage, send} from "./connect.js";
+import {showProblem} from "./problems.js";
+import {load, saveSoon} from "./storage.js";
+
+const key = "sse-demo.token";
+const limit = 10_000; // ms
+
+const form = /** @type {HTMLFormElement} */ (document.querySelector('form[data-action="token"]'));
+let token = load(() => sessionStorage, key)?.token ?? "";
+
+export const hasToken = () => token !== "";
+export const tokenHeader = () => (token ? {Authorization: `Bearer ${token}`} : {});
+
+/** Shows the form, with what the service has said. @param {object} problem */
+export function askForToken(problem) {
+  form.hidden = false;
+  showProblem(form, {title: problem.detail || problem.title});
+}
+
+/** Before the streams are opened: the token of an earlier page of this tab. */
+export function startWithToken() {
+  if (token) send({token});
+  onMessage("tokenNeeded", ({tokenNeeded}) => askForToken(tokenNeeded));
+  onMessage("token", (message) => accept(message.token));
+}
+
+function accept(accepted) {
+  token = accepted;
+  saveSoon(() => sessionStorage, key, () => ({token}));
+  form.hidden = true;
+  form.reset();
+  showProblem(form, null);
+}
+
+form.addEventListener("submit", async (e) => {
+  e.preventDefault();
+  const given = form.elements.namedItem("token").value.trim();
+  const problem = given ? await refusalOf(given) : {title: "Paste the token, as it is."};
+  showProblem(form, problem);
+  if (problem) return;
+  accept(given);
+  send({token: given});
+});
+
+/** Tries a token on a request that ends at once. What it may do is another question, which 403 answers. */
+async function refusalOf(given) {
+  try {
+    const headers = {Authorization: `Bearer ${given}`, Accept: "application/problem+json"};
+    const response = await fetch("/stream/tick?wait=0", {headers, signal: AbortSignal.timeout(limit)});
+    if (response.status !== 401) return null;
+    const problem = await response.json();
+    return {title: `Refused: ${problem.detail || problem.title}`};
+  } catch {
+    return {title: "The service cannot be reached. Try again."};
+  }
+}
