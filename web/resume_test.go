@@ -1,0 +1,180 @@
+package web_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// numbers is what the channel panel lists if the payloads from 0 to n-1 came, each once.
+func numbers(n int) string {
+	var all []string
+	for i := range n {
+		all = append(all, fmt.Sprint(i))
+	}
+	return strings.Join(all, ",")
+}
+
+func (p *tab) wantNumbers(n int) {
+	p.Helper()
+	p.until(fmt.Sprintf(`document.querySelector(".events li:last-child .data")?.textContent === "%d"`, n-1))
+	if got := p.eval(seen); got != numbers(n) {
+		p.Errorf("the list has %s, want 0 to %d", got, n-1)
+	}
+}
+
+// TestTwentyCuts: every event comes once, whatever is published while the page is away.
+func TestTwentyCuts(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	p := startBrowser(t).open(s)
+	p.until(state("channel", "open"))
+	const cuts = 20
+	for i := range cuts {
+		s.publish("news", fmt.Sprint(4*i))
+		s.publish("chat", fmt.Sprint(4*i+1))
+		p.click("channel", "cut")
+		s.publish("news", fmt.Sprint(4*i+2))
+		s.publish("chat", fmt.Sprint(4*i+3))
+		p.until(state("channel", "open") + fmt.Sprintf(` && document.querySelector(".events li:last-child .data")?.textContent === "%d"`, 4*i+3))
+	}
+	p.wantNumbers(4 * cuts)
+	p.until(`document.querySelectorAll('[data-stream="channel"] [data-mark="cut"]').length > 3 && document.querySelectorAll('[data-stream="channel"] [data-mark="missed"]').length > 0`)
+	p.until(text("channel", ".summary") + `.startsWith("Resumed after 1")`)
+	if got := p.eval(`document.querySelectorAll(".notice[data-mark=gap], .events .notice").length`); got != "0" {
+		t.Error("the page says that something is lost")
+	}
+}
+
+// TestOffline: nothing gets through for five seconds.
+func TestOffline(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	p := startBrowser(t).open(s)
+	p.until(state("channel", "open"))
+	s.publish("news", "0")
+	p.until(`document.querySelectorAll(".events .data").length === 1`)
+	p.click("channel", "offline")
+	p.until(state("channel", "reconnecting") + ` && ` + text("channel", ".problem") + `.includes("offline")`)
+	s.publish("news", "1")
+	s.publish("news", "2")
+	p.wantNumbers(3)
+	p.until(text("channel", ".summary") + `.includes("2 missed events came at once, none is lost")`)
+	p.until(state("tick", "open"))
+}
+
+// TestLongPolling: by many short responses the page gets the same.
+func TestLongPolling(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	p := startBrowser(t).open(s)
+	p.until(all("open"))
+	s.publish("news", "0")
+	p.until(`document.querySelectorAll(".events .data").length === 1`)
+	p.click("channel", "poll")
+	p.until(in("channel", `[data-action="poll"]`) + `.ariaPressed === "true"`)
+	for i := 1; i < 20; i++ {
+		s.publish("news", fmt.Sprint(i))
+		if i%5 == 0 {
+			p.until(fmt.Sprintf(`document.querySelector(".events li:last-child .data")?.textContent === "%d"`, i))
+		}
+	}
+	p.wantNumbers(20)
+	p.until(text("channel", ".wire pre") + `.includes("wait=20000")`)
+	p.until(state("channel", "open"))
+	p.click("channel", "poll")
+	p.until(in("channel", `[data-action="poll"]`) + `.ariaPressed === "false"`)
+	s.publish("news", "20")
+	p.wantNumbers(21)
+}
+
+// TestRestart ends the service while the page is open. The page comes back by
+// itself, and has every event; a loss is said.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	p := startBrowser(t).open(s)
+	p.until(all("open"))
+	for i := range 5 {
+		s.publish("news", fmt.Sprint(i))
+	}
+	p.until(`document.querySelectorAll(".events .data").length === 5`)
+	s.stop()
+	for _, stream := range []string{"tick", "log", "channel"} {
+		p.until(state(stream, "reconnecting"))
+	}
+	p.until(`document.querySelector("header").dataset.status === "unreachable"`)
+	s.start()
+	for i := range 5 {
+		s.publish("news", fmt.Sprint(5+i))
+	}
+	for _, stream := range []string{"tick", "log", "channel"} {
+		p.until(state(stream, "open"))
+	}
+	p.until(`document.querySelector("header").dataset.status === "ok"`)
+	p.wantNumbers(10)
+	if notices := p.eval(`document.querySelectorAll(".events .notice").length`); notices != "1" {
+		t.Errorf("%s gaps are shown, one was sent", notices)
+	}
+	p.until(`document.querySelector('[data-stream="channel"] [data-mark="gap"]') && ` + text("channel", ".summary") + `.includes("some are lost")`)
+}
+
+// TestBadGateway: while the service is away a proxy answers 502, at which an
+// EventSource gives up for good; the page does not.
+func TestBadGateway(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	p := startBrowser(t).open(s)
+	p.until(all("open"))
+	s.stop()
+	refused := make(chan struct{}, 100)
+	proxy := &http.Server{Addr: s.addr, ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, "Bad Gateway", http.StatusBadGateway)
+		if strings.HasPrefix(r.URL.Path, "/stream/channel") {
+			refused <- struct{}{}
+		}
+	})}
+	over := make(chan error, 1)
+	go func() { over <- proxy.ListenAndServe() }()
+	for range 2 {
+		select {
+		case <-refused:
+		case err := <-over:
+			t.Fatal(err)
+		case <-time.After(patience):
+			t.Fatal("the page does not come back")
+		}
+	}
+	p.until(text("channel", ".problem") + `.includes("Bad Gateway")`)
+	_ = proxy.Close()
+	if err := <-over; !errors.Is(err, http.ErrServerClosed) {
+		t.Fatal(err)
+	}
+	s.start()
+	for _, stream := range []string{"tick", "log", "channel"} {
+		p.until(state(stream, "open"))
+	}
+}
+
+// TestBlackHole: a proxy that lets nothing through any more, and closes nothing.
+func TestBlackHole(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	hole := startProxy(t, s.addr)
+	p := startBrowser(t).open(&service{T: t, addr: hole.addr})
+	p.until(all("open"))
+	s.publish("news", "0")
+	p.until(`document.querySelectorAll(".events .data").length === 1`)
+	hole.swallow()
+	s.publish("news", "1")
+	p.until(text("channel", ".freshness") + ` && ` + in("channel", ".freshness") + `.dataset.fresh === "late"`)
+	p.until(text("channel", ".problem") + `.includes("No byte came for three heartbeats")`)
+	p.until(state("channel", "reconnecting"))
+	hole.forward()
+	s.publish("news", "2")
+	p.wantNumbers(3)
+	p.until(text("channel", ".summary") + `.startsWith("Resumed after")`)
+}
