@@ -223,6 +223,24 @@ func TestFaults(t *testing.T) {
 		{"unknown-id: 204", statusIf(204, isUnknown), ""},
 		{"unknown-id: no sign", unknown(func(newest int) (int, string) { return newest + 1, "" }), "unknown-id=warn"},
 		{"unknown-id: from the oldest", unknown(func(int) (int, string) { return 1, "" }), ""},
+		{"unknown-id: from the oldest, as for a new client", func(e *endpoint) {
+			e.resume = func(lastID string, newest int) (int, string) {
+				next, _ := resumeWithGap(lastID, newest)
+				if lastID == "" || lastID == unknownID {
+					next = 1
+				}
+				return next, ""
+			}
+		}, ""},
+		{"unknown-id: the newest, as for a new client", func(e *endpoint) {
+			e.resume = func(lastID string, newest int) (int, string) {
+				next, _ := resumeWithGap(lastID, newest)
+				if lastID == "" || lastID == unknownID {
+					next = newest
+				}
+				return next, ""
+			}
+		}, "unknown-id=warn"},
 		{"unknown-id: an unnamed event", unknown(func(newest int) (int, string) { return newest + 1, "data: lost\n\n" }), ""},
 		{"unknown-id: a greeting to each client", func(e *endpoint) {
 			greeted := 0

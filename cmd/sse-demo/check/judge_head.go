@@ -40,6 +40,9 @@ func answerOf(p probe) string {
 		if text == "EOF" {
 			text = "the connection was closed without an answer"
 		}
+		if len(text) > maxReason {
+			text = text[:maxReason] + " …"
+		}
 		return strings.ToValidUTF8(strings.Map(printable, text), "?")
 	}
 	return p.status

@@ -105,6 +105,9 @@ func (o *observation) signOfLoss() string {
 			private++
 		}
 	}
+	if o.isFromOldest() {
+		return "everything from the oldest event"
+	}
 	span := fresh.closed.Sub(fresh.opened) - subscribed
 	for _, e := range unknown.events {
 		if e.at.Sub(unknown.opened) > span || inFresh.has(e) {
@@ -123,6 +126,14 @@ func (o *observation) signOfLoss() string {
 		}
 	}
 	return ""
+}
+
+// isFromOldest reports whether the client with the unknown id got what came before
+// it, from the first event on. It does not matter that a fresh client gets this,
+// too: what is still there is not lost.
+func (o *observation) isFromOldest() bool {
+	stream, unknown := o.stream.withID(), o.unknown.stream.withID()
+	return len(stream) > 0 && len(unknown) > 0 && unknown[0].id == stream[0].id && stream[0].at.Before(o.unknown.stream.asked)
 }
 
 // content is what a set of events has.

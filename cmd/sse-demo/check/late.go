@@ -19,10 +19,7 @@ func lateness(direct, through *seen) time.Duration {
 		return 0
 	}
 	shift := max(through.asked.Sub(direct.asked), 0) // a replay comes this much later
-	pairs := pairByContent(direct.events, through.events)
-	if 2*len(pairs) < min(len(direct.events), len(through.events)) { // each client gets events of its own
-		pairs = pairByOrder(direct, through)
-	}
+	pairs := pairAll(direct, through)
 	worst := time.Duration(0)
 	last := pair{-1, -1}
 	for _, p := range pairs {
@@ -65,16 +62,35 @@ func (s *seen) end() time.Time {
 	return s.closed
 }
 
-// pairByContent pairs the events that differ from all others of their client.
-func pairByContent(direct, through []arrival) []pair {
-	type identity struct {
-		id  string
-		sum uint64
+// An identity is what an event is known by: its id, its content, or both.
+type identity struct {
+	id  string
+	sum uint64
+}
+
+// pairAll pairs by the first of these that pairs at least half of the events: id
+// and content, content (if each client's ids are its own), id (if the content has
+// the time, for example), order.
+func pairAll(direct, through *seen) []pair {
+	enough := (min(len(direct.events), len(through.events)) + 1) / 2
+	for _, identify := range []func(e arrival) identity{
+		func(e arrival) identity { return identity{e.id, e.sum} },
+		func(e arrival) identity { return identity{sum: e.sum} },
+		func(e arrival) identity { return identity{id: e.id} },
+	} {
+		if pairs := pairBy(identify, direct.events, through.events); len(pairs) >= enough {
+			return pairs
+		}
 	}
+	return pairByOrder(direct, through)
+}
+
+// pairBy pairs the events that differ from all others of their client.
+func pairBy(identify func(e arrival) identity, direct, through []arrival) []pair {
 	index := func(events []arrival) map[identity]int {
 		at := map[identity]int{}
 		for i, e := range events {
-			key := identity{e.id, e.sum}
+			key := identify(e)
 			if _, known := at[key]; known {
 				i = -1
 			}

@@ -23,5 +23,6 @@ const (
 	maxID       = 1 << 10   // bytes of an id that is kept as it is
 	maxIDs      = 4 << 20   // bytes of all ids of one connection
 	maxQuoted   = 60        // bytes of anything that is shown
+	maxReason   = 200       // bytes of a reason that no answer came
 	maxRedirect = 10
 )
