@@ -48,14 +48,14 @@ func ExampleMemory() {
 	// data: second
 }
 
-// show prints what follows the position of a subscription.
-func show(s *pubsub.Subscription) {
+// following is the data of what follows the position of a subscription.
+func following(s *pubsub.Subscription) string {
 	frames, _ := s.Next(nil)
 	var texts []string
 	for _, frame := range frames {
 		texts = append(texts, string(sse.FrameData(frame)))
 	}
-	fmt.Println(strings.Join(texts, " "))
+	return strings.Join(texts, " ")
 }
 
 // A subscription is a position in the order of all events, so one that follows
@@ -73,12 +73,12 @@ func ExampleMemory_Subscribe() {
 
 	newest := broker.Subscribe([]string{"news", "sport"}, pubsub.Start{Replay: 2})
 	defer newest.Close()
-	show(newest)
+	fmt.Println(following(newest))
 
 	back := broker.Subscribe([]string{"sport"}, pubsub.Start{After: seen})
 	defer back.Close()
 	fmt.Println("it begins after what was given:", back.Position() == seen)
-	show(back)
+	fmt.Println(following(back))
 	fmt.Println(broker.Subscribers())
 	// Output:
 	// sun whistle
@@ -102,7 +102,7 @@ func ExampleSubscription_Notify() {
 	receipt, _ := broker.Publish(context.Background(), "news", "", []byte("rain"))
 	fmt.Println("subscribers reached:", receipt.Delivered)
 	<-more
-	show(news)
+	fmt.Println(following(news))
 	// Output:
 	// subscribers reached: 1
 	// rain
@@ -127,10 +127,10 @@ func ExampleLog() {
 	}
 	late := log.Subscribe(pubsub.Start{Replay: 1})
 	defer late.Close()
-	show(late)
+	fmt.Println(following(late))
 	back := log.Subscribe(pubsub.Start{After: "1-0"})
 	defer back.Close()
-	show(back)
+	fmt.Println(following(back))
 	// Output:
 	// three
 	// two three
@@ -167,9 +167,9 @@ func ExampleNewMirror() {
 	delivered, _ := mirror.Append(pubsub.ID{1763683200500, 0}, "news", "", []byte("rain"))
 	fmt.Println("subscribers reached:", delivered)
 	fmt.Println("newest:", mirror.Last())
-	show(news)
+	fmt.Println(following(news))
 	mirror.Lose(pubsub.ID{1763683209000, 0})
-	show(news)
+	fmt.Println(following(news))
 	// Output:
 	// subscribers reached: 1
 	// newest: 1763683200500-0

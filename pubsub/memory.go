@@ -168,6 +168,6 @@ func (m *Memory) channel(name string) *channel {
 func (m *Memory) removeUnused(c *channel) {
 	if c.len() == 0 && len(c.subs) == 0 {
 		delete(m.channels, c.name)
-		m.dropped.add(c.name, c.Log.dropped)
+		m.dropped.add(c.name, c.dropped)
 	}
 }

@@ -58,7 +58,7 @@ func slowLine(t *testing.T, server *redistest.Server, piece int, pause time.Dura
 func impatient(o *Options) {
 	o.timing.start = 400 * time.Millisecond
 	o.timing.block = 100 * time.Millisecond
-	o.timing.progress = 300 * time.Millisecond
+	o.timing.progress = 900 * time.Millisecond
 }
 
 // TestSlowLine: a replica starts, and catches up, although reading all takes many
@@ -66,11 +66,11 @@ func impatient(o *Options) {
 func TestSlowLine(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	const events, size = 600, 20_000 // 12 MB, at 4 kB a millisecond: 3 s
+	const events, size = 300, 20_000 // 6 MB, at 2 kB a millisecond: 3 s
 	fill(t, server, DefaultKey, events, size)
 	began := time.Now()
-	far := replica(t, slowLine(t, server, 4096, time.Millisecond), impatient)
-	if took := time.Since(began); took < 2*far.options.timing.start {
+	far := replica(t, slowLine(t, server, 4096, 2*time.Millisecond), impatient)
+	if took := time.Since(began); took < 2*far.options.timing.progress {
 		t.Errorf("the line is not slow: %v", took)
 	}
 	if n := len(next(t, subscribe(t, far, "channel-7", pubsub.Start{Replay: 1}))); n != 1 {
@@ -90,7 +90,7 @@ func TestOneLargeEvent(t *testing.T) {
 	server := redistest.Start(t)
 	data := strings.Repeat("x", 4<<20)
 	publish(t, replica(t, server.URL), "a", data)
-	far := replica(t, slowLine(t, server, 4096, time.Millisecond), impatient)
+	far := replica(t, slowLine(t, server, 4096, 2*time.Millisecond), impatient)
 	if got := await(t, subscribe(t, far, "a", pubsub.Start{Replay: 1}), 1); got[0] != data {
 		t.Errorf("%d bytes have come", len(got[0]))
 	}
@@ -119,7 +119,7 @@ func TestTrimmedWhileLoading(t *testing.T) {
 	near := replica(t, server.URL)
 	first := publish(t, near, "a", "first")
 	fill(t, server, DefaultKey, 300, 20_000)
-	b, err := New(options(slowLine(t, server, 4096, time.Millisecond)))
+	b, err := New(options(slowLine(t, server, 4096, 2*time.Millisecond)))
 	if err != nil {
 		t.Fatal(err)
 	}
