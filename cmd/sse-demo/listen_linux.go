@@ -12,21 +12,36 @@ import (
 // vanished without a word to acknowledge what was sent, heartbeats included.
 const deadPeer = time.Minute
 
+// maxUnsent is how many bytes the kernel takes for a connection before it has sent
+// them. Without such a limit a write to a client that is slow waits until a third
+// of a send buffer of up to 4 MB is free, and a client that needs longer than the
+// write timeout for that looks like one that takes nothing. It also bounds the
+// memory that slow clients hold, and how old the events are that they get.
+const maxUnsent = 32 << 10
+
 // listenConfig sets the options of connections once, on the socket that listens:
 // those that it accepts inherit them. Set on each connection, the four of Go's
 // keep-alive are a tenth of what a short stream costs.
 func listenConfig(writeTimeout time.Duration) net.ListenConfig {
 	return net.ListenConfig{KeepAlive: -1, Control: func(_, _ string, raw syscall.RawConn) error {
 		var failed error
-		err := raw.Control(func(fd uintptr) {
-			failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
-			if failed == nil {
-				failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(max(deadPeer, 2*writeTimeout).Milliseconds()))
-			}
-		})
+		err := raw.Control(func(fd uintptr) { failed = setOptions(int(fd), writeTimeout) })
 		if err != nil {
 			return err
 		}
 		return failed
 	}}
+}
+
+func setOptions(fd int, writeTimeout time.Duration) error {
+	for _, option := range []struct{ level, name, value int }{
+		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+		{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(max(deadPeer, 2*writeTimeout).Milliseconds())},
+		{unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent},
+	} {
+		if err := unix.SetsockoptInt(fd, option.level, option.name, option.value); err != nil {
+			return err
+		}
+	}
+	return nil
 }

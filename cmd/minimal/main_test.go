@@ -1,0 +1,115 @@
+//go:build unix
+
+package main_test
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"example.com/sse-demo/sse/ssetest"
+)
+
+// TestMinimal builds the service, reads a stream, resumes it, and ends the service
+// by SIGTERM, which ends the stream cleanly.
+func TestMinimal(t *testing.T) {
+	url, service := startService(t)
+	if page := read(t, http.MethodGet, url+"/", ""); !strings.Contains(page, "EventSource('/events')") {
+		t.Error(page)
+	}
+	for _, text := range []string{"one", "two\nlines"} {
+		read(t, http.MethodPost, url+"/publish", text)
+	}
+	stream := open(t, url+"/events", "") // replays
+	var first, second ssetest.Event
+	for _, e := range []*ssetest.Event{&first, &second} {
+		var err error
+		if *e, err = stream.Next(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if first.Data != "one" || second.Data != "two\nlines" || stream.Retry() == 0 {
+		t.Error(first, second, stream.Retry())
+	}
+	resumed := open(t, url+"/events", first.ID)
+	read(t, http.MethodPost, url+"/publish", "three")
+	for _, want := range []string{"two\nlines", "three"} {
+		if e, err := resumed.Next(); err != nil || e.Data != want {
+			t.Error(e, err)
+		}
+	}
+	if err := service.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := resumed.Next(); !errors.Is(err, io.EOF) || len(resumed.Faults) > 0 {
+		t.Error("the stream was cut:", err, resumed.Faults)
+	}
+	if err := service.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// startService builds and starts the service on a free port.
+func startService(t *testing.T) (url string, service *exec.Cmd) {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "minimal")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatal(err, string(out))
+	}
+	service = exec.CommandContext(t.Context(), binary)
+	service.Env = append(os.Environ(), "ADDR=127.0.0.1:0")
+	stderr, err := service.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := service.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(stderr).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return regexp.MustCompile(`http://\S+`).FindString(line), service
+}
+
+func do(t *testing.T, method, url, body, lastEventID string) *http.Response {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lastEventID != "" {
+		request.Header.Set("Last-Event-ID", lastEventID)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = response.Body.Close() })
+	if response.StatusCode != http.StatusOK {
+		t.Fatal(response.Status)
+	}
+	return response
+}
+
+func read(t *testing.T, method, url, body string) string {
+	t.Helper()
+	text, err := io.ReadAll(do(t, method, url, body, "").Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func open(t *testing.T, url, lastEventID string) *ssetest.Reader {
+	t.Helper()
+	return ssetest.NewReader(do(t, http.MethodGet, url, "", lastEventID).Body)
+}
