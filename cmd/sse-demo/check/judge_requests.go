@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -11,6 +12,9 @@ func judgeCORS(o *observation) Result {
 	origin := o.options.Origin
 	if origin == "" {
 		return skip("no --origin")
+	}
+	if own, err := url.Parse(origin); err == nil && sameOrigin(own, o.head.url) {
+		return ok("%s is the endpoint's own origin", quote(origin))
 	}
 	const means = "A page of that origin cannot read the stream; the browser's console names CORS."
 	fix := "Answer with Access-Control-Allow-Origin: " + origin + " and Vary: Origin."

@@ -57,6 +57,9 @@ func (o *observation) resumeFault() string {
 		got[i], newest = true, i
 	}
 	for i := after + 1; i < len(stayed); i++ {
+		if index[stayed[i].id] != i { // the client that stayed got it twice
+			continue
+		}
 		missed := stayed[i].at.Before(o.resumed.stream.asked) // while the client was away
 		if !got[i] && (i < newest || missed) {
 			return fmt.Sprintf("lost the event with id %s", quote(stayed[i].id))

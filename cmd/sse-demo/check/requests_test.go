@@ -69,6 +69,11 @@ func TestCORS(t *testing.T) {
 	}
 }
 
+func TestOwnOrigin(t *testing.T) {
+	report, _ := try(t, goodEndpoint(), Options{Origin: "http://demo.example"})
+	compare(t, report, "cors=ok")
+}
+
 // TestRequests: nothing but GET, HEAD and OPTIONS is sent without --all-methods,
 // and never a body.
 func TestRequests(t *testing.T) {
@@ -173,6 +178,10 @@ func TestListening(t *testing.T) {
 			"first-byte=warn delivery=skip heartbeat=ok ids=skip resume=skip", 7 * time.Second, 23 * time.Second,
 		},
 		{"it ends again and again", Options{}, func(e *endpoint) { e.age = 4 * time.Second }, "", 20 * time.Second, 36 * time.Second},
+		{"it ends, and begins again with the first event", Options{}, func(e *endpoint) {
+			e.age = 2500 * time.Millisecond
+			e.resume = func(_ string, newest int) (int, string) { return min(newest+1, 21), "" }
+		}, "resume=fail unknown-id=ok", 20 * time.Second, 36 * time.Second},
 		{"it ends for good", Options{}, func(e *endpoint) {
 			e.age = 8 * time.Second
 			e.before = func(w http.ResponseWriter, r *http.Request) bool {
