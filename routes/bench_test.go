@@ -130,7 +130,7 @@ const childEnv = "SSE_BENCH_CHILD"
 func TestMain(m *testing.M) {
 	what := strings.Fields(os.Getenv(childEnv))
 	if len(what) == 0 {
-		os.Exit(m.Run())
+		os.Exit(checkSeen(m.Run()))
 	}
 	switch what[0] {
 	case "echo":

@@ -103,7 +103,7 @@ func start(t *testing.T, config routes.Config) *harness {
 	h.server.Protocols.SetHTTP1(true)
 	h.server.Protocols.SetUnencryptedHTTP2(true)
 	h.server.RegisterOnShutdown(h.app.Drain)
-	h.client = &http.Client{Transport: &http.Transport{DialContext: h.dialer.dial}}
+	h.client = &http.Client{Transport: described{t, &http.Transport{DialContext: h.dialer.dial}}}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = h.server.Serve(h.dialer) })
 	t.Cleanup(func() {
@@ -264,6 +264,10 @@ func (s *stream) next() ssetest.Event {
 	e, err := s.Next()
 	if err != nil {
 		s.h.Fatal("the stream has ended: ", err)
+	}
+	request := s.response.Request
+	if wrong := mismatch(itemSchema(request.Method, request.URL.Path), item(e)); wrong != "" {
+		s.h.Errorf("%s: an event that is not in openapi.json: %+v: %s", request.URL.Path, e, wrong)
 	}
 	return e
 }

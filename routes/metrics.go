@@ -17,8 +17,6 @@ const (
 	channelStream  = "channel"
 )
 
-var streamNames = []string{tickStream, logStream, progressStream, channelStream}
-
 // Why a stream ended.
 const (
 	endClient   = string(sse.ClientGone)
@@ -49,7 +47,7 @@ type streamMetrics struct {
 	closed                      map[string]prometheus.Counter // by reason
 }
 
-func newMetrics(config *Config) *metrics {
+func newMetrics(config *Config, streamNames []string) *metrics {
 	m := &metrics{registry: prometheus.NewRegistry(), streams: map[string]*streamMetrics{}}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.registry.MustRegister(config.Collectors...)

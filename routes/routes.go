@@ -4,8 +4,10 @@ package routes
 
 import (
 	"errors"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -69,11 +71,11 @@ func New(config Config) (*Server, error) {
 		config:   config,
 		echo:     echo.New(),
 		validate: newValidator(),
-		metrics:  newMetrics(&config),
 		started:  time.Now(),
 		slots:    newSlots(config.MaxStreams),
 		shutdown: make(chan struct{}),
 	}
+	s.metrics = newMetrics(&config, slices.Sorted(maps.Keys(s.streams())))
 	s.echo.HTTPErrorHandler = s.answerError
 	s.echo.IPExtractor = clientAddress(config.TrustedProxies)
 	crossSite, err := refuseCrossSite(config.CORSOrigins)
@@ -92,15 +94,26 @@ func (s *Server) addRoutes() {
 	reads := []string{http.MethodGet, http.MethodHead}
 	s.echo.Match(reads, "/", s.page)
 	s.echo.Match(reads, "/assets/:name", s.asset)
-	s.echo.Match(reads, "/stream/tick", s.tick, s.authenticate)
-	s.echo.Match(reads, "/stream/log", s.log, s.authenticate)
-	s.echo.Match(reads, "/stream/progress", s.progress, s.authenticate)
-	s.echo.Match(reads, "/stream/channel", s.channel, s.authenticate)
+	for name, handler := range s.streams() {
+		s.echo.Match(reads, "/stream/"+name, handler, s.authenticate)
+	}
 	s.echo.POST("/publish", s.publish, s.authenticate)
 	s.echo.POST("/jobs", s.startJob, s.authenticate)
 	s.echo.DELETE("/jobs/:id", s.cancelJob, s.authenticate)
 	s.echo.Match(reads, "/health", s.health)
+	s.echo.Match(reads, "/openapi.json", s.describe)
 	s.echo.Match(reads, "/metrics", echo.WrapHandler(promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{})))
+}
+
+// streams are the handlers below /stream/, by the names that metrics, logs, /health
+// and tokens have, too.
+func (s *Server) streams() map[string]echo.HandlerFunc {
+	return map[string]echo.HandlerFunc{
+		tickStream:     s.tick,
+		logStream:      s.log,
+		progressStream: s.progress,
+		channelStream:  s.channel,
+	}
 }
 
 // clientAddress believes no forwarded header but those of trusted proxies: it is

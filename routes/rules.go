@@ -11,12 +11,13 @@ import (
 // A rule is a validation rule of our own: what a value must look like, and how to
 // say so.
 type rule struct {
+	expr    string // "" if it is no regular expression
 	matches func(value string) bool
 	text    string
 }
 
 func pattern(expr, text string) rule {
-	return rule{regexp.MustCompile(expr).MatchString, text}
+	return rule{expr, regexp.MustCompile(expr).MatchString, text}
 }
 
 // reserved are names of events that cannot be published: the first two are the
@@ -28,7 +29,7 @@ var rules = map[string]rule{
 	"jobid":      pattern(`^[A-Za-z0-9._-]{1,64}$`, "must be 1 to 64 of A-Z a-z 0-9 . _ -"),
 	"channel":    pattern(`^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$`, "must be 1 to 128 of A-Z a-z 0-9 . _ : / -, starting with a letter or digit"),
 	"event":      pattern(`^[A-Za-z0-9._:-]{1,64}$`, "must be 1 to 64 of A-Z a-z 0-9 . _ : -"),
-	"unreserved": {func(name string) bool { return !slices.Contains(reserved, name) }, "must not be gap, busy, open or error"},
+	"unreserved": {"", func(name string) bool { return !slices.Contains(reserved, name) }, "must not be gap, busy, open or error"},
 }
 
 // newValidator knows the rules, and names fields as clients do, by their tags.

@@ -100,7 +100,7 @@ func (h *harness) useHTTP2() (connections func() int) {
 	}
 	transport.Protocols.SetUnencryptedHTTP2(true)
 	h.client.CloseIdleConnections()
-	h.client = &http.Client{Transport: transport}
+	h.client = &http.Client{Transport: described{h.T, transport}}
 	return func() int { return int(n.Load()) }
 }
 

@@ -1,0 +1,23 @@
+package routes
+
+import "github.com/labstack/echo/v4"
+
+// ParamsOf are the structs that requests are read into. Each has the tag "query"
+// or "json".
+var ParamsOf = map[string][]any{
+	"GET /stream/tick":     {tickParams{}},
+	"GET /stream/log":      {logParams{}},
+	"GET /stream/progress": {progressParams{}},
+	"GET /stream/channel":  {channelParams{}},
+	"POST /publish":        {publishJSON{}, publishText{}},
+	"POST /jobs":           {jobParams{}},
+}
+
+// Pattern returns the regular expression of a validation rule, "" if it has none.
+func Pattern(name string) string { return rules[name].expr }
+
+// Description is openapi.json.
+func Description() []byte { return description }
+
+// Routes are those that Echo serves.
+func (s *Server) Routes() []*echo.Route { return s.echo.Routes() }
