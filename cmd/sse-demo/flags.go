@@ -37,6 +37,8 @@ type flags struct {
 	RedisURL          string           `name:"redis-url" placeholder:"URL" help:"Share channels and jobs with other replicas through this Redis, like redis://:password@host:6379/0, or redis://sentinel:26379/0?master_name=NAME. Better set by the variable if it has a password."`
 	RedisHistory      int              `name:"redis-history" default:"100000" help:"Events that the shared stream keeps in Redis."`
 	RedisHistoryBytes units.Base2Bytes `name:"redis-history-bytes" default:"256MiB" help:"Bytes that the shared stream keeps in Redis; whichever of the two is reached first."`
+	AnswerURL         string           `name:"answer-url" placeholder:"URL" help:"Relay the answers of this OpenAI-compatible chat completions endpoint, like http://localhost:11434/v1/chat/completions; SSE_ANSWER_KEY is its bearer token. Default: a canned answer."`
+	AnswerModel       string           `name:"answer-model" placeholder:"NAME" help:"Model that answers."`
 	TLSCert           string           `name:"tls-cert" placeholder:"FILE" help:"Certificate, with its chain: serve HTTPS, and with it HTTP/2."`
 	TLSKey            string           `name:"tls-key" placeholder:"FILE" help:"Key of the certificate."`
 	CORSOrigin        []string         `name:"cors-origin" placeholder:"ORIGIN" sep:"," help:"Origin of another site whose pages may use the service, like https://example.com; repeatable."`
@@ -65,6 +67,9 @@ func (f *flags) check() error {
 		if err := redisbroker.CheckURL(f.RedisURL); err != nil {
 			return fmt.Errorf("--redis-url must be like redis://:password@host:6379/0: %w", err)
 		}
+	}
+	if err := f.checkAnswers(); err != nil {
+		return err
 	}
 	for _, origin := range f.CORSOrigin {
 		if err := http.NewCrossOriginProtection().AddTrustedOrigin(origin); err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"example.com/sse-demo/routes"
+	"example.com/sse-demo/routes/job"
 	"example.com/sse-demo/routes/tail"
 	"example.com/sse-demo/sse"
 )
@@ -57,6 +58,11 @@ func serve(ctx context.Context, f *flags, signals <-chan os.Signal, stderr io.Wr
 		return err
 	}
 	defer closeBroker()
+	if f.AnswerURL != "" {
+		if jobs.Kinds[job.AnswerKind], err = f.answers(); err != nil {
+			return fmt.Errorf("--answer-url: %w", err)
+		}
+	}
 	logger.Info().Str("addr", listener.Addr().String()).Str("version", versionName()).Msg("listening")
 	logs, stopTails := startTails(ctx, f, logger)
 	defer stopTails()

@@ -1,0 +1,368 @@
+package relay_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"example.com/sse-demo/routes/job"
+	"example.com/sse-demo/routes/job/relay"
+)
+
+const key = "sk-secret-0123456789"
+
+// network is one without addresses: every connection reaches the fake upstream.
+type network struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (n *network) dial(context.Context, string, string) (net.Conn, error) {
+	client, server := net.Pipe()
+	select {
+	case n.conns <- server:
+		return client, nil
+	case <-n.closed:
+		return nil, &net.OpError{Op: "dial", Addr: n.Addr(), Err: errors.New("connection refused")}
+	}
+}
+
+func (n *network) Accept() (net.Conn, error) {
+	select {
+	case conn := <-n.conns:
+		return conn, nil
+	case <-n.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (n *network) Close() error   { n.once.Do(func() { close(n.closed) }); return nil }
+func (n *network) Addr() net.Addr { return &net.TCPAddr{} }
+
+// ask asks a fake upstream in a bubble, and returns what was written, how it ended
+// and how long it took.
+func ask(t *testing.T, upstream http.HandlerFunc) (text string, took time.Duration, failed error) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		kind, stop := start(t, upstream)
+		defer stop()
+		began := time.Now()
+		failed = kind.Write(t.Context(), job.Request{Prompt: "Why?"}, func(piece string) error {
+			text += piece
+			return nil
+		})
+		took = time.Since(began)
+	})
+	return text, took, failed
+}
+
+func start(t *testing.T, upstream http.HandlerFunc) (kind job.Kind, stop func()) {
+	t.Helper()
+	network := &network{conns: make(chan net.Conn), closed: make(chan struct{})}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body) // only then does net/http notice that the client leaves
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		upstream(w, r)
+	})}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(network) })
+	kind, err := relay.New(relay.Upstream{
+		URL: "http://upstream.test/v1/chat/completions?api=secret", Model: "m", Key: key,
+		Transport: &http.Transport{DialContext: network.dial, DisableKeepAlives: true, DisableCompression: true},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kind, func() { _ = server.Close(); serving.Wait() }
+}
+
+// send writes text as it is, as the body of an event stream.
+func send(w io.Writer, text string) {
+	if w, ok := w.(http.ResponseWriter); ok && w.Header().Get("Content-Type") == "" {
+		w.Header().Set("Content-Type", "text/event-stream")
+	}
+	_, _ = io.WriteString(w, text)
+	if w, ok := w.(http.Flusher); ok {
+		w.Flush()
+	}
+}
+
+func piece(text string) string {
+	data, _ := json.Marshal(text)
+	return `data: {"choices":[{"index":0,"delta":{"content":` + string(data) + `},"finish_reason":null}]}` + "\n\n"
+}
+
+const (
+	role = `data: {"choices":[{"index":0,"delta":{"role":"assistant","content":null},"finish_reason":null}]}` + "\n\n"
+	stop = `data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}` + "\n\n"
+	done = "data: [DONE]\n\n"
+)
+
+// TestAnswers: whatever form a good answer has, its text arrives.
+func TestAnswers(t *testing.T) {
+	want := "Hel" + "lo \u00e9\U0001f600" + "\n\"you\""
+	whole := role + piece("Hel") + piece("lo \u00e9\U0001f600") + piece("\n\"you\"")
+	for name, upstream := range map[string]http.HandlerFunc{
+		"plain":     func(w http.ResponseWriter, _ *http.Request) { send(w, whole+stop+done) },
+		"no reason": func(w http.ResponseWriter, _ *http.Request) { send(w, whole+done) },
+		"no [DONE]": func(w http.ResponseWriter, _ *http.Request) { send(w, whole+stop) },
+		"charset": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+			send(w, whole+done)
+		},
+		"CRLF": func(w http.ResponseWriter, _ *http.Request) { send(w, strings.ReplaceAll(whole+done, "\n", "\r\n")) },
+		"no spaces": func(w http.ResponseWriter, _ *http.Request) {
+			send(w, strings.ReplaceAll(whole+done, "data: ", "data:"))
+		},
+		"comments": func(w http.ResponseWriter, _ *http.Request) {
+			send(w, ": wait\n\n"+strings.ReplaceAll(whole, "data", ": still here\n\ndata")+done)
+		},
+		"goes on": func(w http.ResponseWriter, r *http.Request) { send(w, whole+stop); <-r.Context().Done() },
+		"usage": func(w http.ResponseWriter, _ *http.Request) {
+			send(w, whole+`data: {"choices":[],"usage":{"total_tokens":9}}`+"\n\n"+done)
+		},
+		"error null": func(w http.ResponseWriter, _ *http.Request) {
+			send(w, strings.ReplaceAll(whole, `{"choices"`, `{"error":null,"choices"`)+done)
+		},
+		"one byte at a time": func(w http.ResponseWriter, _ *http.Request) {
+			for _, b := range []byte(whole + done) {
+				send(w, string([]byte{b}))
+			}
+		},
+		"last piece with the reason": func(w http.ResponseWriter, _ *http.Request) {
+			last := strings.LastIndex(whole, "null")
+			send(w, whole[:last]+`"stop"`+whole[last+len("null"):])
+		},
+		"two choices": func(w http.ResponseWriter, _ *http.Request) {
+			other := strings.NewReplacer(`"index":0`, `"index":1`, `"content":"`, `"content":"other `, `null}]`, `"stop"}]`).Replace(whole)
+			send(w, other+strings.ReplaceAll(whole, `"choices":[`, `"choices":[{"index":1,"delta":{"content":"x"},"finish_reason":"length"},`)+done)
+		},
+		"gzip": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			w.Header().Set("Content-Type", "text/event-stream")
+			zip := gzip.NewWriter(w)
+			send(zip, whole+done)
+			_ = zip.Close()
+		},
+		"slow": func(w http.ResponseWriter, r *http.Request) {
+			for line := range strings.SplitAfterSeq(whole+done, "\n\n") {
+				select {
+				case <-time.After(relay.MaxSilence - time.Second):
+					send(w, line)
+				case <-r.Context().Done():
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text, _, err := ask(t, upstream)
+			if err != nil || text != want {
+				t.Errorf("%q, %v", text, err)
+			}
+		})
+	}
+}
+
+// TestFailures: what was written is kept, and the error says what to do.
+func TestFailures(t *testing.T) {
+	begun := role + piece("Hel")
+	answers := func(text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { send(w, begun+text) }
+	}
+	status := func(code int, body string, header ...string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			for i := 0; i < len(header); i += 2 {
+				w.Header().Set(header[i], header[i+1])
+			}
+			w.WriteHeader(code)
+			_, _ = io.WriteString(w, body)
+		}
+	}
+	const html, object = "<html>secret</html>", `{"error":{"message":"no such\n model","code":1}}`
+	for name, tt := range map[string]struct {
+		upstream http.HandlerFunc
+		text     string
+		says     string
+	}{
+		"clean end":        {answers(""), "Hel", "ended its answer without saying that it is complete; try again"},
+		"cut":              {func(w http.ResponseWriter, _ *http.Request) { send(w, begun); panic(http.ErrAbortHandler) }, "Hel", "broke in the middle of the answer (it was closed); try again"},
+		"unfinished event": {answers("data: [DONE]"), "Hel", "without saying that it is complete"},
+		"error object":     {answers("data: " + object + "\n\n"), "Hel", "failed in the middle of the answer: no such model; try again"},
+		"error text":       {answers(`data: {"error":"overloaded"}` + "\n\n"), "Hel", "overloaded; try again"},
+		"error event":      {answers("event: error\ndata: {\"message\":\"overloaded\"}\n\n"), "Hel", "overloaded; try again"},
+		"no JSON":          {answers("data: <p>\n\n"), "Hel", "no part of an answer: <p>"},
+		"other JSON":       {answers("data: [1]\n\n"), "Hel", "no part of an answer: [1]"},
+		"length":           {answers(strings.Replace(stop, "stop", "length", 1) + done), "Hel", "limit of tokens"},
+		"filter":           {answers(strings.Replace(stop, "stop", "content_filter", 1) + done), "Hel", "content filter"},
+		"tool":             {answers(strings.Replace(stop, "stop", "tool_calls", 1) + done), "Hel", "call a tool"},
+		"huge event":       {answers("data: " + strings.Repeat("x", relay.MaxEvent)), "Hel", "more than 64 KiB"},
+		"huge comment":     {answers(":" + strings.Repeat("x", relay.MaxEvent)), "Hel", "more than 64 KiB"},
+		"no end":           {endless(begun, ": more\n\n"), "Hel", "more than 32 MiB"},
+		"silence":          {func(w http.ResponseWriter, r *http.Request) { send(w, begun); <-r.Context().Done() }, "Hel", "sent nothing for 1m0s; try again"},
+		"drip":             {drip, "", "not complete after 10m0s; ask for a shorter one"},
+		"no head":          {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "", "sent nothing for 1m0s"},
+		"no answer":        {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "", "cannot be reached (it was closed); see whether it runs"},
+		"empty":            {func(w http.ResponseWriter, _ *http.Request) { send(w, role+stop+done) }, "", "before its first word"},
+		"bad gzip": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			send(w, begun)
+		}, "", "cannot be decompressed"},
+		"brotli":         {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Encoding", "br"); send(w, begun) }, "", "compresses its answer with br"},
+		"JSON":           {status(200, object, "Content-Type", "application/json"), "", "application/json instead of an event stream: no such model; see whether --answer-url"},
+		"HTML":           {status(200, html, "Content-Type", "text/html; charset=utf-8"), "", "text/html instead of an event stream: no reason is given"},
+		"204":            {status(204, ""), "", "refuses the request (204 No Content)"},
+		"400":            {status(400, object), "", "refuses the request (400 Bad Request): no such model"},
+		"401":            {status(401, `{"error":{"message":"bad key `+key+`"}}`), "", "refuses the key (401 Unauthorized); set SSE_ANSWER_KEY"},
+		"403":            {status(403, html), "", "refuses the key (403 Forbidden); set SSE_ANSWER_KEY"},
+		"404":            {status(404, html), "", "no such endpoint or model (404 Not Found): no reason is given; see whether --answer-url"},
+		"429 in seconds": {status(429, object, "Retry-After", "20"), "", "(429 Too Many Requests): no such model; try again in 20 s"},
+		"429 on a date":  {status(429, object, "Retry-After", "Sat, 01 Jan 2000 00:01:30 GMT"), "", "try again in 90 s"},
+		"429":            {status(429, html), "", "try again later"},
+		"500":            {status(500, html), "", "has failed (500 Internal Server Error): no reason is given; try again later"},
+		"503":            {status(503, `{"detail":"loading `+key+`"}`, "Retry-After", "5"), "", "loading [key]; try again in 5 s"},
+		"302":            {status(302, "", "Location", "https://user:secret@evil.test/x?secret"), "", "redirects to https://evil.test/x (302 Found), which is not followed"},
+		"307":            {status(307, "", "Location", "/other"), "", "redirects to http://upstream.test/other (307 Temporary Redirect), which is not followed"},
+		"hanging error":  {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500); send(w, "x"); <-r.Context().Done() }, "", "has failed (500"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := 0
+			text, took, err := ask(t, func(w http.ResponseWriter, r *http.Request) { asked++; tt.upstream(w, r) })
+			if err == nil || !strings.Contains(err.Error(), tt.says) || text != tt.text {
+				t.Errorf("%q, %v; want %q, …%s…", text, err, tt.text, tt.says)
+			}
+			if strings.Contains(fmt.Sprint(err), "secret") {
+				t.Error("it has a secret:", err)
+			}
+			if asked != 1 || took > relay.MaxTime+time.Second {
+				t.Error("asked", asked, "times, for", took)
+			}
+		})
+	}
+}
+
+func endless(begun, more string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		send(w, begun)
+		for block := strings.Repeat(more, 1000); ; {
+			if _, err := io.WriteString(w, block); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// drip sends a comment now and then, and no answer.
+func drip(w http.ResponseWriter, r *http.Request) {
+	for {
+		send(w, ": wait\n\n")
+		select {
+		case <-time.After(time.Second):
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kind, stop := start(t, nil)
+		stop()
+		err := kind.Write(t.Context(), job.Request{}, nil)
+		if err == nil || !strings.Contains(err.Error(), "cannot be reached (connection refused); see whether it runs") || strings.Contains(err.Error(), "secret") {
+			t.Error(err)
+		}
+	})
+}
+
+func TestRequest(t *testing.T) {
+	_, _, err := ask(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		const want = `{"model":"m","stream":true,"messages":[{"role":"user","content":"Why?"}]}`
+		if string(body) != want || r.Method != http.MethodPost || r.RequestURI != "/v1/chat/completions?api=secret" {
+			t.Errorf("%s %s %s", r.Method, r.RequestURI, body)
+		}
+		for name, want := range map[string]string{
+			"Authorization": "Bearer " + key, "Content-Type": "application/json", "Accept": "text/event-stream", "Accept-Encoding": "identity",
+		} {
+			if got := r.Header.Get(name); got != want {
+				t.Errorf("%s: %q", name, got)
+			}
+		}
+		send(w, piece("x")+done)
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestCancel ends the request at once, in every state.
+func TestCancel(t *testing.T) {
+	for name, sent := range map[string]string{"before the head": "", "in the middle": piece("x")} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ended := make(chan time.Time, 1)
+				kind, stop := start(t, func(w http.ResponseWriter, r *http.Request) {
+					if sent != "" {
+						send(w, sent)
+					}
+					<-r.Context().Done()
+					ended <- time.Now()
+				})
+				defer stop()
+				ctx, cancel := context.WithCancel(t.Context())
+				began := time.Now()
+				time.AfterFunc(5*time.Second, cancel)
+				err := kind.Write(ctx, job.Request{}, func(string) error { return nil })
+				if !errors.Is(err, context.Canceled) || (<-ended).Sub(began) != 5*time.Second {
+					t.Error(err, time.Since(began))
+				}
+			})
+		})
+	}
+}
+
+// TestTextTooLong ends the request, too.
+func TestTextTooLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kind, stop := start(t, endless("", piece("x")))
+		defer stop()
+		tooLong := errors.New("too long")
+		if err := kind.Write(t.Context(), job.Request{}, func(string) error { return tooLong }); !errors.Is(err, tooLong) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestUpstreamIsChecked(t *testing.T) {
+	for _, tt := range []struct{ url, key, says string }{
+		{"https://host/v1/chat/completions?api=1", key, ""},
+		{"http://[::1]:8080/", "", ""},
+		{"https://user:secret@host/", "", "SSE_ANSWER_KEY"},
+		{"ftp://secret/", "", "https://host"},
+		{"secret", "", "https://host"},
+		{"https://", "", "https://host"},
+		{"https://:80/", "", "https://host"},
+		{"https://host/#secret", "", "#"},
+		{"https://host:secret/", "", "invalid port"},
+		{"https://host/\x7fsecret", "", "invalid control character"},
+		{"https://host/", "secret key", "SSE_ANSWER_KEY"},
+		{"https://host/", "secret\n", "SSE_ANSWER_KEY"},
+	} {
+		_, err := relay.New(relay.Upstream{URL: tt.url, Key: tt.key})
+		if (err == nil) != (tt.says == "") || err != nil && !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%q, %q: %v", tt.url, tt.key, err)
+		}
+	}
+}
