@@ -1,10 +1,12 @@
 package routes
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/labstack/echo/v4"
 
@@ -47,10 +49,27 @@ func (s *Server) log(c echo.Context) error {
 	return s.stream(c, logStream, p.finiteParams, func(lastEventID string) (source, error) {
 		feed := file.Follow(p.Lines, grep, lastEventID)
 		if p.Wait != nil { // a poll is answered with what the file has, however long it takes to find
-			feed.Prefill(c.Request().Context())
+			s.prefill(c.Request().Context(), feed)
 		}
 		return untilShutdown{feed, s.shutdown}, nil
 	})
+}
+
+// prefill waits until a feed has a batch or has looked at all there is, unless the
+// client leaves or the service shuts down before.
+func (s *Server) prefill(ctx context.Context, feed *tail.Feed) {
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	watching.Go(func() {
+		select {
+		case <-s.shutdown:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	feed.Prefill(ctx)
 }
 
 func (s *Server) logFile(name string) (*tail.Follower, error) {

@@ -2,10 +2,15 @@ package routes_test
 
 import (
 	"context"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -46,4 +51,32 @@ func TestLog(t *testing.T) {
 	}
 	live.expect("log app 4")
 	_ = file.Close()
+}
+
+// TestLogPollEndsAtShutdown has a poll that matches an expensive expression with
+// megabytes: the service does not wait for that.
+func TestLogPollEndsAtShutdown(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app")
+	if err := os.WriteFile(path, []byte(strings.Repeat(strings.Repeat("x", 60_000)+"\n", 200)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := options()
+	config.Logs = []routes.LogFile{{Name: "app", Tail: tail.New(path, zerolog.Nop())}}
+	h := start(t, config)
+	polls := make(chan struct{})
+	go func() {
+		defer close(polls)
+		h.answer(http.MethodGet, "/stream/log?wait=0&lines=1000&grep="+url.QueryEscape("(?:.?){240}~"), "") // 0.2 s a line
+	}()
+	for stacks := make([]byte, 1<<20); !strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), "Feed).Prefill"); {
+		runtime.Gosched()
+	}
+	h.app.Drain()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := h.app.Wait(ctx); err != nil {
+		t.Error("the poll goes on")
+	}
+	<-polls
+	h.stop()
 }

@@ -63,8 +63,8 @@ func instructions(re *syntax.Regexp) int {
 		return max(n, 1)
 	case syntax.OpAlternate:
 		return n + len(re.Sub)
-	case syntax.OpRepeat: // that many copies, each optional
-		return (n+1)*max(re.Min, re.Max, 1) + 2
+	case syntax.OpRepeat: // that many copies, of which those above Min are optional
+		return n*max(re.Min, re.Max, 1) + max(re.Max-re.Min, 0) + 2
 	default:
 		return 1
 	}
