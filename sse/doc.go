@@ -1,44 +1,63 @@
-// Package sse writes Server-Sent Events, the text/event-stream format of the
-// HTML standard (WHATWG HTML, section 9.2). It uses the standard library only
-// and can be copied into another project as it is.
+// Package sse writes and reads Server-Sent Events, the text/event-stream format of
+// the HTML standard (WHATWG HTML, section 9.2). This is a complete handler, with
+// resume, replay, heartbeats, write deadlines and a clean shutdown:
+//
+//	options := sse.Options{Retry: 3 * time.Second, Heartbeat: 15 * time.Second, WriteTimeout: 10 * time.Second, Shutdown: ctx.Done()}
+//
+//	http.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) {
+//		news := broker.Subscribe([]string{"news"}, pubsub.Start{After: sse.LastEventID(r)})
+//		defer news.Close()
+//		if _, err := sse.Serve(w, r, news, options); err != nil {
+//			http.Error(w, err.Error(), http.StatusInternalServerError)
+//		}
+//	})
+//
+// The package uses the standard library only and can be copied into another
+// project as it is. The broker is that of package pubsub; anything else that
+// implements [Source] will do.
 //
 // # Events and frames
 //
-// An [Event] is what a program wants to say; its frame is the bytes that say it
-// on the wire. [Event.Append] is the only encoder. A frame is written once and
-// sent to any number of clients, so encode when you publish, not when you
-// deliver.
+// An [Event] is what a program sends; its frame is the bytes of it on the wire.
+// [Event.Append] is the only encoder. A frame is encoded once and sent to any
+// number of clients, so encode when you publish, not when you deliver.
+//
+// # Sources
+//
+// A [Source] is a position in something that goes on: a log of events, a file, the
+// ticks of a clock. What comes after the position is read in batches, so replay
+// and live events are the same, and a slow client costs no memory. Next must not
+// wait: do slow work in a goroutine of the source, which hands over frames.
 //
 // # Streams
 //
-// [Open] turns an HTTP response into a [Stream]: it sends the headers that keep
-// proxies from buffering, a jittered retry field, and flushes. After that only
-// the goroutine of the request may use it. [Stream.Send] writes any number of
-// frames with one flush. Every error means that the client is gone: return from
-// the handler.
-//
-// # Many streams
-//
-// A handler's goroutine and net/http's buffers weigh some 20 kB a stream. For
-// plain HTTP/1.1, [TakeOver] leaves only the connection: [Stream.Try] writes to it
-// without ever waiting, so that one goroutine can serve thousands of streams.
-// What a socket does not take at once is kept for the next Try, or for a Send in
-// a goroutine that can wait.
+// [Serve] sends the head that keeps proxies from buffering, a jittered retry
+// field, and what the source has, until one of the two ends. An [Outcome] says
+// which. [Open] is for responses without a source.
 //
 // # Heartbeats
 //
-// Proxies end connections that are silent for a minute or so, and a server
-// notices some dead clients only when it writes. [Stream.HeartbeatDue] fires
-// after a time of silence; answer it with [Stream.Heartbeat].
+// Proxies end connections that are silent for a minute or so, and a server notices
+// some dead clients only when it writes. After Options.Heartbeat without an event
+// comes a comment. Comments and the retry field are single lines, without the
+// blank line that would dispatch an event.
 //
 // # Slow clients
 //
-// Each write has a deadline, and none is left behind for the quiet time between
-// two writes. A client that takes no bytes for Options.WriteTimeout makes Send
-// return an error for which os.ErrDeadlineExceeded is the cause.
+// Each write has a deadline, renewed only if less than Options.WriteTimeout is
+// left of it, so it is that and an eighth at the most. A client that takes no
+// bytes for so long ends with the reason [ClientStalled]. The kernel may let a
+// write wait until a third of a large send buffer is free; on Linux set
+// TCP_NOTSENT_LOWAT on the listening socket, or clients that read slowly but
+// steadily may be cut off.
 //
 // # Resuming
 //
-// [LastEventID] is the id of the last event that a returning client saw. Where
-// what followed is lost, say so with [AppendGap] instead of going on in silence.
+// [LastEventID] is the id of the last event that a returning client has. If what
+// followed it is lost, say so with [AppendGap] instead of going on in silence.
+//
+// # Reading
+//
+// A [Reader] is the decoder: it sees what a browser sees, and reports what a
+// careful server would not send.
 package sse

@@ -2,11 +2,13 @@ package sse_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"time"
 
 	"example.com/sse-demo/sse"
@@ -15,6 +17,8 @@ import (
 func ExampleEvent_Append() {
 	frame, err := sse.Event{ID: "7", Name: "greeting", Data: []byte("hello\nworld")}.Append(nil)
 	fmt.Printf("%s%v\n", frame, err)
+	_, err = sse.Event{ID: "two\nlines"}.Append(nil)
+	fmt.Println(err, errors.Is(err, sse.ErrField))
 	// Output:
 	// id: 7
 	// event: greeting
@@ -22,9 +26,74 @@ func ExampleEvent_Append() {
 	// data: world
 	//
 	// <nil>
+	// sse: invalid field: id "two\nlines" true
 }
 
-// A clock is a source like any other: what a stream sends, after a position.
+func ExampleMustFrame() {
+	fmt.Printf("%q\n", sse.MustFrame(sse.Event{ID: strconv.Itoa(7), Data: []byte("hello")}))
+	// Output:
+	// "id: 7\ndata: hello\n\n"
+}
+
+func ExampleFrameData() {
+	frame := sse.MustFrame(sse.Event{ID: "7", Data: []byte("hello\r\nworld")})
+	fmt.Printf("%q\n", sse.FrameData(frame))
+	// Output:
+	// "hello\nworld"
+}
+
+func ExampleAppendComment() {
+	fmt.Printf("%q\n", sse.AppendComment(nil, "heartbeat"))
+	// Output:
+	// ": heartbeat\n"
+}
+
+func ExampleAppendRetry() {
+	fmt.Printf("%q\n", sse.AppendRetry(nil, 3*time.Second))
+	// Output:
+	// "retry: 3000\n"
+}
+
+// Events after 17 are lost; the oldest that is kept is 40.
+func ExampleAppendGap() {
+	frame := sse.AppendGap(nil, "17", "40")
+	fmt.Printf("%q %v\n", frame, sse.IsGap(frame))
+	// Output:
+	// "event: gap\ndata: {\"after\":\"17\",\"oldest\":\"40\"}\n\n" true
+}
+
+// A gap is what the service reports, not an event that a publisher has named so.
+func ExampleIsGap() {
+	fmt.Println(sse.IsGap(sse.AppendGap(nil, "17", "")), sse.IsGap(sse.MustFrame(sse.Event{ID: "18", Name: "gap"})))
+	// Output:
+	// true false
+}
+
+func ExampleAppendUTF8() {
+	fmt.Printf("%s\n", sse.AppendUTF8(nil, []byte("caf\xe9 au lait")))
+	// Output:
+	// caf� au lait
+}
+
+// Clients that lose their server at one moment return over 3 s.
+func ExampleJitter() {
+	delay := sse.Jitter(3 * time.Second)
+	fmt.Println(delay >= 1500*time.Millisecond && delay <= 4500*time.Millisecond)
+	// Output:
+	// true
+}
+
+func ExampleLastEventID() {
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/events?lastEventId=7", nil)
+	fmt.Println(sse.LastEventID(r))
+	r.Header.Set("Last-Event-ID", "8")
+	fmt.Println(sse.LastEventID(r))
+	// Output:
+	// 7
+	// 8
+}
+
+// A clock is a source that says what time it is, once.
 type clock struct{ last, now time.Time }
 
 func (c *clock) Next(frames [][]byte) ([][]byte, error) {
@@ -42,15 +111,74 @@ func (c *clock) Position() string { return strconv.FormatInt(c.last.Unix(), 10) 
 func ExampleServe() {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		source := &clock{now: time.Unix(1763683200, 0).UTC()}
-		if _, err := sse.Serve(w, r, source, sse.Options{Heartbeat: 15 * time.Second}); err != nil {
+		outcome, err := sse.Serve(w, r, source, sse.Options{Heartbeat: 15 * time.Second})
+		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
+		fmt.Println(outcome.Reason, outcome.Events, outcome.Err)
 	})
 
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/clock", nil))
 	fmt.Print(w.Body)
 	// Output:
+	// done 1 <nil>
 	// id: 1763683200
 	// data: 00:00:00
+}
+
+// A stream without a source: an answer of one event.
+func ExampleOpen() {
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		options := sse.Options{WriteTimeout: 10 * time.Second}
+		sse.SetHeader(w.Header(), options, "")
+		stream, err := sse.Open(w, r, options)
+		if errors.Is(err, http.ErrNotSupported) {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		if err == nil {
+			err = stream.Send(sse.MustFrame(sse.Event{Name: "busy", Data: []byte("come back later")}))
+		}
+		fmt.Println(stream.Written(), err)
+	})
+
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/busy", nil))
+	fmt.Print(w.Header().Get("Content-Type"), "\n", w.Body)
+	// Output:
+	// 35 <nil>
+	// text/event-stream
+	// event: busy
+	// data: come back later
+}
+
+func ExampleSetHeader() {
+	header := http.Header{}
+	sse.SetHeader(header, sse.Options{Heartbeat: 15 * time.Second}, "7")
+	fmt.Println(header.Get("Content-Type"), header.Get("SSE-Heartbeat"), header.Get("Last-Event-ID"))
+	// Output:
+	// text/event-stream 15000 7
+}
+
+func ExampleReader() {
+	stream := "retry: 3000\n: heartbeat\nid: 7\ndata: hello\r\n\nid: 8\ndata: the connection is lost he"
+	r := sse.NewReader(strings.NewReader(stream))
+	r.OnComment = func(text string) { fmt.Println("comment", text) }
+	r.OnFault = func(f sse.Fault) { fmt.Println("fault", f) }
+	for {
+		event, err := r.Next()
+		if err != nil {
+			delay, _ := r.Retry()
+			fmt.Printf("%v; resume after %s, in %v\n", err, r.LastEventID(), delay)
+			return
+		}
+		fmt.Printf("event %s %q %s\n", event.ID, event.Name, event.Data)
+	}
+	// Output:
+	// comment heartbeat
+	// fault a line that ends with CRLF
+	// event 7 "" hello
+	// fault an event without its blank line at the end of the stream
+	// EOF; resume after 7, in 3s
 }

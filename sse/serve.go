@@ -7,20 +7,24 @@ import (
 	"time"
 )
 
-// A Source is a position in something that goes on: what a stream sends. Serve
-// calls Next from one goroutine, and does not close the source: whoever has
-// opened it does so when Serve has returned.
+// A Source is a position in something that goes on: what a stream sends. One
+// goroutine at a time uses it, and whoever serves it does not close it: whoever has
+// opened it does so when the stream has ended.
 type Source interface {
-	// Next appends to frames what follows the position, a batch at the most, and
-	// moves on. It does not wait: if there is nothing, it returns frames as they
-	// are. io.EOF, possibly with the last frames, ends the stream.
-	Next(frames [][]byte) ([][]byte, error)
-	// Notify has the source call wake, from any goroutine, when there is more than
-	// Next has returned: at once, if there already is. Wake does not block.
-	Notify(wake func())
 	// Position is the id after which the source begins, or "". A client that is
-	// cut off before its first event resumes there.
+	// cut off before its first event resumes there. It is called once, first.
 	Position() string
+	// Notify has the source call wake, from any goroutine, when there may be more
+	// than Next has returned: at once, if there already is. Wake does not block,
+	// and does not use the source. Next may be called before Notify.
+	Notify(wake func())
+	// Next appends to frames what follows the position, a batch at the most, and
+	// moves on. It must not wait, for a disk or a lock that is held meanwhile
+	// either: others may be served by the same goroutine. If there is nothing, it
+	// returns frames as they are. It is called again only when all of the batch was
+	// sent. io.EOF, possibly with the last frames, ends the stream; so does any
+	// other error, as a failure.
+	Next(frames [][]byte) ([][]byte, error)
 }
 
 // heartbeat is a comment, which clients ignore and proxies count as a sign of

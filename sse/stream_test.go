@@ -1,8 +1,15 @@
 package sse_test
 
 import (
+	"errors"
+	"net/http"
+	"os"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/labstack/echo/v4"
 
 	"example.com/sse-demo/sse"
 )
@@ -21,4 +28,149 @@ func TestJitter(t *testing.T) {
 	if d := sse.Jitter(0); d != 0 {
 		t.Errorf("%v", d)
 	}
+}
+
+// writer is a ResponseWriter of a connection that notes its write deadlines.
+type writer struct {
+	http.ResponseWriter
+	header    http.Header
+	deadlines []time.Time
+	flushes   int
+	fails     error
+}
+
+func newWriter() *writer { return &writer{header: http.Header{}} }
+
+func (w *writer) Header() http.Header         { return w.header }
+func (w *writer) WriteHeader(int)             {}
+func (w *writer) Write(p []byte) (int, error) { return len(p), w.fails }
+
+func (w *writer) FlushError() error {
+	w.flushes++
+	return w.fails
+}
+
+func (w *writer) SetWriteDeadline(t time.Time) error {
+	w.deadlines = append(w.deadlines, t)
+	return nil
+}
+
+// wrapped is a middleware's writer, with the method that ResponseController needs.
+type wrapped struct{ http.ResponseWriter }
+
+func (w wrapped) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// opaque is one without.
+type opaque struct{ http.ResponseWriter }
+
+// TestWritersOfMiddleware: what can be unwrapped can flush; for what cannot there
+// is an error, and nothing was written.
+func TestWritersOfMiddleware(t *testing.T) {
+	r := newRequest(t, 1)
+	inner := newWriter()
+	for _, w := range []http.ResponseWriter{inner, wrapped{inner}, wrapped{wrapped{inner}}, echo.NewResponse(inner, echo.New())} {
+		before := inner.flushes
+		if _, err := sse.Open(w, r, sse.Options{}); err != nil || inner.flushes != before+1 {
+			t.Errorf("%T: %v", w, err)
+		}
+	}
+	inner = newWriter()
+	for _, w := range []http.ResponseWriter{opaque{inner}, wrapped{opaque{inner}}} {
+		if _, err := sse.Open(w, r, sse.Options{Retry: time.Second}); !errors.Is(err, http.ErrNotSupported) || inner.flushes > 0 {
+			t.Errorf("%T: %v", w, err)
+		}
+	}
+}
+
+func newRequest(t *testing.T, protocol int) *http.Request {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ProtoMajor = protocol
+	return r
+}
+
+// TestWriteDeadlines: each write has at least the timeout, and an eighth more at
+// the most; most writes set none.
+func TestWriteDeadlines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const timeout = 8 * time.Second
+		w := newWriter()
+		stream, err := sse.Open(w, newRequest(t, 1), sse.Options{WriteTimeout: timeout})
+		if err != nil {
+			t.Fatal(err)
+		}
+		frame := sse.MustFrame(sse.Event{Data: []byte("x")})
+		for range 1000 {
+			<-time.After(10 * time.Millisecond)
+			if err := stream.Send(frame); err != nil {
+				t.Fatal(err)
+			}
+			if left := time.Until(w.deadlines[len(w.deadlines)-1]); left < timeout || left > timeout*9/8 {
+				t.Fatalf("a write had %v", left)
+			}
+		}
+		if n := len(w.deadlines); n != 10 { // 10 s in steps of a second and one write
+			t.Errorf("%d deadlines for 1000 writes", n)
+		}
+		// A large frame is written in pieces, each with its own deadline.
+		if err := stream.Send(make([]byte, 1<<20)); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestWriteDeadlinesOfHTTP2: one that is left behind would end an idle stream.
+func TestWriteDeadlinesOfHTTP2(t *testing.T) {
+	w := newWriter()
+	stream, err := sse.Open(w, newRequest(t, 2), sse.Options{WriteTimeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := stream.Send(sse.MustFrame(sse.Event{})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cleared := slices.IndexFunc(w.deadlines, time.Time.IsZero)
+	if len(w.deadlines) != 6 || cleared != 1 || !w.deadlines[5].IsZero() {
+		t.Error(w.deadlines)
+	}
+}
+
+// TestFailedWrites: HTTP/2 says only that the stream was closed, so the clock
+// decides whether the deadline did it.
+func TestFailedWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWriter()
+		stream, err := sse.Open(w, newRequest(t, 1), sse.Options{WriteTimeout: time.Second, Retry: time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.fails = errors.New("closed")
+		if err := stream.Send([]byte("x")); !errors.Is(err, w.fails) || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error(err)
+		}
+		<-time.After(2 * time.Second)
+		stalled := &stall{writer: w}
+		stream, err = sse.Open(stalled, newRequest(t, 1), sse.Options{WriteTimeout: time.Second})
+		if err == nil {
+			err = stream.Send([]byte("x"))
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error(err)
+		}
+	})
+}
+
+// stall is a writer whose client takes nothing.
+type stall struct{ *writer }
+
+func (w *stall) FlushError() error { return nil }
+
+func (w *stall) Write([]byte) (int, error) {
+	<-time.After(time.Until(w.deadlines[len(w.deadlines)-1]))
+	return 0, errors.New("http2: stream closed")
 }

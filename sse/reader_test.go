@@ -1,0 +1,97 @@
+package sse_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"reflect"
+	"strings"
+	"testing"
+
+	"example.com/sse-demo/sse"
+)
+
+// TestMaxEvent: an event may have as many bytes as MaxEvent says, line ends not
+// counted, and comments between events count for nothing.
+func TestMaxEvent(t *testing.T) {
+	const limit = 100
+	event := "data: " + strings.Repeat("x", 40) + "\ndata: " + strings.Repeat("y", 48)
+	comments := strings.Repeat(": a comment between two events\n", 100)
+	for name, tt := range map[string]struct {
+		stream string
+		fits   bool
+	}{
+		"at the limit": {comments + event + "\n\n" + comments + event + "\n\n", true},
+		"one beyond":   {event + "z\n\n", false},
+		"no line end":  {strings.Repeat("x", 10_000), false},
+		"no end":       {strings.Repeat("id: 1\n", 1000), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := sse.NewReader(strings.NewReader(tt.stream))
+			r.MaxEvent = limit
+			_, err := r.Next()
+			if err == nil {
+				_, err = r.Next()
+			}
+			if tt.fits != (err == nil) || !tt.fits && !errors.Is(err, sse.ErrTooLong) {
+				t.Error(err)
+			}
+		})
+	}
+	r := sse.NewReader(strings.NewReader("data:" + strings.Repeat("x", sse.DefaultMaxEvent-5) + "\n\ndata:" + strings.Repeat("x", sse.DefaultMaxEvent-4) + "\n\n"))
+	if _, err := r.Next(); err != nil {
+		t.Error(err)
+	}
+	if _, err := r.Next(); !errors.Is(err, sse.ErrTooLong) {
+		t.Error(err)
+	}
+}
+
+// parsed is all that a reader has seen of a stream.
+type parsed struct {
+	Events   []sse.Event
+	Comments []string
+	Faults   []sse.Fault
+	LastID   string
+}
+
+func parse(in io.Reader) (p parsed) {
+	r := sse.NewReader(in)
+	r.OnComment = func(text string) { p.Comments = append(p.Comments, text) }
+	r.OnFault = func(f sse.Fault) { p.Faults = append(p.Faults, f) }
+	for {
+		e, err := r.Next()
+		if err != nil {
+			p.LastID = r.LastEventID()
+			return p
+		}
+		p.Events = append(p.Events, e)
+	}
+}
+
+// FuzzReader: it makes no difference where the network splits a stream.
+func FuzzReader(f *testing.F) {
+	for _, stream := range []string{
+		"id: 1\r\ndata: a\r\n\r\n", "\ufeffdata: é漢😀\n\n", ": c\rdata\r\rid\r\n\n", "retry: 1\ndata: a\n\nda", "data: \xf0\x9f\x98\xff\n\n",
+	} {
+		f.Add([]byte(stream), uint(3))
+	}
+	f.Fuzz(func(t *testing.T, stream []byte, at uint) {
+		split := int(at % uint(len(stream)+1))
+		whole := parse(bytes.NewReader(stream))
+		parts := parse(io.MultiReader(bytes.NewReader(stream[:split]), bytes.NewReader(stream[split:])))
+		if !reflect.DeepEqual(whole, parts) {
+			t.Errorf("%q split at %d: %+v, want %+v", stream, split, parts, whole)
+		}
+		for _, e := range whole.Events { // what was read can be sent, and is read again
+			frame, err := sse.Event{ID: e.ID, Name: e.Name, Data: e.Data}.Append(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again := parse(bytes.NewReader(frame)).Events
+			if len(again) != 1 || again[0].ID != e.ID || again[0].Name != e.Name || !bytes.Equal(again[0].Data, e.Data) {
+				t.Errorf("%+v, want %+v", again, e)
+			}
+		}
+	})
+}
