@@ -55,6 +55,8 @@ type service struct {
 	running *http.Server
 	secret  []byte
 	open    atomic.Int64 // connections
+
+	jobsStarted atomic.Int64
 }
 
 func startService(t *testing.T) *service {
@@ -90,7 +92,7 @@ func (s *service) start() {
 	if err != nil {
 		s.Fatal(err)
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Second, ConnState: s.count}
+	server := &http.Server{Handler: s.watch(handler), ReadHeaderTimeout: time.Second, ConnState: s.count}
 	running.Go(func() { _ = server.Serve(listener) })
 	s.running = server
 	s.stop = func() {
@@ -101,6 +103,16 @@ func (s *service) start() {
 		running.Wait()
 		s.stop = func() {}
 	}
+}
+
+// watch counts the jobs that are started.
+func (s *service) watch(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && r.URL.Path == "/jobs" {
+			s.jobsStarted.Add(1)
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // count counts the connections.
@@ -305,7 +317,7 @@ func (p *tab) click(stream, action string) {
 // fill puts a text into a field of a form.
 func (p *tab) fill(form, name, text string) {
 	p.Helper()
-	p.do(chromedp.SetValue(chromedp.CSS(fmt.Sprintf(`%s [name="%s"]`, form, name)), text))
+	p.eval(fmt.Sprintf(`document.querySelector(%q).value = %q`, fmt.Sprintf(`%s [name="%s"]`, form, name), text))
 }
 
 func (p *tab) publish(channel, payload string) {

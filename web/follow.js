@@ -1,39 +1,59 @@
 // Keeps a list at its end until its reader scrolls up, and again once the reader is back at the end.
 
+import {afterDrawing} from "./frames.js";
+
 const near = 8; // px from the end that count as the end
 
 export class Follow {
   following = true;
   #list;
+  #changed;
   #top = 0;
+  #shape = ""; // the sizes at the last look: if they have changed, it was not the reader who has moved the list
 
   /** @param {HTMLElement} list that scrolls @param {() => void} [changed] called after each change of following */
   constructor(list, changed) {
     this.#list = list;
-    list.addEventListener("scroll", () => {
-      const was = this.following;
-      // What makes the list longer or lower moves nothing up; only the reader does.
-      if (this.#fromEnd() <= near) this.following = true;
-      else if (list.scrollTop < this.#top) this.following = false;
-      this.#top = list.scrollTop;
-      if (was !== this.following) changed?.();
-    }, {passive: true});
+    this.#changed = changed;
+    list.addEventListener("scroll", () => this.#scrolled(), {passive: true});
     new ResizeObserver(() => this.stick()).observe(list);
+    this.#set(true);
   }
 
-  /** After a change of the list: to the end, if that is where its reader is. */
+  /** After a change of the list: to the end, if that is what its reader wants. */
   stick() {
-    if (!this.following) return;
-    this.#list.scrollTop = this.#list.scrollHeight;
-    this.#top = this.#list.scrollTop;
+    if (this.following) afterDrawing(this.#toEnd);
   }
+
+  #toEnd = () => {
+    this.#list.scrollTop = this.#list.scrollHeight;
+    this.#look();
+  };
 
   toEnd() {
-    this.following = true;
+    this.#set(true);
     this.stick();
   }
 
-  #fromEnd() {
-    return this.#list.scrollHeight - this.#list.scrollTop - this.#list.clientHeight;
+  #scrolled() {
+    const {scrollTop, scrollHeight, clientHeight} = this.#list;
+    if (scrollHeight - scrollTop - clientHeight <= near) this.#set(true);
+    else if (this.following && this.#shape !== shapeOf(this.#list)) this.stick();
+    else if (scrollTop < this.#top) this.#set(false);
+    this.#look();
+  }
+
+  #set(following) {
+    this.#list.style.overflowAnchor = following ? "none" : "auto"; // the browser keeps what a reader reads in its place
+    if (following === this.following) return;
+    this.following = following;
+    this.#changed?.();
+  }
+
+  #look() {
+    this.#top = this.#list.scrollTop;
+    this.#shape = shapeOf(this.#list);
   }
 }
+
+const shapeOf = ({scrollHeight, clientHeight, clientWidth}) => `${scrollHeight} ${clientHeight} ${clientWidth}`;

@@ -2,8 +2,11 @@
 
 import {setText} from "./dom.js";
 
-const every = 250; // ms
+const every = 500; // ms
 const slack = 1_000; // ms, over a heartbeat, that are no cause for alarm
+
+const all = new Set();
+setInterval(() => all.forEach((freshness) => freshness.show()), every);
 
 export class Freshness {
   #section;
@@ -17,8 +20,8 @@ export class Freshness {
     this.#section = section;
     this.#text = text;
     this.#bar = bar;
-    setInterval(() => this.#show(), every);
-    this.#show();
+    all.add(this);
+    this.show();
   }
 
   /** @param {import("./line.js").Report} update */
@@ -27,7 +30,7 @@ export class Freshness {
     if ("head" in update || "text" in update) this.#last = Math.max(this.#last, update.at);
   }
 
-  #show() {
+  show() {
     const age = Math.max(0, Date.now() - this.#last);
     const open = this.#section.dataset.state === "open";
     const late = open && this.#last > 0 && this.#heartbeat > 0 && age > this.#heartbeat + Math.min(slack, this.#heartbeat / 4);

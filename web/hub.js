@@ -46,6 +46,7 @@ export class Hub {
     if (message.open) this.#open(tab, message.open, message.settings);
     if (message.set) this.#set(tab, message.set, message.settings);
     if (message.close) this.#leaveStream(tab, message.close);
+    if (message.close) this.#leaveQueue(tab, message.close);
     if (message.cut) this.#streams.get(message.cut)?.cut();
     if (message.offline) this.#streams.get(message.offline)?.offline(message.ms);
     if (message.poll) this.#streams.get(message.poll)?.poll(message.on);
@@ -106,8 +107,8 @@ export class Hub {
   }
 
   #leaveQueue(tab, name) {
-    const [first, ...rest] = this.#waiting.get(name);
-    this.#waiting.set(name, [first, ...rest].filter((other) => other !== tab));
+    const [first, ...rest] = this.#waiting.get(name) ?? [];
+    this.#waiting.set(name, [first, ...rest].filter((other) => other && other !== tab));
     if (first === tab) rest[0]?.postMessage({stream: name, none: true});
   }
 

@@ -30,10 +30,11 @@ func TestListFollows(t *testing.T) {
 	atEnd := fromEnd(".lines") + " < 8"
 	write(1)
 	p.until(last(1) + " && " + atEnd)
-	p.look(500, "light") // the lines wrap
-	p.until(atEnd)
-	p.look(1440, "light")
-	p.until(atEnd)
+	wireAtEnd := fromEnd(`[data-stream="log"] .wire pre`) + " < 8"
+	for _, width := range []int64{500, 1024, 390, 1440} { // the lines wrap
+		p.look(width, "light")
+		p.until(atEnd + " && " + wireAtEnd)
+	}
 	p.eval(in("log", ".wire") + `.open = false`)
 	p.until(atEnd)
 	p.eval(in("log", ".wire") + `.open = true`)

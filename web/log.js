@@ -50,7 +50,7 @@ function fieldsOf(text) {
 function plain(text) {
   const line = element("li");
   line.dataset.level = levels.find((level) => new RegExp(`\\b${level}(ing)?\\b`, "i").test(text.slice(0, 500))) ?? "none";
-  line.append(clipped("message", text));
+  line.append(clipped("message plain", text));
   return line;
 }
 

@@ -4,10 +4,11 @@
 import {Answer} from "./answer.js";
 import {setText} from "./dom.js";
 import {draw} from "./frames.js";
-import {findJob, isGone, remember} from "./jobs.js";
+import {findJob, remember} from "./jobs.js";
 import {Panel} from "./panel.js";
 import {showProblem} from "./problems.js";
 import {send} from "./request.js";
+import {onToken} from "./token.js";
 
 const recent = 5_000; // events: all pieces of an answer, for a tab that joins
 const firstMs = 60_000; // of the job that a first visit starts, so that there is something to see
@@ -19,6 +20,7 @@ export function progress() {
   let state = {}; // the newest: {percent, stage, message, elapsedMs}
   let status = ""; // running, and then as the service calls it
   let notice = "";
+  let afterGap = false; // the newest event was a gap
 
   const self = new Panel("progress", {
     settings: () => (id ? settingsOf(id) : null),
@@ -45,21 +47,23 @@ export function progress() {
     },
     event({id: eventId, name, data}) {
       const value = JSON.parse(data);
-      if (name === "gap") notice = lost(id, true);
       if (name === "progress") state = value;
       if (name === "token") answer.add(value);
       if (name === "progress" || name === "token") status = "running";
-      if (name === "done") end(eventId, value);
+      if (name === "done") end(value, afterGap);
+      if (name === "gap") notice = lost(id, true);
+      afterGap = name === "gap";
       remember({id, lastEventId: eventId, status: status === "running" ? "" : status});
       draw(show);
     },
   });
   const answer = new Answer(self.find(".answer"));
 
-  function end(eventId, done) {
-    status = done.status;
-    state = {...state, ...done, percent: status === "succeeded" ? 100 : state.percent, stage: status};
-    if (isGone(eventId)) notice = lost(id, false);
+  /** A done right after a gap: the service knows nothing of the job. */
+  function end(done, unknown) {
+    status = unknown ? "lost" : done.status;
+    state = {...state, ...done, percent: status === "succeeded" ? 100 : state.percent, stage: status, error: status === "lost" ? "" : done.error};
+    if (status === "lost") notice = lost(id, false);
   }
 
   const settingsOf = (id) => ({query: String(new URLSearchParams({id})), until: "done", recent});
@@ -115,6 +119,7 @@ export function progress() {
   const chooseKind = () => (form.dataset.kind = value("kind"));
   form.elements.namedItem("kind").addEventListener("change", chooseKind);
   chooseKind();
+  onToken(() => !id && self.section.dataset.state === "closed" && self.open()); // nothing could be started without
   self.open();
 }
 

@@ -59,7 +59,7 @@ func takeScreenshots(t *testing.T, dir string) {
 	p.do(chromedp.SetValue(chromedp.CSS(`[name="durationMs"]`), "12000"))
 	p.click("progress", "start-job")
 	p.until(`document.querySelector("progress").value >= 40 && ` + all("open"))
-	for _, width := range []int64{390, 768, 1024, 1440} {
+	for _, width := range []int64{1440, 1024, 768, 390} {
 		for _, theme := range []string{"light", "dark"} {
 			p.screenshot(filepath.Join(dir, fmt.Sprintf("%d-%s.png", width, theme)), width, theme)
 		}

@@ -4,6 +4,7 @@ import {openStream} from "./eventstream.js";
 import {Line} from "./line.js";
 
 const pollFor = 20_000; // ms
+const assumedHeartbeat = 15_000; // ms, until the service has named its own
 const together = 30; // ms of updates that go to the tabs as one message
 const wireKeeps = 40_000; // characters for a tab that comes later
 const eventsKeep = 1_000_000; // characters, too
@@ -55,6 +56,7 @@ export class SharedStream {
     const source = openStream(`/stream/${this.#name}?${query}`, {
       lastEventId: before,
       until,
+      heartbeat: assumedHeartbeat,
       headers: () => (this.#token() ? {Authorization: `Bearer ${this.#token()}`} : undefined),
       fetch: this.#line.fetch,
       onEvent: (event) => {

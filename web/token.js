@@ -8,10 +8,14 @@ const key = "sse-demo.token";
 const limit = 10_000; // ms
 
 const form = /** @type {HTMLFormElement} */ (document.querySelector('form[data-action="token"]'));
+const handlers = [];
 let token = load(() => sessionStorage, key)?.token ?? "";
 
 export const hasToken = () => token !== "";
 export const tokenHeader = () => (token ? {Authorization: `Bearer ${token}`} : {});
+
+/** What to do once there is a token. @param {() => void} handle */
+export const onToken = (handle) => handlers.push(handle);
 
 /** Shows the form, with what the service has said. @param {object} problem */
 export function askForToken(problem) {
@@ -32,6 +36,7 @@ function accept(accepted) {
   form.hidden = true;
   form.reset();
   showProblem(form, null);
+  for (const handle of handlers) handle();
 }
 
 form.addEventListener("submit", async (e) => {
@@ -40,8 +45,8 @@ form.addEventListener("submit", async (e) => {
   const problem = given ? await refusalOf(given) : {title: "Paste the token, as it is."};
   showProblem(form, problem);
   if (problem) return;
-  accept(given);
   send({token: given});
+  accept(given);
 });
 
 /** Tries a token on a request that ends at once. What it may do is another question, which 403 answers. */

@@ -35,7 +35,10 @@ export class Wire {
     this.#pre = details.querySelector("pre");
     this.#explanation = details.querySelector(".explanation");
     this.#follow = new Follow(this.#pre);
-    details.addEventListener("toggle", () => draw(this.#draw));
+    details.addEventListener("toggle", () => {
+      details.closest("section").dataset.wire = details.open ? "open" : "closed";
+      draw(this.#draw);
+    });
     for (const chip of details.querySelectorAll(".legend button")) this.#explain(chip);
     this.#pre.addEventListener("mouseover", ({target}) => this.#show(target.closest?.("[data-kind]")?.dataset.kind));
   }

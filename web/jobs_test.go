@@ -1,0 +1,141 @@
+package web_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+)
+
+const jobID = `document.querySelector(".job-id").textContent`
+
+func (p *tab) choose(name, value string) {
+	p.Helper()
+	p.eval(fmt.Sprintf(`(() => { const e = %s; e.value = %q; e.dispatchEvent(new Event("change", {bubbles: true})) })()`, in("progress", `[name="`+name+`"]`), value))
+}
+
+func TestJob(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	p := startBrowser(t).open(s)
+	p.until(state("progress", "open"))
+	p.choose("durationMs", "5000")
+	first := p.eval(jobID)
+	p.click("progress", "start-job")
+	p.until(jobID + ` !== "` + first + `" && document.querySelector("progress").value > 5 && document.querySelector("progress").value < 90`)
+	id := p.eval(jobID)
+	p.do(chromedp.Reload())
+	p.until(state("progress", "open") + ` && document.querySelector("progress").value > 5`)
+	if got := p.eval(jobID); got != id {
+		t.Errorf("after a reload the job is %s, it was %s", got, id)
+	}
+	p.until(`document.querySelector("progress").value === 100`)
+	p.until(state("progress", "closed") + ` && document.querySelector(".stage").textContent === "succeeded"`)
+	p.click("progress", "start-job")
+	p.until(`document.querySelector("progress").value < 90 && ` + state("progress", "open"))
+	p.click("progress", "stop-job")
+	p.until(`document.querySelector(".stage").textContent === "cancelled" && ` + state("progress", "closed"))
+	p.do(chromedp.Reload())
+	p.until(`document.querySelector(".stage")?.textContent === "cancelled" && ` + state("progress", "closed"))
+	p.clean(s)
+}
+
+// TestJobInTwoTabs: the second tab joins the job, and starts none, also after the
+// first has closed.
+func TestJobInTwoTabs(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	b := startBrowser(t)
+	b.open(s, withoutScripts) // keeps the browser open
+	first := b.open(s)
+	first.until(state("progress", "open") + ` && document.querySelector("progress").value > 0`)
+	id := first.eval(jobID)
+	second := b.open(s)
+	second.until(state("progress", "open") + ` && document.querySelector("progress").value > 0`)
+	if got := second.eval(jobID); got != id {
+		t.Errorf("the second tab has job %s, the first %s", got, id)
+	}
+	call(first, page.Close, cdp.Empty{})
+	call(second, page.Close, cdp.Empty{})
+	third := b.open(s)
+	third.until(state("progress", "open") + ` && document.querySelector("progress").value > 0`)
+	if got := third.eval(jobID); got != id {
+		t.Errorf("a tab that is opened later has job %s, before it was %s", got, id)
+	}
+	if n := s.jobsStarted.Load(); n != 1 {
+		t.Errorf("%d jobs were started", n)
+	}
+}
+
+// TestLostJob: a job does not outlive its service, and the page says so, as it
+// does to a reader who comes later.
+func TestLostJob(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	b := startBrowser(t)
+	p := b.open(s)
+	p.until(state("progress", "open") + ` && document.querySelector("progress").value > 0`)
+	id := p.eval(jobID)
+	s.stop()
+	p.until(state("progress", "reconnecting"))
+	s.start()
+	lost := "The job " + id + " is lost: the service has restarted and no longer knows it. No new one has begun."
+	p.until(text("progress", ".job-notice") + fmt.Sprintf(` === %q`, lost))
+	p.until(state("progress", "closed") + ` && document.querySelector(".stage").textContent === "lost"`)
+
+	p.click("progress", "start-job")
+	p.until(state("progress", "open") + ` && document.querySelector("progress").value > 0 && ` + text("progress", ".job-notice") + ` === ""`)
+	id = p.eval(jobID)
+	p.do(chromedp.Navigate("about:blank"))
+	s.stop()
+	s.start()
+	p.do(chromedp.Navigate("http://" + s.addr + "/"))
+	p.until(text("progress", ".job-notice") + `.startsWith("The job ` + id + ` is lost")`)
+	p.until(state("progress", "closed"))
+	if n := s.jobsStarted.Load(); n != 2 {
+		t.Errorf("%d jobs were started", n)
+	}
+}
+
+// TestAnswer: the text grows, goes on after a reload, is the same in a second tab,
+// and stops.
+func TestAnswer(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	b := startBrowser(t)
+	p := b.open(s)
+	p.until(state("progress", "open"))
+	p.choose("kind", "answer")
+	p.fill(`section[data-stream="progress"] form`, "prompt", "")
+	p.click("progress", "start-job")
+	p.until(text("progress", `[data-for="prompt"]`) + `.startsWith("prompt")`)
+	p.fill(`section[data-stream="progress"] form`, "prompt", "Why does an event need an id?")
+	p.click("progress", "start-job")
+	const answer = `document.querySelector(".answer").textContent`
+	p.until(answer + `.length > 20`)
+	id, begin := p.eval(jobID), p.eval(answer)
+	p.do(chromedp.Reload())
+	p.until(answer + fmt.Sprintf(`.startsWith(%q) && %s === %q`, begin, jobID, id))
+	other := b.open(s)
+	other.until(answer + fmt.Sprintf(`.startsWith(%q) && %s === %q`, begin, jobID, id))
+	for _, p := range []*tab{p, other} {
+		p.until(`document.querySelector(".stage").textContent === "succeeded" && ` + state("progress", "closed"))
+	}
+	whole := p.eval(answer)
+	if got := other.eval(answer); got != whole {
+		t.Errorf("the second tab has %q, the first %q", got, whole)
+	}
+	other.do(chromedp.Reload()) // a job that has ended is kept for a minute
+	other.until(answer + fmt.Sprintf(` === %q`, whole))
+
+	p.choose("kind", "answer")
+	p.click("progress", "start-job")
+	p.until(answer + `.length > 0 && ` + state("progress", "open"))
+	p.click("progress", "stop-job")
+	p.until(`document.querySelector(".stage").textContent === "cancelled"`)
+	if got := p.eval(answer); got == "" || len(got) >= len(whole) {
+		t.Errorf("what was written before the stop is %q", got)
+	}
+}
