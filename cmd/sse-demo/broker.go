@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
@@ -30,8 +32,6 @@ func startBroker(ctx context.Context, f *flags, signals <-chan os.Signal, logger
 		return pubsub.NewMemory(f.History, int(f.HistoryBytes)), jobs, jobs.Close, nil
 	}
 	redis.SetLogger(redisLogger{logger})
-	ctx, cancel := untilSignal(ctx, signals)
-	defer cancel()
 	options := redisbroker.Options{
 		URL: f.RedisURL, MaxEvents: f.RedisHistory, MaxBytes: int64(f.RedisHistoryBytes),
 		MirrorEvents: f.History, MirrorBytes: int(f.HistoryBytes),
@@ -48,26 +48,40 @@ func startBroker(ctx context.Context, f *flags, signals <-chan os.Signal, logger
 	}
 	jobs := job.NewManager(logger, shared) // before any event is loaded: it sees all
 	stop = func() { jobs.Close(); shared.Close(); channels.Close() }
-	for _, broker := range []*redisbroker.Broker{channels, shared} {
-		if err := broker.Start(ctx); err != nil {
-			stop()
-			return nil, nil, nil, fmt.Errorf("--redis-url: %w", err)
-		}
+	if err := startUntilSignal(ctx, signals, channels, shared); err != nil {
+		stop()
+		return nil, nil, nil, fmt.Errorf("--redis-url: %w", err)
 	}
 	return channels, jobs, stop, nil
 }
 
-// untilSignal returns a context that ends with a signal, or when cancel is called.
-func untilSignal(ctx context.Context, signals <-chan os.Signal) (_ context.Context, cancel func()) {
-	ctx, cancel = context.WithCancel(ctx)
-	go func() {
+// errInterrupted says that a signal has ended the start.
+var errInterrupted = errors.New("a signal came while the history was loaded")
+
+// startUntilSignal starts the brokers. A large history may take long to load; a
+// signal ends that.
+func startUntilSignal(ctx context.Context, signals <-chan os.Signal, brokers ...*redisbroker.Broker) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
 		select {
 		case <-signals:
-			cancel()
+			cancel(errInterrupted)
 		case <-ctx.Done():
 		}
-	}()
-	return ctx, cancel
+	})
+	var err error
+	for _, broker := range brokers {
+		if err == nil {
+			err = broker.Start(ctx)
+		}
+	}
+	cancel(nil)
+	watching.Wait()
+	if errors.Is(context.Cause(ctx), errInterrupted) {
+		return errInterrupted
+	}
+	return err
 }
 
 // redisLogger receives what go-redis has to say, which the brokers say better.

@@ -20,11 +20,7 @@ func TestUnconfirmed(t *testing.T) {
 	s := subscribe(t, b, "a", pubsub.Start{})
 	attempt := func(data string) error {
 		t.Helper()
-		began := time.Now()
 		_, err := b.Publish(t.Context(), "a", "", []byte(data))
-		if time.Since(began) > 2*time.Second {
-			t.Errorf("%s: the publisher has waited for %v", data, time.Since(began))
-		}
 		return err
 	}
 	if err := attempt("connected"); err != nil {
@@ -80,5 +76,12 @@ func TestIdleConnectionsAreCut(t *testing.T) {
 			})
 			publish(t, b, "a", "2")
 		})
+	}
+}
+
+// TestPublishTakesLessThanTwoSeconds: its deadline is that of everything it does.
+func TestPublishTakesLessThanTwoSeconds(t *testing.T) {
+	if defaultTiming.publish >= 2*time.Second {
+		t.Error(defaultTiming.publish)
 	}
 }

@@ -1,7 +1,6 @@
 package redisbroker
 
 import (
-	"context"
 	"io"
 	"net"
 	"slices"
@@ -36,10 +35,8 @@ func TestRedisIsPaused(t *testing.T) {
 	one, two, check := busyReplicas(t, server)
 	await(t, subscribe(t, two, "a", pubsub.Start{}), 200)
 	server.Pause()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-	defer cancel()
-	if _, err := one.Publish(ctx, "a", "", nil); err == nil || ctx.Err() != nil {
-		t.Error("a publisher waits for longer than two seconds:", err)
+	if _, err := one.Publish(t.Context(), "a", "", nil); err == nil { // it does not wait for ever
+		t.Error("it is confirmed")
 	}
 	eventually(t, "both notice", func() bool { return one.Err() != nil && two.Err() != nil })
 	server.Resume()

@@ -240,7 +240,7 @@ func fill(t testing.TB, server *redistest.Server, key string, n, size int) {
 		batch := min(n, max(1<<20/max(size, 1), 1), 1000)
 		_, err := client.Pipelined(t.Context(), func(p redis.Pipeliner) error {
 			for i := range batch {
-				p.EvalSha(t.Context(), appendScript.Hash(), []string{key}, 1<<40, 1<<50, 0, 0, fmt.Sprint("channel-", i%100), "", data)
+				p.EvalSha(t.Context(), appendScript.Hash(), []string{key}, int64(1<<40), int64(1<<50), 0, 0, fmt.Sprint("channel-", i%100), "", data)
 			}
 			return nil
 		})
