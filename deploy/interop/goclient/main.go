@@ -58,7 +58,7 @@ func goSSE(url string) error {
 func r3Labs(url string) error {
 	client := r3labs.NewClient(url)
 	client.ReconnectStrategy = backoff.NewConstantBackOff(50 * time.Millisecond) // it ignores the stream's retry
-	for { // it returns when a stream ends cleanly
+	for {                                                                        // it returns when a stream ends cleanly
 		err := client.SubscribeRaw(func(event *r3labs.Event) { report(string(event.ID), string(event.Data)) })
 		if err != nil {
 			return err
