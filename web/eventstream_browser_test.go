@@ -46,7 +46,7 @@ func (s *faultyServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("SSE-Heartbeat", "100")
-	fmt.Fprintf(w, "retry: 10\nid: %d\ndata: a\n\nid: %d\ndata: b\n\nid: %d\ndata: c", last+1, last+2, last+3)
+	_, _ = fmt.Fprintf(w, "retry: 10\nid: %d\ndata: a\n\nid: %d\ndata: b\n\nid: %d\ndata: c", last+1, last+2, last+3)
 	_ = http.NewResponseController(w).Flush()
 	if s.connections.Add(1)%2 == 1 {
 		return // in the middle of an event
@@ -65,11 +65,11 @@ func TestEventStreamInChromium(t *testing.T) {
 	mux.Handle("GET /eventstream.js", http.FileServerFS(web.Files))
 	mux.HandleFunc("GET /script.js", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript")
-		fmt.Fprint(w, streamScript)
+		_, _ = fmt.Fprint(w, streamScript)
 	})
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
-		fmt.Fprint(w, streamPage)
+		_, _ = fmt.Fprint(w, streamPage)
 	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
@@ -103,13 +103,13 @@ func TestEventStreamWakes(t *testing.T) {
 		connections.Add(1)
 		w.Header().Set("Content-Type", "text/event-stream")
 		w.Header().Set("SSE-Heartbeat", "1200000")
-		fmt.Fprint(w, "retry: 10\nid: 1\ndata: a\n\n")
+		_, _ = fmt.Fprint(w, "retry: 10\nid: 1\ndata: a\n\n")
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	})
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
-		fmt.Fprint(w, `<!doctype html><title>test</title><link rel="icon" href="data:,"><script type="module">
+		_, _ = fmt.Fprint(w, `<!doctype html><title>test</title><link rel="icon" href="data:,"><script type="module">
 import {openStream} from "/eventstream.js";
 globalThis.events = 0;
 openStream("/events", {onEvent: () => globalThis.events++});
