@@ -49,7 +49,7 @@ func (m *Manager) publishAlive() {
 func (m *Manager) endOrphans() {
 	for _, j := range m.orphans() {
 		m.log.Warn().Str("job", j.id).Msg("the replica that ran a job is gone")
-		err := m.publish(m.ctx, endMessage, message{Job: j.id, IsText: j.isText, Run: j.run, Status: failed, Error: replicaGone})
+		err := m.publish(m.ctx, endMessage, m.endOf(j, failed, replicaGone))
 		if err != nil {
 			return // again at the next tick
 		}

@@ -99,17 +99,22 @@ type tokenData struct {
 // tokens appends pieces of a text; number is that of the first. Pieces that were
 // published twice are skipped, and if some were missed, a gap says so.
 func (j *job) tokens(number uint64, pieces []string) {
-	if number > j.next {
-		gap := sse.AppendGap(nil, j.eventID(j.next-1).String(), j.eventID(number).String())
-		j.appendFrame(number-1, gap)
-		j.next = number
-	}
+	j.missed(number-1, number)
 	for _, piece := range pieces {
 		if number == j.next {
 			j.append(number, "token", tokenData{j.id, number - 1, piece})
 			j.next++
 		}
 		number++
+	}
+}
+
+// missed appends a gap if pieces up to the one with number last were missed. Next
+// is the number of the event that follows.
+func (j *job) missed(last, next uint64) {
+	if last >= j.next {
+		j.appendFrame(last, sse.AppendGap(nil, j.eventID(j.next-1).String(), j.eventID(next).String()))
+		j.next = last + 1
 	}
 }
 
@@ -121,10 +126,12 @@ type doneData struct {
 	Tokens    *uint64 `json:"tokens,omitempty"` // only of a text
 }
 
-// end appends the last event and ends the work.
-func (j *job) end(at pubsub.ID, s status, reason string) {
+// end appends the last event and ends the work. Before it there were as many events
+// as number says, or more.
+func (j *job) end(at pubsub.ID, number uint64, s status, reason string) {
 	data := doneData{ID: j.id, Status: s, Error: reason, ElapsedMs: j.elapsed(at)}
 	if j.isText {
+		j.missed(number, doneNumber)
 		tokens := j.next - 1
 		data.Tokens = &tokens
 	}

@@ -15,8 +15,8 @@ const (
 )
 
 // end ends a job, which is dropped later.
-func (m *Manager) end(j *job, at pubsub.ID, s status, reason string) {
-	j.end(at, s, reason)
+func (m *Manager) end(j *job, at pubsub.ID, number uint64, s status, reason string) {
+	j.end(at, number, s, reason)
 	m.ended = append(m.ended, j)
 	m.endedBytes += j.size
 	m.dropEnded()

@@ -86,7 +86,7 @@ func (m *Manager) Cancel(ctx context.Context, id string) error {
 	if !isRunning(j) {
 		return fmt.Errorf("%w: %s", ErrNone, id)
 	}
-	return m.publish(ctx, endMessage, message{Job: id, IsText: j.isText, Run: j.run, Status: cancelled})
+	return m.publish(ctx, endMessage, m.endOf(j, cancelled, ""))
 }
 
 func (m *Manager) find(id string) *job {

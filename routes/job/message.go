@@ -27,7 +27,7 @@ type message struct {
 	Claim    uint64      `json:"claim,omitempty"` // numbers the claims of a replica
 	IsText   bool        `json:"isText,omitempty"`
 	Run      pubsub.ID   `json:"run,omitzero"`
-	Number   uint64      `json:"number,omitempty"` // of the progress or the first token, from 1
+	Number   uint64      `json:"number,omitempty"` // of the progress or the first token, from 1; before an end, how many there were
 	Progress Progress    `json:"progress,omitzero"`
 	Pieces   []string    `json:"pieces,omitempty"`
 	Status   status      `json:"status,omitempty"`
@@ -60,7 +60,7 @@ func (m *Manager) read(id pubsub.ID, name string, data []byte) {
 		}
 	case endMessage:
 		if j := m.running(id, msg); j != nil {
-			m.end(j, id, msg.Status, msg.Error)
+			m.end(j, id, msg.Number, msg.Status, msg.Error)
 		}
 	case aliveMessage:
 		m.readAlive(id, msg)
@@ -107,7 +107,7 @@ func (m *Manager) running(id pubsub.ID, msg message) *job {
 		return nil // a newer job has that id
 	}
 	if j != nil && !j.over.Load() {
-		m.end(j, id, failed, endMissed)
+		m.end(j, id, 0, failed, endMissed)
 	}
 	j = newJob(msg.Job, msg.Replica, msg.Run, msg.IsText)
 	m.jobs[msg.Job] = j
@@ -122,7 +122,7 @@ const endMissed = "the end of this job was not received"
 func (m *Manager) readAlive(id pubsub.ID, msg message) {
 	for _, j := range m.jobs {
 		if j.replica == msg.Replica && !j.over.Load() && j.run.Compare(msg.UpTo) <= 0 && !slices.Contains(msg.Runs, j.run) {
-			m.end(j, id, failed, endMissed)
+			m.end(j, id, 0, failed, endMissed)
 		}
 	}
 }

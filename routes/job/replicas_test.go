@@ -271,14 +271,14 @@ func TestMissedPieces(t *testing.T) {
 			}
 			return nil
 		})
-		for i, id := range []string{"beginning", "middle"} {
+		for i, id := range []string{"beginning", "middle", "end"} {
 			links[1].cut.Store(i == 0)
 			_ = start(t, m[0], id, "text", job.Request{})
-			<-time.After(500 * time.Millisecond)
+			<-time.After([]time.Duration{0, 500, 2500}[i] * time.Millisecond)
 			links[1].cut.Store(true)
-			<-time.After(2 * time.Second)
+			<-time.After([]time.Duration{2500, 2000, 2000}[i] * time.Millisecond)
 			links[1].cut.Store(false)
-			<-time.After(time.Second)
+			<-time.After(time.Second) // another message comes
 			watch, err := m[1].Watch(t.Context(), id, "", job.BuildKind)
 			if err != nil {
 				t.Fatal(err)
@@ -292,7 +292,7 @@ func TestMissedPieces(t *testing.T) {
 					got = append(got, text[:1])
 				}
 			}
-			want := []string{"gap 3 4", "0 gap 3 4"}[i]
+			want := []string{"gap 3 4", "0 gap 3 4", "0 1 2 gap"}[i]
 			if strings.Join(got, " ") != want {
 				t.Errorf("%s: %s, want %s", id, got, want)
 			}

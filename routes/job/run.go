@@ -97,7 +97,7 @@ func (m *Manager) publishPieces(ctx context.Context, j *job, number uint64, piec
 // over for another reason, or the manager is closed.
 func (m *Manager) publishEnd(j *job, s status, reason string) {
 	for !j.over.Load() {
-		err := m.publish(m.ctx, endMessage, message{Job: j.id, IsText: j.isText, Run: j.run, Status: s, Error: reason})
+		err := m.publish(m.ctx, endMessage, m.endOf(j, s, reason))
 		if err == nil {
 			return
 		}
@@ -110,6 +110,12 @@ func (m *Manager) publishEnd(j *job, s status, reason string) {
 		case <-m.ctx.Done():
 		}
 	}
+}
+
+func (m *Manager) endOf(j *job, s status, reason string) message {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return message{Job: j.id, IsText: j.isText, Run: j.run, Number: j.next - 1, Status: s, Error: reason}
 }
 
 // Stop ends all jobs of this replica as failed, for their watchers at once, and

@@ -125,7 +125,7 @@ func gone(id, after string) *Watch {
 	j := newJob(id, "", pubsub.ID{last[0]}, false)
 	j.log = pubsub.NewLog(1, 0, j.eventID(doneNumber)) // all its events but the last are lost
 	const reason = "this job is no longer known: it ended over a minute ago, or was lost with the process that ran it; start a new one"
-	j.end(j.run, failed, reason)
+	j.end(j.run, 0, failed, reason)
 	return newWatch(j.log.Subscribe(pubsub.Start{After: after}))
 }
 
