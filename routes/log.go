@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -48,19 +49,24 @@ func (s *Server) log(c echo.Context) error {
 	}
 	return s.stream(c, logStream, p.finiteParams, func(lastEventID string) (source, error) {
 		feed := file.Follow(p.Lines, grep, lastEventID)
-		if p.Wait != nil { // a poll is answered with what the file has, however long it takes to find
-			s.prefill(c.Request().Context(), feed)
+		if p.Wait != nil {
+			s.prefill(c.Request().Context(), feed, time.Duration(*p.Wait)*time.Millisecond)
 		}
 		return untilShutdown{feed, s.shutdown}, nil
 	})
 }
 
-// prefill waits until a feed has a batch or has looked at all there is, unless the
-// client leaves or the service shuts down before.
-func (s *Server) prefill(ctx context.Context, feed *tail.Feed) {
+// leastSearch is how long a poll may search a file, however short its wait is. What
+// it has searched the next poll need not search again: the position has moved on.
+const leastSearch = time.Second
+
+// prefill waits until a feed has a batch or has searched all there is, so that a
+// poll is answered with what the file has. It ends when the wait of the poll is
+// over, the client leaves or the service shuts down.
+func (s *Server) prefill(ctx context.Context, feed *tail.Feed, wait time.Duration) {
 	var watching sync.WaitGroup
 	defer watching.Wait()
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithTimeout(ctx, max(wait, leastSearch))
 	defer cancel()
 	watching.Go(func() {
 		select {

@@ -50,11 +50,11 @@ func (s *Server) newSession(c echo.Context, name string, opened source) *session
 }
 
 // limit makes the stream finite if the client asks for that: it ends after its
-// first batch, or when the time has passed.
-func (n *session) limit(p finiteParams) {
+// first batch, or when the time since it has asked is over.
+func (n *session) limit(p finiteParams, asked time.Time) {
 	if p.Wait != nil {
 		n.options.Once = true
-		n.endAt(n.began.Add(time.Duration(*p.Wait)*time.Millisecond), endDone)
+		n.endAt(asked.Add(time.Duration(*p.Wait)*time.Millisecond), endDone)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -38,7 +39,7 @@ type source interface {
 
 // stream answers a request whose parameters are valid with an event stream. It
 // takes a slot, opens the source after the client's last event, and serves it;
-// whatever ends the stream, everything is given back in one place, session.end.
+// whatever ends the stream, session.end releases everything.
 func (s *Server) stream(c echo.Context, name string, finite finiteParams, open func(lastEventID string) (source, error)) error {
 	if err := mayUse(c, name); err != nil {
 		return err
@@ -46,6 +47,7 @@ func (s *Server) stream(c echo.Context, name string, finite finiteParams, open f
 	if !s.slots.take() {
 		return s.busy(c, s.unavailable("no more streams can be opened now"))
 	}
+	asked := time.Now()
 	release := s.slots.release
 	defer func() { release() }() // unless there is a session, which does so at its end
 	opened, err := open(sse.LastEventID(c.Request()))
@@ -53,7 +55,7 @@ func (s *Server) stream(c echo.Context, name string, finite finiteParams, open f
 		return s.busy(c, err)
 	}
 	session := s.newSession(c, name, opened)
-	session.limit(finite)
+	session.limit(finite, asked)
 	release = func() {}
 	c.Response().Committed = true // from here on there is no error response
 	err = s.config.Serve(c.Response().Writer, c.Request(), session, session.options, session.end)
