@@ -107,6 +107,7 @@ func TestFailuresOfTheService(t *testing.T) {
 		if text := h.log.text(); strings.Count(text, "a handler panicked") != 2 || strings.Count(text, "secret") != 1 {
 			t.Error("the operator is not told once:", text)
 		}
+		synctest.Wait() // the streams are released
 		if got := h.health(); got.Connections["total"] != 0 {
 			t.Errorf("%+v", got)
 		}
