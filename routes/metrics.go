@@ -57,6 +57,10 @@ func newMetrics(config *Config, streamNames []string) *metrics {
 		return c
 	}
 	m.published = counter("sse_published_total", "Events that were published.", nil)
+	m.registry.MustRegister(prometheus.NewGaugeFunc(
+		prometheus.GaugeOpts{Name: "sse_connections_limit", Help: "Streams that may be open at once."},
+		func() float64 { return float64(config.MaxStreams) },
+	))
 	m.registry.MustRegister(prometheus.NewCounterFunc(
 		prometheus.CounterOpts{Name: "sse_panics_total", Help: "Handlers and jobs that panicked."},
 		func() float64 { return float64(m.panics.Load() + config.Jobs.Panics()) },

@@ -51,7 +51,7 @@ func TestTick(t *testing.T) {
 }
 
 func TestTickResume(t *testing.T) {
-	const now = 946684800000 / 100 // the ticks since 1970 when a bubble begins, in 2000
+	const now int64 = 946684800000 / 100 // the ticks since 1970 when a bubble begins, in 2000
 	for _, tt := range []struct {
 		after string
 		gap   bool

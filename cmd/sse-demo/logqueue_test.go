@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -173,9 +172,22 @@ func TestNobodyReadsStderr(t *testing.T) {
 	}
 }
 
+// TestStderrIsClosed: a log driver that has gone ends no stream, and its lines are
+// counted.
+func TestStderrIsClosed(t *testing.T) {
+	p, stderr := startUnread(t)
+	_ = stderr.Close()
+	if body := p.get("/stream/tick?wait=0"); !strings.Contains(body, "event: tick\n") {
+		t.Error(body)
+	}
+	p.eventually("lines are counted", func() bool { return p.gauge("sse_log_lines_dropped_total") > 0 })
+	p.signal(syscall.SIGTERM)
+	p.ends(0)
+}
+
 // startUnread starts the program on a pipe of which nobody reads more than the
 // first line.
-func startUnread(t *testing.T, env ...string) (*program, io.Reader) {
+func startUnread(t *testing.T, env ...string) (*program, *os.File) {
 	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -201,7 +213,7 @@ func startUnread(t *testing.T, env ...string) (*program, io.Reader) {
 		}
 	}
 	p.addr = addrIn(t, string(line))
-	return p, bufio.NewReader(r)
+	return p, r
 }
 
 // TestErrorOnAStuckStderr: the program ends with its status even if it cannot say

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 
 	"example.com/sse-demo/sse/ssetest"
@@ -193,11 +192,9 @@ func breakTrap(t *testing.T, test, breakIt, file string) {
 	run := func(command string) (string, error) {
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", command)
 		cmd.Dir = dir
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		kill := inGroup(cmd)
 		out, err := cmd.CombinedOutput()
-		if cmd.Process != nil {
-			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what a test that ran out of time has left behind
-		}
+		kill() // what a test that ran out of time has left behind
 		return string(out), err
 	}
 	if out, err := run(breakIt); err != nil {

@@ -9,8 +9,10 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"runtime/debug"
 	"sync"
+	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -37,6 +39,7 @@ func versionName() string {
 // serve runs the service until a signal or the end of ctx, and then ends what it
 // has started, in the opposite order.
 func serve(ctx context.Context, f *flags, signals <-chan os.Signal, stderr io.Writer) error {
+	signal.Ignore(syscall.SIGPIPE) // a log driver that has gone must not end the service
 	certificates, err := loadCertificate(f)
 	if err != nil {
 		return err

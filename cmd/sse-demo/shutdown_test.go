@@ -31,6 +31,7 @@ func termWhilePublishing(t *testing.T, args ...string) {
 	for i := range seen {
 		seen[i] = map[string]int{}
 		conn := p.open("/stream/channel?name=a")
+		_ = conn.SetReadDeadline(time.Now().Add(3 * patience)) // it is one for all events
 		reading.Go(func() {
 			defer func() { _ = conn.Close() }()
 			r := readerOf(conn)
@@ -56,7 +57,7 @@ func termWhilePublishing(t *testing.T, args ...string) {
 				if p.publish(data) != nil {
 					return // refused, or the service has ended
 				}
-				if acknowledged[i] = append(acknowledged[i], data); i == 0 && n == 100 {
+				if acknowledged[i] = append(acknowledged[i], data); i == 0 && n == 30 {
 					close(half)
 				}
 			}
