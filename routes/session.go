@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/rs/zerolog"
 
 	"example.com/sse-demo/sse"
 )
@@ -115,11 +116,11 @@ func (n *session) end(outcome sse.Outcome) {
 		reason = n.onTime
 	}
 	n.stream.closed[reason].Inc()
-	log := n.server.config.Logger.Info()
+	level := zerolog.InfoLevel
 	if outcome.Reason == sse.SourceFailed {
-		log = n.server.config.Logger.Error()
+		level = zerolog.ErrorLevel
 	}
-	log.Str("stream", n.stream.name).Str("client", n.client).Str("proto", n.protocol).
+	n.server.config.Logger.WithLevel(level).Str("stream", n.stream.name).Str("client", n.client).Str("proto", n.protocol).
 		Dur("duration", time.Since(n.began)).Int("events", outcome.Events).Int64("bytes", outcome.Bytes).
 		Str("reason", reason).AnErr("error", outcome.Err).Msg("stream ended")
 }

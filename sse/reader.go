@@ -241,7 +241,8 @@ func (r *Reader) endOfStream(line []byte) {
 	if r.afterCR {
 		r.fault(LoneCR, "")
 	}
-	if len(r.fields) > 0 && !(len(r.fields) == 1 && r.fields[0] == "retry") || len(line) > 0 {
+	complete := len(r.fields) == 0 || len(r.fields) == 1 && r.fields[0] == "retry" // which needs no blank line
+	if !complete || len(line) > 0 {
 		r.fault(Unfinished, "")
 	}
 }
