@@ -3,6 +3,14 @@
 import {afterDrawing} from "./frames.js";
 
 const near = 8; // px from the end that count as the end
+let settling = 0; // changes of the layout whose frame is not over: in it the browser, and not the reader, moves lists
+
+for (const change of ["toggle", "resize"]) {
+  addEventListener(change, () => {
+    settling++;
+    requestAnimationFrame(() => requestAnimationFrame(() => settling--));
+  }, {capture: true});
+}
 
 export class Follow {
   following = true;
@@ -16,7 +24,8 @@ export class Follow {
     this.#list = list;
     this.#changed = changed;
     list.addEventListener("scroll", () => this.#scrolled(), {passive: true});
-    new ResizeObserver(() => this.stick()).observe(list);
+    const observer = new ResizeObserver(() => this.stick());
+    for (const e of [list, list.querySelector("ol")]) if (e) observer.observe(e);
     this.#set(true);
   }
 
@@ -38,7 +47,7 @@ export class Follow {
   #scrolled() {
     const {scrollTop, scrollHeight, clientHeight} = this.#list;
     if (scrollHeight - scrollTop - clientHeight <= near) this.#set(true);
-    else if (this.following && this.#shape !== shapeOf(this.#list)) this.stick();
+    else if (this.following && (this.#shape !== shapeOf(this.#list) || settling > 0)) this.stick();
     else if (scrollTop < this.#top) this.#set(false);
     this.#look();
   }

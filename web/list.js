@@ -10,7 +10,7 @@ const keepForReader = 1_000; // rows, so that nothing moves under a reader who h
 const clip = 600; // characters of a text, until the reader asks for all
 
 export class List {
-  #log;
+  #rows;
   #row;
   #follow;
   #paused = false;
@@ -20,13 +20,13 @@ export class List {
   #newest;
 
   /**
-   * @param {HTMLElement} log with role=log @param {string} empty said while there are no rows
+   * @param {HTMLElement} log with role=log, that scrolls a list @param {string} empty said while there are no rows
    * @param {(item: any) => Element} row makes the row of an item
    */
   constructor(log, empty, row) {
-    this.#log = log;
+    this.#rows = log.querySelector("ol");
     this.#row = row;
-    log.dataset.empty = empty;
+    this.#rows.dataset.empty = empty;
     log.after(fromTemplate("list-bar"));
     const bar = log.nextElementSibling;
     this.#pause = bar.querySelector('[data-action="pause"]');
@@ -49,18 +49,18 @@ export class List {
   clear() {
     this.#pending = [];
     this.#unseen = 0;
-    this.#log.replaceChildren();
+    this.#rows.replaceChildren();
     this.#follow.toEnd();
     draw(this.#draw);
   }
 
   #draw = () => {
-    const room = this.#follow.following || this.#log.children.length < keepForReader;
+    const room = this.#follow.following || this.#rows.children.length < keepForReader;
     if (!this.#paused && room && this.#pending.length > 0) {
-      this.#log.append(...this.#pending.map(this.#row));
+      this.#rows.append(...this.#pending.map(this.#row));
       this.#pending = [];
       const most = this.#follow.following ? keep : keepForReader + keep;
-      while (this.#log.children.length > most) this.#log.firstElementChild.remove();
+      while (this.#rows.children.length > most) this.#rows.firstElementChild.remove();
       this.#follow.stick();
     }
     this.#newest.hidden = this.#unseen === 0;

@@ -101,8 +101,14 @@ func makeSmall(t *testing.T, from, to string) {
 func (p *tab) look(width int64, theme string) {
 	p.Helper()
 	call(p, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 1100, DeviceScaleFactor: 1, Mobile: width < 500})
-	call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}})
+	p.prefer("prefers-color-scheme", theme)
 	p.until(`document.querySelector(".chart").viewBox.baseVal.width === document.querySelector(".chart").getBoundingClientRect().width`) // drawn anew
+}
+
+// prefer sets what the reader prefers, as a media feature.
+func (p *tab) prefer(feature, value string) {
+	p.Helper()
+	call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: feature, Value: value}}})
 }
 
 func (p *tab) screenshot(path string, width int64, theme string) {
