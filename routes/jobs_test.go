@@ -244,7 +244,7 @@ func TestManyAnswers(t *testing.T) {
 				for a.readFor(t, s, 100*time.Millisecond) {
 					s = h.reconnect(location, a.last)
 				}
-				if want := numbersOf(fmt.Sprint(i)); a.text.String() != want || a.done.Tokens != 200 {
+				if want := numbersOf(fmt.Sprint(i)); a.text.String() != want || a.done.Tokens != 100 {
 					t.Errorf("%q, want %q", a.text.String(), want)
 				}
 			})
@@ -285,9 +285,9 @@ func (h *harness) reconnect(location, last string) *stream {
 	return &stream{h, response, ssetest.NewReader(response.Body)}
 }
 
-// numbers writes 200 pieces that depend on the prompt, over two seconds.
+// numbers writes 100 pieces that depend on the prompt, over a second.
 func numbers(ctx context.Context, r job.Request, write func(string) error) error {
-	for i := range 200 {
+	for i := range 100 {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -304,7 +304,7 @@ func number(prompt string, i int) string { return fmt.Sprintf("%s/%d é\n", prom
 
 func numbersOf(prompt string) string {
 	var text strings.Builder
-	for i := range 200 {
+	for i := range 100 {
 		text.WriteString(number(prompt, i))
 	}
 	return text.String()
