@@ -152,6 +152,7 @@ func newServer(handler http.Handler, certificates []tls.Certificate) *http.Serve
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		Protocols:         new(http.Protocols),
+		HTTP2:             http2Limits(),
 		ConnState:         growStack,
 	}
 	server.Protocols.SetHTTP1(true)

@@ -22,6 +22,21 @@ func tuneCollector() {
 	}
 }
 
+// maxConcurrentStreams is how many streams one HTTP/2 connection may have open; a
+// browser has one connection for all its tabs.
+const maxConcurrentStreams = 100
+
+// http2Limits bounds what one HTTP/2 connection holds: requests that were reset
+// stay in memory until their handlers begin, four times as many as may run, and
+// bodies may be buffered. net/http's limits are 250 streams and 1 MiB.
+func http2Limits() *http.HTTP2Config {
+	return &http.HTTP2Config{
+		MaxConcurrentStreams:          maxConcurrentStreams,
+		MaxReceiveBufferPerConnection: 128 << 10,
+		MaxReceiveBufferPerStream:     64 << 10,
+	}
+}
+
 // growStack has the goroutine of a connection grow its stack when its first
 // request arrives. A request needs more than a goroutine begins with; grown here,
 // before the handlers are on it, there is next to nothing to copy, which saves a

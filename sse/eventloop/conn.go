@@ -129,7 +129,8 @@ func (c *conn) flush(timeout time.Duration) error {
 		n, err := c.socket.Write(c.unsent[:min(len(c.unsent), pieceSize)])
 		c.unsent = c.unsent[n:]
 		hasMoved := n > 0 || c.unacknowledged() < before
-		if err != nil && !(errors.Is(err, os.ErrDeadlineExceeded) && hasMoved) {
+		isSlow := hasMoved && errors.Is(err, os.ErrDeadlineExceeded)
+		if err != nil && !isSlow {
 			return fmt.Errorf("eventloop: write: %w", err)
 		}
 	}

@@ -108,18 +108,26 @@ func (s *server) stop() {
 	}
 }
 
+// stream is an open stream.
+type stream struct {
+	*Reader
+	header http.Header
+	body   io.ReadCloser
+}
+
 // open opens a stream.
-func (s *server) open() (*http.Response, *Reader) {
+func (s *server) open() *stream {
 	s.Helper()
 	response, err := s.client.Do(newRequest(s.T))
 	if err != nil {
 		s.Fatal(err)
 	}
-	return response, NewReader(response.Body)
+	s.Cleanup(func() { _ = response.Body.Close() })
+	return &stream{NewReader(response.Body), response.Header, response.Body}
 }
 
 // reads expects the events up to number last, and then, if ends, the end.
-func (s *server) reads(r *Reader, first, last int, ends bool) {
+func (s *server) reads(r *stream, first, last int, ends bool) {
 	s.Helper()
 	for n := first; n <= last; n++ {
 		if e, err := r.Next(); err != nil || e.ID != strconv.Itoa(n) || e.Data != e.ID {
@@ -150,12 +158,12 @@ func testHead(s *server) {
 	s.options = sse.Options{Retry: 4 * time.Second, Heartbeat: 15 * time.Second}
 	s.source.Begin = "41"
 	s.source.End()
-	response, r := s.open()
+	r := s.open()
 	for name, want := range map[string]string{
 		"Content-Type": sse.MediaType, "Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no",
 		"Sse-Heartbeat": "15000", "Last-Event-Id": "41",
 	} {
-		if got := response.Header.Get(name); got != want {
+		if got := r.header.Get(name); got != want {
 			s.Errorf("%s: %q", name, got)
 		}
 	}
@@ -177,6 +185,7 @@ func testHEAD(s *server) {
 	if err != nil || response.Header.Get("Last-Event-Id") != "41" {
 		s.Fatal(err, response)
 	}
+	defer func() { _ = response.Body.Close() }()
 	s.outcome(sse.SourceDone, 0)
 	if n := s.source.Calls(); n > 0 {
 		s.Errorf("%d calls of Next", n)
@@ -186,17 +195,17 @@ func testHEAD(s *server) {
 // testBatches has more batches than one step may take, and events that come late.
 func testBatches(s *server) {
 	s.source.Add(100)
-	response, r := s.open()
+	r := s.open()
 	s.reads(r, 1, 100, false)
 	<-time.After(time.Minute)
 	s.source.Add(1)
 	s.reads(r, 101, 101, false)
-	_ = response.Body.Close()
+	_ = r.body.Close()
 	s.outcome(sse.ClientGone, 101)
 }
 
 func testEnd(s *server) {
-	_, r := s.open()
+	r := s.open()
 	s.source.Add(2)
 	s.source.End()
 	s.reads(r, 1, 2, true)
@@ -208,7 +217,7 @@ func testEnd(s *server) {
 func testFailure(s *server) {
 	failure := errors.New("the disk is gone")
 	s.source.Add(1).Err = failure
-	_, r := s.open()
+	r := s.open()
 	s.reads(r, 1, 1, true)
 	if o := s.outcome(sse.SourceFailed, 1); !errors.Is(o.Err, failure) {
 		s.Error(o.Err)
@@ -217,7 +226,7 @@ func testFailure(s *server) {
 
 func testOnce(s *server) {
 	s.options.Once = true
-	_, r := s.open()
+	r := s.open()
 	<-time.After(time.Minute)
 	s.source.Add(1)
 	s.reads(r, 1, 1, true)
@@ -227,7 +236,7 @@ func testOnce(s *server) {
 func testDeadline(s *server) {
 	s.options = sse.Options{Heartbeat: 15 * time.Second, Deadline: time.Now().Add(time.Minute)}
 	s.source.Add(1)
-	_, r := s.open()
+	r := s.open()
 	s.reads(r, 1, 1, true)
 	if late := time.Since(s.options.Deadline); late != 0 || len(r.Comments) != 3 {
 		s.Errorf("ended %v after the deadline; comments %q", late, r.Comments)
@@ -238,7 +247,7 @@ func testDeadline(s *server) {
 func testPassedDeadline(s *server) {
 	s.options.Deadline = time.Now()
 	s.source.Add(2)
-	_, r := s.open()
+	r := s.open()
 	s.reads(r, 1, 1, true)
 	s.outcome(sse.DeadlineReached, 1)
 }
@@ -247,7 +256,7 @@ func testPassedDeadline(s *server) {
 func testShutdown(s *server) {
 	shutdown := make(chan struct{})
 	s.options = sse.Options{Shutdown: shutdown, WriteTimeout: time.Minute}
-	_, r := s.open()
+	r := s.open()
 	synctest.Wait()
 	s.source.Add(100)
 	close(shutdown)
@@ -260,7 +269,7 @@ func testEarlyShutdown(s *server) {
 	close(shutdown)
 	s.options.Shutdown = shutdown
 	s.source.Add(3)
-	_, r := s.open()
+	r := s.open()
 	s.reads(r, 1, 3, true)
 	s.outcome(sse.ShutdownReached, 3)
 }
@@ -269,7 +278,7 @@ func testEarlyShutdown(s *server) {
 func testHeartbeat(s *server) {
 	s.options = sse.Options{Heartbeat: 15 * time.Second, WriteTimeout: 10 * time.Second}
 	began := time.Now()
-	response, r := s.open()
+	r := s.open()
 	var adding sync.WaitGroup
 	adding.Go(func() {
 		for _, pause := range []time.Duration{40 * time.Second, 14 * time.Second, 16 * time.Second} {
@@ -282,17 +291,17 @@ func testHeartbeat(s *server) {
 	if time.Since(began) != 70*time.Second || !slices.Equal(r.Comments, []string{"heartbeat", "heartbeat", "heartbeat"}) {
 		s.Errorf("%v, %q", time.Since(began), r.Comments)
 	}
-	_ = response.Body.Close()
+	_ = r.body.Close()
 	s.outcome(sse.ClientGone, 3)
 }
 
 func testLeave(s *server) {
 	s.options.Heartbeat = time.Hour
-	response, r := s.open()
+	r := s.open()
 	s.source.Add(1)
 	s.reads(r, 1, 1, false)
 	began := time.Now()
-	_ = response.Body.Close()
+	_ = r.body.Close()
 	s.outcome(sse.ClientGone, 1)
 	if took := time.Since(began); took > time.Second {
 		s.Errorf("noticed after %v", took)
@@ -304,7 +313,7 @@ func testLeave(s *server) {
 func testStall(s *server) {
 	s.options.WriteTimeout = 8 * time.Second
 	s.client.Transport.(*http.Transport).ReadBufferSize = 1
-	response, r := s.open()
+	r := s.open()
 	s.source.Add(1)
 	s.reads(r, 1, 1, false)
 	<-time.After(time.Minute)
@@ -314,7 +323,7 @@ func testStall(s *server) {
 	if took := time.Since(began); o.Reason != sse.ClientStalled || took < s.options.WriteTimeout || took > s.options.WriteTimeout*9/8 {
 		s.Errorf("%+v after %v", o, took)
 	}
-	_ = response.Body.Close()
+	_ = r.body.Close()
 }
 
 // testSlow: a client that takes a few bytes now and then is not cut off, although
@@ -323,12 +332,12 @@ func testSlow(s *server) {
 	s.options.WriteTimeout = 4 * time.Second
 	s.source.Add(20)
 	s.source.End()
-	response, _ := s.open()
+	r := s.open()
 	var got strings.Builder
 	p := make([]byte, 10)
 	for {
 		<-time.After(time.Second)
-		n, err := response.Body.Read(p)
+		n, err := r.body.Read(p)
 		got.Write(p[:n])
 		if errors.Is(err, io.EOF) {
 			break
@@ -337,6 +346,6 @@ func testSlow(s *server) {
 			s.Fatalf("%v after %d bytes, %+v", err, got.Len(), <-s.outcomes)
 		}
 	}
-	s.reads(NewReader(strings.NewReader(got.String())), 1, 20, true)
+	s.reads(&stream{Reader: NewReader(strings.NewReader(got.String()))}, 1, 20, true)
 	s.outcome(sse.SourceDone, 20)
 }
