@@ -9,8 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/labstack/echo/v4"
-
 	"example.com/sse-demo/sse"
 )
 
@@ -68,7 +66,7 @@ type opaque struct{ http.ResponseWriter }
 func TestWritersOfMiddleware(t *testing.T) {
 	r := newRequest(t, 1)
 	inner := newWriter()
-	for _, w := range []http.ResponseWriter{inner, wrapped{inner}, wrapped{wrapped{inner}}, echo.NewResponse(inner, echo.New())} {
+	for _, w := range []http.ResponseWriter{inner, wrapped{inner}, wrapped{wrapped{inner}}} {
 		before := inner.flushes
 		if _, err := sse.Open(w, r, sse.Options{}); err != nil || inner.flushes != before+1 {
 			t.Errorf("%T: %v", w, err)

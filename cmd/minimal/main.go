@@ -26,10 +26,13 @@ var page []byte
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	options := sse.Options{Retry: 3 * time.Second, Heartbeat: 15 * time.Second, WriteTimeout: 10 * time.Second, Shutdown: ctx.Done()}
 	broker := pubsub.NewMemory(1024, 64<<20) // keeps so many events a channel, and bytes in all
-
-	http.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(page) })
+	options := sse.Options{
+		Retry:        3 * time.Second,  // clients reconnect after this, ± 50 %
+		Heartbeat:    15 * time.Second, // silence after which a comment is sent
+		WriteTimeout: 10 * time.Second, // a client that takes no bytes for this long is cut off
+		Shutdown:     ctx.Done(),       // ends every stream cleanly
+	}
 	http.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) {
 		news := broker.Subscribe([]string{"news"}, pubsub.Start{After: sse.LastEventID(r), Replay: 10})
 		defer news.Close()
@@ -47,6 +50,7 @@ func main() {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 		}
 	})
+	http.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(page) })
 
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cmp.Or(os.Getenv("ADDR"), "localhost:8000"))
 	if err != nil {

@@ -13,15 +13,6 @@ import (
 	"example.com/sse-demo/sse/ssetest"
 )
 
-func readFile(t *testing.T, path string) string {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, path))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
 // dashboardQueries are those of the panels, with a time in the place of Grafana's
 // variables.
 func dashboardQueries(t *testing.T) (queries []string) {

@@ -1,4 +1,4 @@
-package sse_test
+package main
 
 import (
 	"os/exec"
@@ -9,18 +9,23 @@ import (
 
 const module = "example.com/sse-demo/"
 
-// TestDependencies: what is to be copied needs the standard library only, and the
-// routes do not know which server of streams they have.
+// TestDependencies: sse and what serves it need the standard library only, pubsub
+// adds nothing to that, and routes does not know which server of streams it has.
 func TestDependencies(t *testing.T) {
-	for _, folder := range []string{"sse", "sse/eventloop"} {
+	for _, folder := range []string{"sse", "sse/eventloop", "pubsub"} {
 		for _, path := range dependencies(t, folder) {
 			if path != module+"sse" && path != module+folder {
-				t.Errorf("%s depends on %s, which is not of the standard library", folder, path)
+				t.Errorf("%s depends on %s", folder, path)
 			}
 		}
 	}
 	if slices.Contains(dependencies(t, "routes"), module+"sse/eventloop") {
 		t.Error("routes depends on sse/eventloop")
+	}
+	for _, source := range []string{"routes/market", "routes/tail", "routes/job"} {
+		if slices.Contains(dependencies(t, source), "github.com/labstack/echo/v4") {
+			t.Errorf("%s depends on Echo", source)
+		}
 	}
 }
 

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"example.com/sse-demo/pubsub"
+	"example.com/sse-demo/sse"
+	"example.com/sse-demo/sse/ssetest"
+)
+
+// TestCopyPage follows docs/copy.md in a fresh module: it copies the folders, runs
+// their tests there, adds cmd/minimal, and tries it with the curl commands.
+func TestCopyPage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds everything anew")
+	}
+	ssetest.Need(t, "perl", "perl")
+	dir := t.TempDir()
+	service := filepath.Join(dir, "my-service")
+	writeFile(t, filepath.Join(service, "go.mod"), "module example.com/my-service\n\ngo 1.26\n")
+	here, err := filepath.Abs(root)
+	if err == nil {
+		err = os.Symlink(here, filepath.Join(dir, "sse-demo"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var copying, trying []string
+	for _, command := range commandsOf(readFile(t, "docs/copy.md")) {
+		if strings.HasPrefix(command, "curl ") {
+			trying = append(trying, command)
+		} else {
+			copying = append(copying, strings.Replace(command, "go test ", "go test -short ", 1))
+		}
+	}
+	if out, err := runIn(t.Context(), dir, "set -e\n"+strings.Join(copying, "\n")); err != nil || len(copying) < 5 {
+		t.Fatalf("%q: %v\n%s", copying, err, out)
+	}
+	for _, name := range []string{"main.go", "index.html"} {
+		text := readFile(t, "cmd/minimal/"+name)
+		writeFile(t, filepath.Join(service, name), strings.ReplaceAll(text, "example.com/sse-demo", "example.com/my-service"))
+	}
+	if out, err := runIn(t.Context(), service, "go vet ./... && go build -o service ."); err != nil {
+		t.Fatal(err, out)
+	}
+	addr := startMinimal(t, filepath.Join(service, "service"))
+	runCurl(t, `curl localhost:8000/publish -d '{"msg":"hello"}'`, addr)
+	for _, command := range trying {
+		runCurl(t, command, addr)
+	}
+}
+
+// startMinimal starts cmd/minimal and returns its address.
+func startMinimal(t *testing.T, path string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), path)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = patience
+	cmd.Env = append(os.Environ(), "ADDR=127.0.0.1:0")
+	messages, err := cmd.StderrPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Wait() }) // the context of the test has ended before
+	line, err := bufio.NewReader(messages).ReadString('\n')
+	_, addr, found := strings.Cut(strings.TrimSpace(line), "listening on http://")
+	if err != nil || !found {
+		t.Fatal(line, err)
+	}
+	return addr
+}
+
+// TestCopyWhole copies sse and pubsub into another module, with the import path
+// replaced and nothing deleted: all of it builds, and its tests pass.
+func TestCopyWhole(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds everything anew")
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"go.mod", "go.sum"} { // the same versions, so that nothing is to be downloaded
+		writeFile(t, filepath.Join(dir, name), strings.Replace(readFile(t, name), "module example.com/sse-demo", "module example.org/copied", 1))
+	}
+	out, err := runIn(t.Context(), root, fmt.Sprintf("cp -r sse pubsub '%s'", dir))
+	if err != nil {
+		t.Fatal(err, out)
+	}
+	out, err = runIn(t.Context(), dir, `set -e
+		grep -rl example.com/sse-demo . | xargs perl -pi -e 's|example.com/sse-demo|example.org/copied|'
+		export GOFLAGS=-mod=mod
+		go build ./...
+		go vet ./...
+		go test -short ./sse/... ./pubsub`)
+	if err != nil {
+		t.Error(err, out)
+	}
+}
+
+// TestCopyEcho: the handler for Echo in docs/copy.md.
+func TestCopyEcho(t *testing.T) {
+	e := echo.New()
+	broker := pubsub.NewMemory(10, 1<<20)
+	receipt, err := broker.Publish(t.Context(), "news", "", []byte("one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := sse.Options{Deadline: time.Now()} // what there is, and the end
+	e.GET("/events", func(c echo.Context) error {
+		news := broker.Subscribe([]string{"news"}, pubsub.Start{After: sse.LastEventID(c.Request())})
+		defer news.Close()
+		_, err := sse.Serve(c.Response().Writer, c.Request(), news, options)
+		return err
+	})
+	w := httptest.NewRecorder()
+	e.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/events?lastEventId="+receipt.ID.Previous().String(), nil))
+	if want := "id: " + receipt.ID.String() + "\ndata: one\n\n"; !strings.HasSuffix(w.Body.String(), want) {
+		t.Errorf("%q, want %q", w.Body, want)
+	}
+}
