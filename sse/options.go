@@ -35,9 +35,21 @@ func (o *Options) NextDue(lastWrite time.Time) time.Time {
 
 const never = 100 * 365 * 24 * time.Hour
 
+// IsShuttingDown reports whether Shutdown is closed. It is for servers of streams.
+func (o *Options) IsShuttingDown() bool {
+	select {
+	case <-o.Shutdown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Ending is why a stream ends after a batch of so many frames, with which the
-// source has returned err; empty if it goes on. It is for servers of streams.
-func (o *Options) Ending(batch int, err error) Reason {
+// source has returned err; empty if it goes on. Ask IsShuttingDown before Next: if
+// the shutdown comes after it, there may be more that came before the shutdown. It
+// is for servers of streams.
+func (o *Options) Ending(batch int, err error, isShuttingDown bool) Reason {
 	switch {
 	case errors.Is(err, io.EOF):
 		return SourceDone
@@ -47,19 +59,10 @@ func (o *Options) Ending(batch int, err error) Reason {
 		return SourceDone
 	case !o.Deadline.IsZero() && !time.Now().Before(o.Deadline):
 		return DeadlineReached
-	case batch == 0 && isClosed(o.Shutdown):
+	case batch == 0 && isShuttingDown:
 		return ShutdownReached
 	default:
 		return ""
-	}
-}
-
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
 	}
 }
 

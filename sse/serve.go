@@ -93,12 +93,13 @@ func (s *session) run(client context.Context) {
 // stream has ended.
 func (s *session) sendAll() bool {
 	for s.outcome.Reason == "" {
+		isShuttingDown := s.options.IsShuttingDown()
 		frames, err := s.source.Next(s.frames[:0])
 		if len(frames) > 0 && s.send(frames...) {
 			s.outcome.Count(frames)
 		}
 		if s.outcome.Reason == "" { // the client is still there
-			s.outcome.Reason = s.options.Ending(len(frames), err)
+			s.outcome.Reason = s.options.Ending(len(frames), err, isShuttingDown)
 		}
 		if s.outcome.Reason == SourceFailed {
 			s.outcome.Err = err
@@ -128,7 +129,7 @@ func (s *session) checkClock(timer *time.Timer) {
 		return
 	}
 	isSilent := s.options.Heartbeat > 0 && time.Since(s.lastWrite) >= s.options.Heartbeat
-	if isSilent && s.options.Ending(0, nil) == "" { // else the end is what comes next
+	if isSilent && s.options.Ending(0, nil, s.options.IsShuttingDown()) == "" { // else the end is what comes next
 		s.send(heartbeat)
 	}
 	timer.Reset(s.untilDue())

@@ -59,7 +59,7 @@ func (w *worker) join(s *session, mustWrite bool) bool {
 	case mustWrite:
 		s.state = writing
 		go w.writeRest(s)
-	case s.state == woken, isClosed(s.options.Shutdown):
+	case s.state == woken, s.options.IsShuttingDown():
 		w.enqueue(s)
 	default:
 		s.state = idle

@@ -96,8 +96,9 @@ func (s *session) step(scratch *scratch) (more bool, err error) {
 		return false, nil
 	}
 	for range batchesPerStep {
+		isShuttingDown := s.options.IsShuttingDown()
 		frames, failed := s.next(scratch.frames[:0])
-		s.outcome.Reason = s.options.Ending(len(frames), failed)
+		s.outcome.Reason = s.options.Ending(len(frames), failed, isShuttingDown)
 		if s.outcome.Reason == sse.SourceFailed {
 			s.outcome.Err = failed
 		}

@@ -110,7 +110,7 @@ func (w *worker) checkClock(now time.Time) {
 			s.due = now.Add(time.Second) // it is not silent; look again
 			heap.Fix(&w.clock, 0)
 			continue
-		case s.options.Ending(0, nil) != "":
+		case s.options.Ending(0, nil, s.options.IsShuttingDown()) != "":
 			w.serve(s)
 		default:
 			w.settle(s, s.sendHeartbeat(&w.scratch.buffer))

@@ -25,7 +25,8 @@ func TestServe(t *testing.T, begin func() (serve ServeFunc, end func())) {
 	for name, test := range map[string]func(s *server){
 		"head": testHead, "HEAD": testHEAD, "batches": testBatches, "end": testEnd, "failure": testFailure,
 		"once": testOnce, "deadline": testDeadline, "deadline that has passed": testPassedDeadline,
-		"shutdown": testShutdown, "shutdown before the stream": testEarlyShutdown, "heartbeat": testHeartbeat,
+		"shutdown": testShutdown, "shutdown before the stream": testEarlyShutdown,
+		"shutdown right after an empty batch": testShutdownAfterNext, "heartbeat": testHeartbeat,
 		"client that leaves": testLeave, "client that stalls": testStall, "client that is slow": testSlow,
 	} {
 		for protocol, http2 := range map[string]bool{"1.1": false, "2": true} {
@@ -262,6 +263,23 @@ func testShutdown(s *server) {
 	close(shutdown)
 	s.reads(r, 1, 100, true)
 	s.outcome(sse.ShutdownReached, 100)
+}
+
+// testShutdownAfterNext sends what came before the shutdown, even if both came just
+// after the source was asked.
+func testShutdownAfterNext(s *server) {
+	shutdown := make(chan struct{})
+	s.options.Shutdown = shutdown
+	var once sync.Once
+	s.source.After = func() {
+		once.Do(func() {
+			s.source.Add(3)
+			close(shutdown)
+		})
+	}
+	r := s.open()
+	s.reads(r, 1, 3, true)
+	s.outcome(sse.ShutdownReached, 3)
 }
 
 func testEarlyShutdown(s *server) {

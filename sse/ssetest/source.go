@@ -14,6 +14,7 @@ type Source struct {
 	Begin string // its position
 	Err   error  // of Next, once all events were given; nil for a source that goes on
 	Panic any    // of Next, if not nil
+	After func() // called by each Next, when its result is settled; may be nil
 
 	mu    sync.Mutex
 	added int // the id of the newest event
@@ -43,6 +44,9 @@ func (s *Source) End() {
 
 // Next implements [sse.Source].
 func (s *Source) Next(frames [][]byte) ([][]byte, error) {
+	if s.After != nil {
+		defer s.After()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls++
