@@ -42,24 +42,37 @@ func (s *Server) isDraining() bool {
 
 // writes is a gate for requests that publish or start something.
 type writes struct {
-	mu     sync.RWMutex // held for reading during a write
-	closed bool
+	mu      sync.Mutex
+	closed  bool
+	running sync.WaitGroup
 }
 
-// close waits for the writes under way, and refuses all that follow.
-func (g *writes) close() {
+// begin returns false if the gate is closed. Otherwise end must follow.
+func (g *writes) begin() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if !g.closed {
+		g.running.Add(1)
+	}
+	return !g.closed
+}
+
+func (g *writes) end() { g.running.Done() }
+
+// close refuses all writes that follow, and waits for those under way.
+func (g *writes) close() {
+	g.mu.Lock()
 	g.closed = true
+	g.mu.Unlock()
+	g.running.Wait()
 }
 
 // write does something that other clients will see, unless the service is
 // draining.
 func (s *Server) write(do func() error) error {
-	s.writes.mu.RLock()
-	defer s.writes.mu.RUnlock()
-	if s.writes.closed {
+	if !s.writes.begin() {
 		return s.unavailable(errDraining.Error())
 	}
+	defer s.writes.end()
 	return do()
 }

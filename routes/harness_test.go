@@ -82,6 +82,8 @@ func fresh(b pubsub.Broker) pubsub.Broker {
 		return pubsub.NewMemory(b.events, 64<<20)
 	case brokenBroker:
 		return brokenBroker{fresh(b.Broker)}
+	case lateBroker:
+		return lateBroker{fresh(b.Broker), b.delay}
 	default:
 		return b
 	}

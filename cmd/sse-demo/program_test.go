@@ -195,12 +195,16 @@ func (p *program) publish(payload string) error {
 
 // post sends JSON and returns the status.
 func (p *program) post(path, body string) (int, error) {
+	return p.postBy(http.DefaultClient, path, body)
+}
+
+func (p *program) postBy(client *http.Client, path, body string) (int, error) {
 	request, err := http.NewRequestWithContext(p.Context(), http.MethodPost, p.url(path), strings.NewReader(body))
 	if err != nil {
 		return 0, err
 	}
 	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return 0, err
 	}

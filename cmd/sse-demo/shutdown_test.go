@@ -24,7 +24,7 @@ func TestTermWhilePublishing(t *testing.T) {
 }
 
 func termWhilePublishing(t *testing.T, args ...string) {
-	const publishers, subscribers = 16, 4
+	const publishers, subscribers = 64, 4
 	p := start(t, nil, append(args, "--shutdown-timeout", "1h")...)
 	seen := make([]map[string]int, subscribers)
 	var reading sync.WaitGroup
@@ -47,6 +47,8 @@ func termWhilePublishing(t *testing.T, args ...string) {
 			}
 		})
 	}
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: publishers}}
+	defer client.CloseIdleConnections()
 	acknowledged := make([][]string, publishers)
 	var publishing sync.WaitGroup
 	half := make(chan struct{})
@@ -54,7 +56,8 @@ func termWhilePublishing(t *testing.T, args ...string) {
 		publishing.Go(func() {
 			for n := 0; ; n++ {
 				data := fmt.Sprintf(`"%d-%d"`, i, n)
-				if p.publish(data) != nil {
+				status, err := p.postBy(client, "/publish", `{"channel":"a","payload":`+data+`}`)
+				if err != nil || status != http.StatusOK {
 					return // refused, or the service has ended
 				}
 				if acknowledged[i] = append(acknowledged[i], data); i == 0 && n == 30 {
