@@ -125,19 +125,18 @@ func indexFrom(data []byte, start int, c byte) int {
 // copying if it is one line.
 func FrameData(frame []byte) []byte {
 	var data []byte
-	lines := 0
+	isFirst := true
 	for line := range bytes.Lines(frame) {
 		value, ok := bytes.CutPrefix(line, []byte("data: "))
 		if !ok {
 			continue
 		}
 		value = value[:len(value)-1]
-		switch lines++; lines {
-		case 1:
-			data = slices.Clip(value) // appending to it must copy
-		default:
-			data = append(append(data, '\n'), value...)
+		if isFirst {
+			data, isFirst = slices.Clip(value), false // appending to it must copy
+			continue
 		}
+		data = append(append(data, '\n'), value...)
 	}
 	return data
 }

@@ -24,8 +24,8 @@ const DefaultMaxEvent = 1 << 20
 // so it sees what a browser sees. It returns an event as soon as its blank line
 // has arrived. Set its fields before the first call of Next.
 type Reader struct {
-	// MaxEvent is how many bytes one event may have, line ends included; 0 means
-	// DefaultMaxEvent.
+	// MaxEvent is how many bytes one event may have, without its line ends; 0
+	// means DefaultMaxEvent.
 	MaxEvent int
 	// OnComment, if not nil, is called with each comment, without its colon and
 	// one space.

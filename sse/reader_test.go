@@ -47,6 +47,21 @@ func TestMaxEvent(t *testing.T) {
 	}
 }
 
+// TestReaderHasID: an event has an id of its own only if its block has one that is
+// not empty.
+func TestReaderHasID(t *testing.T) {
+	r := sse.NewReader(strings.NewReader("data: a\n\nid: 1\ndata: b\n\ndata: c\n\nid: 1\ndata: d\n\nid\ndata: e\n\n"))
+	for _, want := range []struct {
+		id  string
+		own bool
+	}{{"", false}, {"1", true}, {"1", false}, {"1", true}, {"", false}} {
+		e, err := r.Next()
+		if err != nil || e.ID != want.id || r.HasID() != want.own {
+			t.Errorf("%+v, own id: %v, %v; want %+v", e, r.HasID(), err, want)
+		}
+	}
+}
+
 // parsed is all that a reader has seen of a stream.
 type parsed struct {
 	Events   []sse.Event

@@ -8,8 +8,8 @@ import (
 )
 
 // A Source is a position in something that goes on: what a stream sends. One
-// goroutine at a time uses it, and whoever serves it does not close it: whoever has
-// opened it does so when the stream has ended.
+// goroutine at a time uses it. A server of streams does not close it: the handler
+// that opened it does so when the stream has ended.
 type Source interface {
 	// Position is the id after which the source begins, or "". A client that is
 	// cut off before its first event resumes there. It is called once, first.
@@ -49,7 +49,7 @@ func Serve(w http.ResponseWriter, r *http.Request, source Source, o Options) (Ou
 		s.outcome.Reason = SourceDone
 	default:
 		s.run(r.Context())
-		_ = stream.allow() // net/http writes the final chunk
+		_ = stream.allow() // for the final chunk, which net/http writes
 	}
 	s.outcome.Bytes = stream.Written()
 	return s.outcome, nil
@@ -76,7 +76,7 @@ func (s *session) run(client context.Context) {
 		}
 	}
 	s.source.Notify(notify)
-	timer := time.AfterFunc(s.untilDue(), notify)
+	timer := time.AfterFunc(s.setDue(), notify)
 	defer timer.Stop()
 	for s.sendAll() {
 		select {
@@ -132,12 +132,12 @@ func (s *session) checkClock(timer *time.Timer) {
 	if isSilent && s.options.Ending(0, nil, s.options.IsShuttingDown()) == "" { // else the end is what comes next
 		s.send(heartbeat)
 	}
-	timer.Reset(s.untilDue())
+	timer.Reset(s.setDue())
 }
 
-// untilDue is the time until the next heartbeat or the deadline, whichever comes
-// first.
-func (s *session) untilDue() time.Duration {
+// setDue notes when the next heartbeat or the deadline is due, whichever comes
+// first, and returns the time until then.
+func (s *session) setDue() time.Duration {
 	s.due = s.options.NextDue(s.lastWrite)
 	return time.Until(s.due)
 }

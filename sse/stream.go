@@ -163,6 +163,5 @@ func LastEventID(r *http.Request) string {
 	if id := r.Header.Get("Last-Event-ID"); id != "" {
 		return id
 	}
-	_ = r.ParseForm() // what cannot be parsed is no id
-	return r.Form.Get("lastEventId")
+	return r.URL.Query().Get("lastEventId")
 }

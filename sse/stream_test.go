@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -171,4 +172,18 @@ func (w *stall) FlushError() error { return nil }
 func (w *stall) Write([]byte) (int, error) {
 	<-time.After(time.Until(w.deadlines[len(w.deadlines)-1]))
 	return 0, errors.New("http2: stream closed")
+}
+
+// TestLastEventIDLeavesTheBody: the parameter is of the query, also if the client
+// posts a form, which the handler still has to read.
+func TestLastEventIDLeavesTheBody(t *testing.T) {
+	body := strings.NewReader("lastEventId=8")
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "/?lastEventId=7&%zz", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if id := sse.LastEventID(r); id != "7" || body.Len() == 0 {
+		t.Errorf("id %q, %d bytes left", id, body.Len())
+	}
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Need finds a program that a test drives. Where it is missing, the test is
+// Need finds a program that a test drives. If it is missing, the test is
 // skipped and says which package of Debian to install; with CI=true it fails.
 func Need(t testing.TB, name, debian string) string {
 	t.Helper()
