@@ -2,24 +2,49 @@ package web_test
 
 import (
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"example.com/sse-demo/sse/ssetest"
 )
 
 // axe is the source of axe-core, which finds faults of accessibility.
 func axe(t *testing.T) string {
 	t.Helper()
-	source, err := os.ReadFile("testjs/node_modules/axe-core/axe.min.js")
+	source, err := os.ReadFile(installed(t, "axe-core/axe.min.js"))
 	if err != nil {
-		const missing = "axe-core is missing: npm ci --prefix web/testjs"
+		t.Fatal(err)
+	}
+	return string(source)
+}
+
+// installed is the path of a file of a package that testjs asks for; without it the
+// test is skipped, or fails in CI.
+func installed(t *testing.T, name string) string {
+	t.Helper()
+	path := filepath.Join("testjs/node_modules", name)
+	if _, err := os.Stat(path); err != nil {
+		missing := path + " is missing: npm ci --prefix web/testjs"
 		if os.Getenv("CI") == "true" {
 			t.Fatal(missing)
 		}
 		t.Skip(missing)
 	}
-	return string(source)
+	return path
+}
+
+// TestPageTypes checks the types of the page's modules.
+func TestPageTypes(t *testing.T) {
+	t.Parallel()
+	node := ssetest.Need(t, "node", "nodejs")
+	tsc := installed(t, "typescript/bin/tsc")
+	if output, err := exec.CommandContext(t.Context(), node, tsc, "-p", "testjs/tsconfig.page.json").CombinedOutput(); err != nil {
+		t.Fatalf("tsc: %v\n%s", err, output)
+	}
 }
 
 // serious are the serious findings of axe-core, one a line.

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"net"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -135,6 +137,9 @@ func (s *service) publish(channel, payload string) {
 		s.Fatal(err)
 	}
 	request.Header.Set("Content-Type", "application/json")
+	if s.secret != nil {
+		request.Header.Set("Authorization", "Bearer "+s.token(time.Minute))
+	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		s.Fatal(err)
@@ -157,27 +162,78 @@ func (s *service) writeLog(line string) {
 	_ = file.Close()
 }
 
-// browser is a real Chromium with a profile of its own.
+// browser is a real Chromium, or a profile of one: with storage, workers and
+// connections of its own.
 type browser struct {
 	ctx context.Context //nolint:containedctx // chromedp keeps the browser in it
 }
 
+// chromiumFlags are those of every Chromium of the tests.
+func chromiumFlags(path, dir string) []chromedp.ExecAllocatorOption {
+	return append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(1440, 1100),
+		chromedp.UserDataDir(dir), chromedp.WSURLReadTimeout(patience),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true))
+}
+
+// startBrowser returns a profile of a Chromium that the tests share, or, if it needs
+// flags, a Chromium of its own.
 func startBrowser(t *testing.T, flags ...chromedp.ExecAllocatorOption) *browser {
 	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(chromium(t)), chromedp.NoSandbox, chromedp.WindowSize(1440, 1100),
-		chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(patience),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true))
-	allocator, cancelAllocator := chromedp.NewExecAllocator(t.Context(), append(options, flags...)...)
-	ctx, cancel := chromedp.NewContext(allocator)
-	t.Cleanup(func() {
-		cancel()
-		cancelAllocator()
-	})
+	path := chromium(t)
+	var ctx context.Context
+	var cancel context.CancelFunc
+	if len(flags) == 0 {
+		ctx, cancel = chromedp.NewContext(sharedChromium(path), chromedp.WithNewBrowserContext())
+	} else {
+		allocator, end := chromedp.NewExecAllocator(t.Context(), append(chromiumFlags(path, t.TempDir()), flags...)...)
+		t.Cleanup(end)
+		ctx, cancel = chromedp.NewContext(allocator)
+	}
+	t.Cleanup(cancel)
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatal(err)
 	}
 	return &browser{ctx}
+}
+
+var (
+	startShared sync.Once
+	sharedCtx   context.Context //nolint:containedctx // chromedp keeps the browser in it
+	endShared   = func() {}
+)
+
+func sharedChromium(path string) context.Context {
+	startShared.Do(func() {
+		dir, err := os.MkdirTemp("", "sse-demo-chromium-") //nolint:usetesting // it outlives the test
+		if err != nil {
+			panic(err)
+		}
+		allocator, end := chromedp.NewExecAllocator(context.Background(), chromiumFlags(path, dir)...)
+		ctx, cancel := chromedp.NewContext(allocator)
+		endShared = func() {
+			cancel()
+			end()
+			_ = os.RemoveAll(dir)
+		}
+		if err := chromedp.Do(ctx); err != nil {
+			panic(err)
+		}
+		sharedCtx = ctx
+	})
+	return sharedCtx
+}
+
+// TestMain runs more tests at once than there are processors: they mostly wait.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	const atOnce = 6
+	if value := flag.Lookup("test.parallel").Value; value.String() == flag.Lookup("test.parallel").DefValue {
+		_ = value.Set(strconv.Itoa(atOnce))
+	}
+	code := m.Run()
+	endShared()
+	os.Exit(code)
 }
 
 // tab is one tab, with what went wrong in it.
@@ -329,13 +385,15 @@ func (p *tab) publish(channel, payload string) {
 }
 
 // hasWorker reports whether the page's SharedWorker runs.
-func (b *browser) hasWorker(t *testing.T) bool {
-	t.Helper()
+func (b *browser) hasWorker(s *service) bool {
+	s.Helper()
 	targets, err := chromedp.Targets(b.ctx)
 	if err != nil {
-		t.Fatal(err)
+		s.Fatal(err)
 	}
-	return slices.ContainsFunc(targets, func(info *target.Info) bool { return info.Type == "shared_worker" })
+	return slices.ContainsFunc(targets, func(info *target.Info) bool {
+		return info.Type == "shared_worker" && strings.Contains(info.URL, s.addr)
+	})
 }
 
 // withoutScripts keeps the page's own streams out of the way.

@@ -1,6 +1,6 @@
 // Publish and subscribe: what arrives on some channels, and a form to publish.
 
-import {element} from "./dom.js";
+import {element, field} from "./dom.js";
 import {clipped, List} from "./list.js";
 import {fill, Panel} from "./panel.js";
 import {showProblem} from "./problems.js";
@@ -15,7 +15,7 @@ export function channel() {
   const section = document.querySelector('[data-stream="channel"]');
   const subscribe = /** @type {HTMLFormElement} */ (section.querySelector('[data-action="subscribe"]'));
   const publish = /** @type {HTMLFormElement} */ (section.querySelector('[data-action="publish"]'));
-  const names = () => subscribe.elements.namedItem("name").value.split(/[\s,]+/).filter(Boolean);
+  const names = () => field(subscribe, "name").value.split(/[\s,]+/).filter(Boolean);
   const before = load(() => sessionStorage, key);
   let shown = []; // {id, name, data}, the newest
   let subscribed = []; // channels

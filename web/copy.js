@@ -1,6 +1,6 @@
 // The exact lines for the stream that a panel shows, to be copied: for curl, EventSource, eventstream.js and Go.
 
-import {setText} from "./dom.js";
+import {buttonsOf, setText} from "./dom.js";
 import {hasToken} from "./token.js";
 
 /** @typedef {{url: string, lastEventId: string, names: string[], until?: string, token: boolean}} Shown */
@@ -61,7 +61,7 @@ export function copyButtons(root, shown) {
   const code = root.querySelector(".code");
   const resume = /** @type {HTMLInputElement} */ (root.querySelector('[name="resume"]'));
   const said = root.querySelector(".copied");
-  const buttons = [...root.querySelectorAll("[data-copy]")];
+  const buttons = buttonsOf(root, "[data-copy]");
   let kind = "curl";
   const show = () => {
     const now = shown();

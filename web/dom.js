@@ -8,6 +8,12 @@ export function element(tag, className, text) {
   return e;
 }
 
+/** The field of a form. @param {HTMLFormElement} form @param {string} name */
+export const field = (form, name) => /** @type {HTMLInputElement} */ (form.elements.namedItem(name));
+
+/** All elements below root that a selector finds. @param {Element} root @param {string} selector @returns {HTMLButtonElement[]} */
+export const buttonsOf = (root, selector) => [...root.querySelectorAll(selector)].map((e) => /** @type {HTMLButtonElement} */ (e));
+
 /** A copy of what is in a template of the page. @param {string} id */
 export const fromTemplate = (id) => /** @type {HTMLTemplateElement} */ (document.getElementById(id)).content.cloneNode(true);
 

@@ -1,7 +1,7 @@
 // A list of what comes: it follows the newest, can be paused, and says how much its reader has not seen. The number
 // of rows is bounded, in the page as well as in what waits.
 
-import {element, fromTemplate, setText} from "./dom.js";
+import {buttonsOf, element, fromTemplate, setText} from "./dom.js";
 import {Follow} from "./follow.js";
 import {draw} from "./frames.js";
 
@@ -29,8 +29,7 @@ export class List {
     this.#rows.dataset.empty = empty;
     log.after(fromTemplate("list-bar"));
     const bar = log.nextElementSibling;
-    this.#pause = bar.querySelector('[data-action="pause"]');
-    this.#newest = bar.querySelector('[data-action="newest"]');
+    [this.#pause, this.#newest] = buttonsOf(bar, "button");
     this.#follow = new Follow(log, () => this.#seeIfFollowing());
     this.#pause.addEventListener("click", () => this.#setPaused(!this.#paused));
     this.#newest.addEventListener("click", () => {
@@ -84,7 +83,7 @@ export function clipped(className, text) {
   const e = element("code", className, text.length > clip ? text.slice(0, clip) + "…" : text);
   if (text.length <= clip) return e;
   const all = element("button", "quiet small", `show all (${size(text)})`);
-  all.type = "button";
+  all.setAttribute("type", "button");
   all.addEventListener("click", () => {
     e.textContent = text;
     all.remove();

@@ -19,7 +19,7 @@ func TestLoad(t *testing.T) {
 	s := startService(t)
 	p := startBrowser(t).open(s)
 	p.until(all("open"))
-	call(p, performance.Enable, performance.EnableParams{})
+	call(p, performance.Enable, performance.EnableParams{TimeDomain: performance.EnableTimeDomainThreadTicks} /* whatever else the machine does */)
 	busy := func() time.Duration {
 		for _, metric := range call(p, performance.GetMetrics, cdp.Empty{}).Metrics {
 			if metric.Name == "TaskDuration" {

@@ -1,6 +1,6 @@
 // The log: lines as they come, JSON ones taken apart.
 
-import {element} from "./dom.js";
+import {element, field} from "./dom.js";
 import {clipped, List} from "./list.js";
 import {fill, Panel} from "./panel.js";
 
@@ -12,7 +12,7 @@ export function log() {
   const list = new List(document.querySelector(".lines"), "No line yet. A line that is written to the file comes at once.", row);
   const settings = () => {
     const query = new URLSearchParams({lines: "50"});
-    const grep = /** @type {HTMLInputElement} */ (form.elements.namedItem("grep")).value;
+    const grep = field(form, "grep").value;
     if (grep) query.set("grep", grep);
     return {query: String(query), recent};
   };

@@ -32,7 +32,7 @@ func TestPage(t *testing.T) {
 	s.writeLog(`{"level":"warn","time":1795231763840,"message":"the first line","n":1}`)
 	b := startBrowser(t)
 	p := b.open(s)
-	if !b.hasWorker(t) {
+	if !b.hasWorker(s) {
 		t.Error("the page has no SharedWorker")
 	}
 	p.until(`document.querySelector(".events").textContent === ""`) // and the style sheet says so
@@ -189,4 +189,22 @@ func TestHeaderWithoutService(t *testing.T) {
 	p.until(text("channel", `.publish [data-for=""]`) + ` === "The service cannot be reached."`)
 	s.start()
 	p.until(`document.querySelector(".counts").dataset.stale === "false" && document.querySelector(".counts-age").textContent === ""`)
+}
+
+// TestFifthStream: the header counts whatever streams the service has.
+func TestFifthStream(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	p := startBrowser(t).open(s, beforeScripts(`delete globalThis.SharedWorker; {
+		const real = globalThis.fetch;
+		globalThis.fetch = async (url, init) => {
+			const response = await real(url, init);
+			if (url !== "/health") return response;
+			const health = await response.json();
+			health.connections = {...health.connections, weather: 7};
+			return Response.json(health);
+		};
+	}`))
+	p.until(all("open") + ` && document.querySelector('[data-count="weather"]')?.textContent === "7" && document.querySelector('[data-count="total"]').textContent === "4"`)
+	p.clean(s)
 }

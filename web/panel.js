@@ -2,7 +2,7 @@
 
 import {onBack, onMessage, send} from "./connect.js";
 import {copyButtons} from "./copy.js";
-import {fromTemplate, setText} from "./dom.js";
+import {buttonsOf, field, fromTemplate, setText} from "./dom.js";
 import {draw} from "./frames.js";
 import {Freshness} from "./freshness.js";
 import {showProblem} from "./problems.js";
@@ -158,7 +158,7 @@ export class Panel {
     const toggle = find('[data-action="toggle"]');
     setText(toggle, this.#listening && state !== "closed" ? "Close" : "Open");
     toggle.setAttribute("aria-label", `${toggle.textContent} the ${section.dataset.title} stream`);
-    for (const button of section.querySelectorAll(".break button")) button.disabled = state === "closed";
+    for (const button of buttonsOf(section, ".break button")) button.disabled = state === "closed";
     if (state !== "open") return;
     clearTimeout(this.#problemTimer);
     this.#problemTimer = setTimeout(() => this.#showProblem(null), problemStays);
@@ -182,10 +182,10 @@ export class Panel {
  */
 export function fill(form, values) {
   for (const [name, value] of Object.entries(values)) {
-    const field = /** @type {HTMLInputElement | null} */ (form.elements.namedItem(name));
-    if (!field) continue;
-    const untouched = field.value === field.defaultValue;
-    field.defaultValue = value;
-    if (untouched) field.value = value;
+    const input = field(form, name);
+    if (!input) continue;
+    const untouched = input.value === input.defaultValue;
+    input.defaultValue = value;
+    if (untouched) input.value = value;
   }
 }

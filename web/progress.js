@@ -2,7 +2,7 @@
 // every other tab, joins it where it is. The browser remembers which job that was.
 
 import {Answer} from "./answer.js";
-import {setText} from "./dom.js";
+import {field, setText} from "./dom.js";
 import {draw} from "./frames.js";
 import {findJob, remember} from "./jobs.js";
 import {Panel} from "./panel.js";
@@ -13,9 +13,11 @@ import {onToken} from "./token.js";
 const recent = 5_000; // events: all pieces of an answer, for a tab that joins
 const firstMs = 60_000; // of the job that a first visit starts, so that there is something to see
 
+const shutDown = /process .* shut down/; // the error of a job whose service has ended
+
 export function progress() {
   const form = /** @type {HTMLFormElement} */ (document.querySelector('[data-stream="progress"] form'));
-  const value = (name) => /** @type {HTMLInputElement} */ (form.elements.namedItem(name)).value;
+  const value = (name) => field(form, name).value;
   let id = "";
   let state = {}; // the newest: {percent, stage, message, elapsedMs}
   let status = ""; // running, and then as the service calls it
@@ -59,11 +61,12 @@ export function progress() {
   });
   const answer = new Answer(self.find(".answer"));
 
-  /** A done right after a gap: the service knows nothing of the job. */
+  /** A done right after a gap says that the service knows nothing of the job. */
   function end(done, unknown) {
-    status = unknown ? "lost" : done.status;
-    state = {...state, ...done, percent: status === "succeeded" ? 100 : state.percent, stage: status, error: status === "lost" ? "" : done.error};
-    if (status === "lost") notice = lost(id, false);
+    const gone = unknown || shutDown.test(done.error ?? "");
+    status = gone ? "lost" : done.status;
+    state = {...state, ...done, percent: status === "succeeded" ? 100 : state.percent, stage: status, error: gone ? "" : done.error};
+    if (gone) notice = lost(id, false);
   }
 
   const settingsOf = (id) => ({query: String(new URLSearchParams({id})), until: "done", recent});
@@ -117,12 +120,12 @@ export function progress() {
     showProblem(form, (await send("DELETE", `/jobs/${encodeURIComponent(id)}`)).problem);
   });
   const chooseKind = () => (form.dataset.kind = value("kind"));
-  form.elements.namedItem("kind").addEventListener("change", chooseKind);
+  field(form, "kind").addEventListener("change", chooseKind);
   chooseKind();
   onToken(() => !id && self.section.dataset.state === "closed" && self.open()); // nothing could be started without
   self.open();
 }
 
 const lost = (id, another) =>
-  `The job ${id} is lost: the service has restarted and no longer knows it. ` +
+  `The job ${id} is lost: the service that ran it has ended or restarted. ` +
   (another ? "A new one has begun under its name." : "No new one has begun.");

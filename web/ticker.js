@@ -1,7 +1,7 @@
 // The ticker: the price, its change, and a chart of the last minutes.
 
 import {drawChart} from "./chart.js";
-import {setText} from "./dom.js";
+import {field, setText} from "./dom.js";
 import {draw} from "./frames.js";
 import {fill, Panel} from "./panel.js";
 
@@ -14,14 +14,14 @@ export function ticker() {
   let points = [];
   let newest = null;
   const form = /** @type {HTMLFormElement} */ (document.querySelector('[data-stream="tick"] form'));
-  const field = (name) => /** @type {HTMLInputElement} */ (form.elements.namedItem(name)).value.trim();
+  const value = (name) => field(form, name).value.trim();
 
   // The id of a tick counts the intervals since 1970, so a page that has seen nothing yet can ask for the last hundred
   // as if it came back.
   const settings = () => {
-    const interval = Number(field("interval"));
+    const interval = Number(value("interval"));
     const after = interval >= 100 ? String(Math.floor(Date.now() / interval) - history) : "";
-    return {query: String(new URLSearchParams({symbol: field("symbol"), interval: field("interval")})), recent: keep, after};
+    return {query: String(new URLSearchParams({symbol: value("symbol"), interval: value("interval")})), recent: keep, after};
   };
 
   const self = new Panel("tick", {

@@ -1,6 +1,7 @@
 // The token that the service wants with --jwt-secret: asked for at the first 401, kept for the session of the tab.
 
 import {onMessage, send} from "./connect.js";
+import {field} from "./dom.js";
 import {showProblem} from "./problems.js";
 import {load, saveSoon} from "./storage.js";
 
@@ -41,7 +42,7 @@ function accept(accepted) {
 
 form.addEventListener("submit", async (e) => {
   e.preventDefault();
-  const given = form.elements.namedItem("token").value.trim();
+  const given = field(form, "token").value.trim();
   const problem = given ? await refusalOf(given) : {title: "Paste the token, as it is."};
   showProblem(form, problem);
   if (problem) return;

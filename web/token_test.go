@@ -60,11 +60,10 @@ func TestToken(t *testing.T) {
 	s.secret = []byte("another secret of thirty-two bytes or more")
 	s.start()
 	p.until(shown)
-	give(s.token(3 * time.Second))
-	p.until(all("open") + ` || ` + state("channel", "open"))
-	p.publish("news", "2")
-	p.until(`document.querySelector(".events li:last-child .data")?.textContent === "2"`)
-	p.until(shown) // it has expired
+	give(s.token(4 * time.Second))
+	s.publish("news", "2")
+	p.until(`!(` + shown + `) || ` + problem + `.startsWith("Refused")`) // the machine may be slow
+	p.until(shown)                                                       // it has expired
 	give(s.token(time.Minute))
 	p.until(state("channel", "open"))
 	p.publish("news", "3")

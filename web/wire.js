@@ -1,6 +1,6 @@
 // The wire: what really came, line by line, each in the colour of its kind, and what a line of that kind does.
 
-import {element, setText} from "./dom.js";
+import {buttonsOf, element, setText} from "./dom.js";
 import {Follow} from "./follow.js";
 import {draw} from "./frames.js";
 
@@ -33,16 +33,17 @@ export class Wire {
   constructor(details) {
     this.#details = details;
     this.#pre = details.querySelector("pre");
-    this.#explanation = details.querySelector(".explanation");
+    this.#explanation = /** @type {HTMLElement} */ (details.querySelector(".explanation"));
     this.#follow = new Follow(this.#pre);
     details.addEventListener("toggle", () => {
       details.closest("section").dataset.wire = details.open ? "open" : "closed";
       draw(this.#draw);
     });
-    for (const chip of details.querySelectorAll(".legend button")) this.#explain(chip);
-    this.#pre.addEventListener("mouseover", ({target}) => this.#show(target.closest?.("[data-kind]")?.dataset.kind));
+    for (const chip of buttonsOf(details, ".legend button")) this.#explain(chip);
+    this.#pre.addEventListener("mouseover", ({target}) => this.#show(/** @type {HTMLElement} */ (target).dataset.kind ?? /** @type {HTMLElement} */ (target).parentElement?.dataset.kind));
   }
 
+  /** @param {HTMLElement} chip of the legend */
   #explain(chip) {
     const {kind} = chip.dataset;
     const count = element("span", "count", "0");

@@ -6,7 +6,7 @@ const hub = new Hub();
 const askEvery = 20_000; // ms
 const patience = 3; // questions without an answer until a tab counts as gone
 
-self.onconnect = ({ports: [port]}) => {
+addEventListener("connect", (/** @type {MessageEvent} */ {ports: [port]}) => {
   let unanswered = 0;
   let joined = false;
   const join = () => {
@@ -30,4 +30,4 @@ self.onconnect = ({ports: [port]}) => {
     if (unanswered++ < patience) port.postMessage({there: true});
     else leave();
   }, askEvery);
-};
+});
