@@ -101,7 +101,7 @@ func (m *Manager) publishEnd(j *job, s status, reason string) {
 		if err == nil {
 			return
 		}
-		m.log.Warn().Err(err).Str("job", j.id).Msg("the end of a job was not published")
+		m.log.Debug().Err(err).Str("job", j.id).Msg("the end of a job was not published yet")
 		if m.ctx.Err() != nil {
 			return // the other replicas will miss this one
 		}
