@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -152,7 +154,7 @@ func (s *Server) bindBody(c echo.Context, params any) error {
 		}
 		return &fieldError{name, "type", name + " must be " + kind}
 	})
-	for name := range sent {
+	for _, name := range slices.Sorted(maps.Keys(sent)) {
 		wrong = append(wrong, fieldError{name, "unknown", fmt.Sprintf("%q is not a field of this request", name)})
 	}
 	if len(wrong) > 0 {

@@ -25,7 +25,7 @@ type jobParams struct {
 }
 
 // startJob starts a job. A client that accepts an event stream gets that of the
-// job as the answer, and any other the place where it is.
+// job as the answer, and any other the job's id and Location.
 func (s *Server) startJob(c echo.Context) error {
 	if err := mayUse(c, progressStream); err != nil {
 		return err

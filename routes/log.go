@@ -106,3 +106,19 @@ func compileGrep(expr string) (*regexp.Regexp, error) {
 	}
 	return re, nil
 }
+
+// untilShutdown is a source that has nothing more to send when the service shuts
+// down, because a restart loses nothing of it.
+type untilShutdown struct {
+	source
+	shutdown <-chan struct{}
+}
+
+func (u untilShutdown) Next(frames [][]byte) ([][]byte, error) {
+	select {
+	case <-u.shutdown:
+		return frames, nil
+	default:
+		return u.source.Next(frames)
+	}
+}

@@ -36,7 +36,7 @@ type metrics struct {
 	registry  *prometheus.Registry
 	streams   map[string]*streamMetrics
 	published prometheus.Counter
-	panics    atomic.Int64 // of handlers
+	panics    atomic.Int64 // of handlers and sources
 }
 
 // streamMetrics are those of one of the streams.
@@ -62,7 +62,7 @@ func newMetrics(config *Config, streamNames []string) *metrics {
 		func() float64 { return float64(config.MaxStreams) },
 	))
 	m.registry.MustRegister(prometheus.NewCounterFunc(
-		prometheus.CounterOpts{Name: "sse_panics_total", Help: "Handlers and jobs that panicked."},
+		prometheus.CounterOpts{Name: "sse_panics_total", Help: "Handlers, streams and jobs that panicked."},
 		func() float64 { return float64(m.panics.Load() + config.Jobs.Panics()) },
 	))
 	m.registry.MustRegister(prometheus.NewGaugeFunc(

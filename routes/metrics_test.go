@@ -10,9 +10,12 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/routes/job"
+	"example.com/sse-demo/sse"
+	"example.com/sse-demo/sse/eventloop"
 	"example.com/sse-demo/sse/ssetest"
 )
 
@@ -115,6 +118,34 @@ func TestFailuresOfTheService(t *testing.T) {
 		if !strings.Contains(text, "sse_panics_total 3\n") {
 			t.Error("panics are not counted")
 		}
+	})
+}
+
+// panicking is a source with a mistake.
+type panicking struct{ sse.Source }
+
+func (panicking) Next([][]byte) ([][]byte, error) { panic("in the source") }
+
+// TestPanicOfSource: the event loop goes on, so the operator reads of it in the log.
+func TestPanicOfSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		loop := eventloop.New()
+		t.Cleanup(loop.Close)
+		config := options()
+		config.Serve = func(w http.ResponseWriter, r *http.Request, source sse.Source, o sse.Options, ended func(sse.Outcome)) error {
+			return loop.Serve(w, r, panicking{source}, o, ended)
+		}
+		h := start(t, config)
+		h.answer("GET", "/stream/tick", "")
+		synctest.Wait() // the stream has ended
+		if text := h.log.text(); !strings.Contains(text, "in the source") || !strings.Contains(text, "panicking.Next") {
+			t.Error("the log has no stack:", text)
+		}
+		if _, _, text := h.answer("GET", "/metrics", ""); !strings.Contains(text, "sse_panics_total 1\n") {
+			t.Error("the panic is not counted")
+		}
+		h.stop()
+		<-time.After(time.Second) // net/http lets a refused request linger
 	})
 }
 

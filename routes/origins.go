@@ -23,7 +23,7 @@ func allowOrigins(origins []string) echo.MiddlewareFunc {
 }
 
 // refuseCrossSite lets pages of other sites, but for these origins, neither
-// publish nor start or cancel jobs. It fails where an origin is none.
+// publish nor start or cancel jobs. It fails if an origin is none.
 func refuseCrossSite(origins []string) (echo.MiddlewareFunc, error) {
 	protection := http.NewCrossOriginProtection()
 	for _, origin := range origins {

@@ -2,6 +2,7 @@ package routes
 
 import (
 	"errors"
+	"net/url"
 	"reflect"
 	"slices"
 	"strconv"
@@ -44,12 +45,12 @@ func (s *Server) bind(params any, tag string, set setter) []fieldError {
 // bindQuery sets params from the query. A parameter that is given must be valid:
 // an empty one is not the default.
 func (s *Server) bindQuery(c echo.Context, params any) error {
-	r := c.Request()
-	if err := r.ParseForm(); err != nil {
+	query, err := url.ParseQuery(c.Request().URL.RawQuery)
+	if err != nil {
 		return invalid(fieldError{"query", "encoding", "query is not URL-encoded: " + err.Error()})
 	}
 	wrong := s.bind(params, "query", func(name string, field reflect.Value) *fieldError {
-		values, given := r.Form[name]
+		values, given := query[name]
 		if !given {
 			return nil
 		}

@@ -14,7 +14,7 @@ import (
 	"example.com/sse-demo/sse"
 )
 
-// A problem is an error that a client is told, in the form of RFC 9457.
+// A problem is an error for the client, in the form of RFC 9457.
 type problem struct {
 	Type   string       `json:"type"`
 	Title  string       `json:"title"`

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
@@ -112,12 +114,11 @@ func (s *Server) textPublication(c echo.Context) (channel string, event *string,
 
 // refuseUnknown returns a problem if the query has other parameters than these.
 func refuseUnknown(query url.Values, known ...string) error {
-	for _, name := range known {
-		query.Del(name)
-	}
 	var wrong []fieldError
-	for name := range query {
-		wrong = append(wrong, fieldError{name, "unknown", fmt.Sprintf("%q is not a parameter of this request", name)})
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		if !slices.Contains(known, name) {
+			wrong = append(wrong, fieldError{name, "unknown", fmt.Sprintf("%q is not a parameter of this request", name)})
+		}
 	}
 	if len(wrong) > 0 {
 		return invalid(wrong...)

@@ -1,6 +1,7 @@
 package routes
 
 import (
+	"errors"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -120,7 +121,12 @@ func (n *session) end(outcome sse.Outcome) {
 	if outcome.Reason == sse.SourceFailed {
 		level = zerolog.ErrorLevel
 	}
-	n.server.config.Logger.WithLevel(level).Str("stream", n.stream.name).Str("client", n.client).Str("proto", n.protocol).
+	line := n.server.config.Logger.WithLevel(level)
+	if panicked, ok := errors.AsType[*sse.PanicError](outcome.Err); ok {
+		n.server.metrics.panics.Add(1)
+		line.Bytes("stack", panicked.Stack)
+	}
+	line.Str("stream", n.stream.name).Str("client", n.client).Str("proto", n.protocol).
 		Dur("duration", time.Since(n.began)).Int("events", outcome.Events).Int64("bytes", outcome.Bytes).
 		Str("reason", reason).AnErr("error", outcome.Err).Msg("stream ended")
 }

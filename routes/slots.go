@@ -5,15 +5,16 @@ import "sync"
 // slots bounds how many streams are open at once, and knows when the last has
 // ended.
 type slots struct {
+	limit int
+
 	mu     sync.Mutex
-	free   int
 	open   int
 	closed bool
 	idle   chan struct{} // closed when there is no open stream, and there will be none
 }
 
 func newSlots(limit int) *slots {
-	return &slots{free: limit, idle: make(chan struct{})}
+	return &slots{limit: limit, idle: make(chan struct{})}
 }
 
 // take returns false if there are too many streams, or none may be opened any
@@ -21,10 +22,9 @@ func newSlots(limit int) *slots {
 func (s *slots) take() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.free == 0 {
+	if s.closed || s.open >= s.limit {
 		return false
 	}
-	s.free--
 	s.open++
 	return true
 }
@@ -32,7 +32,6 @@ func (s *slots) take() bool {
 func (s *slots) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.free++
 	s.open--
 	s.closeIdle()
 }

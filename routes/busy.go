@@ -1,0 +1,49 @@
+package routes
+
+import (
+	"errors"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"example.com/sse-demo/sse"
+)
+
+// busy returns err, but if it means "later" and the client is an EventSource, it
+// answers with a stream that says so: EventSource gives up for good at any status
+// but 200, and after the end of a stream it comes back by itself. It sends no POST.
+func (s *Server) busy(c echo.Context, err error) error {
+	p, ok := errors.AsType[*problem](err)
+	if !ok || c.Request().Method == http.MethodPost || p.Status != http.StatusServiceUnavailable || !accepts(c.Request(), sse.MediaType) {
+		return err
+	}
+	o := s.config.Stream
+	o.Retry = s.busyRetry()
+	sse.SetHeader(c.Response().Header(), o, "")
+	stream, failed := sse.Open(c.Response().Writer, c.Request(), o)
+	if errors.Is(failed, http.ErrNotSupported) {
+		return failed
+	}
+	c.Response().Committed = true
+	if failed == nil {
+		failed = stream.Send(sse.MustFrame(sse.Event{Name: "busy", Data: p.json()}))
+	}
+	if failed != nil {
+		s.config.Logger.Debug().Err(failed).Msg("a client left before it could be asked to come later")
+	}
+	return nil
+}
+
+// accepts reports whether the request's Accept header names the media type.
+func accepts(r *http.Request, media string) bool {
+	for _, line := range r.Header.Values(echo.HeaderAccept) {
+		for one := range strings.SplitSeq(line, ",") {
+			if name, params, err := mime.ParseMediaType(one); err == nil && name == media && params["q"] != "0" {
+				return true
+			}
+		}
+	}
+	return false
+}
