@@ -100,7 +100,7 @@ func TestCopyWhole(t *testing.T) {
 	}
 	out, err = runIn(t.Context(), dir, `set -e
 		grep -rl example.com/sse-demo . | xargs perl -pi -e 's|example.com/sse-demo|example.org/copied|'
-		export GOFLAGS=-mod=mod
+		export GOFLAGS='-mod=mod -trimpath'
 		go build ./...
 		go vet ./...
 		go test -short ./sse/... ./pubsub`)
