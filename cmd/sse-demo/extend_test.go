@@ -64,22 +64,23 @@ func TestExtend(t *testing.T) {
 	}
 }
 
-// insert adds code as lines after or before the one line that has this text.
+// insert adds code as lines after or before the one line that has this text, as
+// far from the margin as that.
 func insert(t *testing.T, text, code, where, line string) string {
 	t.Helper()
 	var out strings.Builder
 	found := 0
 	for have := range strings.Lines(text) {
-		isIt := strings.TrimSpace(have) == line
-		if isIt && where == "before" {
-			out.WriteString(code)
+		if strings.TrimSpace(have) != line {
+			out.WriteString(have)
+			continue
 		}
-		out.WriteString(have)
-		if isIt && where == "after" {
-			out.WriteString(code)
-		}
-		if isIt {
-			found++
+		found++
+		added := indented(code, have[:strings.Index(have, line)])
+		if where == "before" {
+			out.WriteString(added + have)
+		} else {
+			out.WriteString(have + added)
 		}
 	}
 	if found != 1 {
