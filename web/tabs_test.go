@@ -31,7 +31,7 @@ func TestThreeTabs(t *testing.T) {
 			other.until(fmt.Sprintf(`%s !== %q`, text("tick", ".received"), received))
 		}
 	}
-	tabs[0].until(`document.querySelector('[data-count="total"]').textContent === "4"`)
+	tabs[0].until(eachIsCounted)
 	if n := s.connections(); n > 6 {
 		t.Errorf("the browser has %d connections", n)
 	}

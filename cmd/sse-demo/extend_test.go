@@ -56,7 +56,7 @@ func TestExtend(t *testing.T) {
 		"go vet ./routes ./web ./cmd/sse-demo",
 		"go test ./routes -run 'OpenAPI|TestHeaders'",
 		"go test ./cmd/sse-demo -run TestAddedStream",
-		"go test ./web -run 'TestPage|TestWire'",
+		"go test ./web -run TestWire",
 	} {
 		if out, err := runIn(t.Context(), dir, command); err != nil || strings.HasPrefix(command, "gofmt") && out != "" {
 			t.Errorf("%s: %v\n%s", command, err, out)
