@@ -19,8 +19,8 @@ var (
 // concurrent use.
 type Broker interface {
 	// Publish appends an event to a channel. name is the event's, or "". An error
-	// wraps sse.ErrField if name or channel is invalid, and otherwise
-	// ErrNotPublished or ErrUnconfirmed.
+	// wraps sse.ErrField if name is invalid, or channel is one that the broker
+	// cannot have, and otherwise ErrNotPublished or ErrUnconfirmed.
 	Publish(ctx context.Context, channel, name string, data []byte) (Receipt, error)
 	// Subscribe returns a subscription to the channels, to be closed after use.
 	Subscribe(channels []string, start Start) *Subscription

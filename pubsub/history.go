@@ -20,11 +20,6 @@ type history struct {
 	channels list.List // of *channel, those with events, most recently used first
 }
 
-// kept is a channel's element in history.channels, or nil.
-type kept struct{ element *list.Element }
-
-func (k kept) isKept() bool { return k.element != nil }
-
 // size is what the channel counts against history.maxBytes.
 func (c *channel) size() int {
 	if c.len() == 0 {
@@ -35,7 +30,7 @@ func (c *channel) size() int {
 
 // use makes c the channel that was used last.
 func (h *history) use(c *channel) {
-	if !c.isKept() {
+	if c.element == nil {
 		c.element = h.channels.PushFront(c)
 	}
 	h.channels.MoveToFront(c.element)

@@ -1,6 +1,7 @@
 package pubsub
 
 import (
+	"container/list"
 	"context"
 	"fmt"
 	"math"
@@ -25,8 +26,8 @@ type Memory struct {
 
 type channel struct {
 	*Log
-	name string
-	kept // its part in the history
+	name    string
+	element *list.Element // in history.channels; nil if the channel has no events
 }
 
 // NewMemory returns a broker that keeps up to maxEvents events a channel, and
@@ -92,7 +93,7 @@ func (m *Memory) Subscribe(channels []string, start Start) *Subscription {
 		if slices.Contains(used, c) {
 			continue
 		}
-		if c.isKept() {
+		if c.element != nil {
 			m.history.use(c)
 		}
 		used, logs = append(used, c), append(logs, c.Log)

@@ -99,6 +99,9 @@ func (b *Broker) Close() {
 // Publish implements [pubsub.Broker]. It returns when Redis has the event and this
 // process has read it, or after less than two seconds.
 func (b *Broker) Publish(ctx context.Context, channel, name string, data []byte) (pubsub.Receipt, error) {
+	if channel == "" || channel == anchorChannel {
+		return pubsub.Receipt{}, fmt.Errorf("publish: %w: channel %q", sse.ErrField, channel)
+	}
 	if _, err := (sse.Event{Name: name}).Append(nil); err != nil {
 		return pubsub.Receipt{}, fmt.Errorf("publish to %q: %w", channel, err)
 	}

@@ -43,6 +43,11 @@ func TestReplicas(t *testing.T) {
 		expect(t, "replay", await(t, subscribe(t, three, "a", pubsub.Start{Replay: 5}), 2), "hello", "world")
 	})
 	t.Run("a bad name is the event's fault", func(t *testing.T) {
+		for _, channel := range []string{"", anchorChannel} { // no subscriber would get the event
+			if _, err := one.Publish(t.Context(), channel, "", nil); !errors.Is(err, sse.ErrField) {
+				t.Errorf("channel %q: %v", channel, err)
+			}
+		}
 		if _, err := one.Publish(t.Context(), "a", "a\nb", nil); !errors.Is(err, sse.ErrField) || one.Err() != nil {
 			t.Error(err, one.Err())
 		}

@@ -88,7 +88,7 @@ func (h *health) failed(err error) {
 	h.err = err
 }
 
-// published is told how a publish has failed.
+// published notes that a publish has failed.
 func (h *health) published(err error) {
 	if isRefusal(err) {
 		h.mu.Lock()
@@ -102,7 +102,7 @@ func (h *health) published(err error) {
 	}
 }
 
-// read is told how a read of the stream went.
+// read notes how a read of the stream has ended.
 func (h *health) read(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -18,7 +18,7 @@ const (
 	firstCount, maxCount = 64, 1000
 	// targetBytes is about how much one read brings.
 	targetBytes = 1 << 20
-	// anchorChannel is that of entries which say nothing. No client can name it.
+	// anchorChannel is that of entries that hold no event. Publish refuses it.
 	anchorChannel = "_anchor"
 )
 
@@ -95,7 +95,7 @@ func (b *Broker) checkPosition(ctx context.Context) error {
 	return err
 }
 
-// anchor appends an entry that says nothing, so that there is one to read on from.
+// anchor appends an entry that holds no event, so that there is one to read on from.
 func (b *Broker) anchor(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, b.options.timing.publish)
 	defer cancel()
@@ -155,7 +155,7 @@ func (b *Broker) takeOne(e entry) int {
 	return delivered
 }
 
-// endSyncs ends the waiting of those who have waited for what was read.
+// endSyncs wakes the callers of Sync that have waited for what was read.
 func (b *Broker) endSyncs() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

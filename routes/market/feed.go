@@ -1,6 +1,7 @@
 package market
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
@@ -56,8 +57,8 @@ func (f *Feed) Notify(wake func()) {
 // of them, after a gap event if there were more. The error is always nil.
 func (f *Feed) Next(frames [][]byte) ([][]byte, error) {
 	newest := f.ticker.newest()
-	if f.lost == "" && f.last < newest-MaxReplay { // a client that is slow
-		f.lost, f.last = id(f.last), newest-MaxReplay
+	if oldest := newest - MaxReplay; f.last < oldest { // a client that is slow
+		f.lost, f.last = cmp.Or(f.lost, id(f.last)), oldest
 	}
 	if f.lost != "" {
 		frames = append(frames, sse.AppendGap(nil, f.lost, id(f.last+1)))

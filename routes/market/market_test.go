@@ -107,19 +107,25 @@ func TestNotify(t *testing.T) {
 	})
 }
 
-// TestSlowFeed: a client that has not read for long gets a gap, and goes on.
+// TestSlowFeed: a client that has not read for long gets a gap and MaxReplay ticks,
+// and goes on; so does one that has lost some before, whose gap is from its own id.
 func TestSlowFeed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var m market.Market
-		f := m.Follow("BTC", 100*time.Millisecond, "")
-		defer f.Close()
-		last := ids(t, f)[0]
-		<-time.After(market.MaxReplay*100*time.Millisecond + time.Second)
-		got := ids(t, f)
-		if len(got) != market.MaxReplay+1 || !strings.HasPrefix(got[0], fmt.Sprintf(`{"after":%q`, last)) {
-			t.Errorf("%d: %v", len(got), got[0])
-		}
-	})
+	for _, lastEventID := range []string{"", "1"} {
+		synctest.Test(t, func(t *testing.T) {
+			var m market.Market
+			f := m.Follow("BTC", 100*time.Millisecond, lastEventID)
+			defer f.Close()
+			after := lastEventID
+			if after == "" {
+				after = ids(t, f)[0]
+			}
+			<-time.After(market.MaxReplay*100*time.Millisecond + time.Second)
+			got := ids(t, f)
+			if len(got) != market.MaxReplay+1 || !strings.HasPrefix(got[0], fmt.Sprintf(`{"after":%q`, after)) {
+				t.Errorf("%d: %v", len(got), got[0])
+			}
+		})
+	}
 }
 
 // TestFeedsShareFrames: a tick is encoded once, however many follow it.
