@@ -16,7 +16,6 @@ import (
 
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/sse"
-	"example.com/sse-demo/sse/ssetest"
 )
 
 // TestCopyPage follows docs/copy.md in a fresh module: it copies the folders, runs
@@ -25,7 +24,7 @@ func TestCopyPage(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds everything anew")
 	}
-	ssetest.Need(t, "perl", "perl")
+	needShell(t)
 	dir := t.TempDir()
 	service := filepath.Join(dir, "my-service")
 	writeFile(t, filepath.Join(service, "go.mod"), "module example.com/my-service\n\ngo 1.26\n")
@@ -90,6 +89,7 @@ func TestCopyWhole(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds everything anew")
 	}
+	needShell(t)
 	dir := t.TempDir()
 	for _, name := range []string{"go.mod", "go.sum"} { // the same versions, so that nothing is to be downloaded
 		writeFile(t, filepath.Join(dir, name), strings.Replace(readFile(t, name), "module example.com/sse-demo", "module example.org/copied", 1))

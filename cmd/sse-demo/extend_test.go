@@ -29,6 +29,7 @@ func TestExtend(t *testing.T) {
 		t.Skip("it builds everything anew")
 	}
 	ssetest.Need(t, "curl", "curl")
+	needShell(t)
 	dir := t.TempDir()
 	copyRepository(t, dir)
 	added := 0

@@ -127,7 +127,7 @@ func startTails(ctx context.Context, f *flags, logger zerolog.Logger) (logs []ro
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	for _, file := range f.LogFile {
-		follower := tail.New(file.path, logger)
+		follower := tail.New(file.path, logger) //nolint:contextcheck // Run has the context
 		running.Go(func() { follower.Run(ctx) })
 		logs = append(logs, routes.LogFile{Name: file.name, Tail: follower})
 	}

@@ -60,7 +60,7 @@ func termWhilePublishing(t *testing.T, args ...string) {
 				if err != nil || status != http.StatusOK {
 					return // refused, or the service has ended
 				}
-				if acknowledged[i] = append(acknowledged[i], data); i == 0 && n == 30 {
+				if acknowledged[i] = append(acknowledged[i], data); i == 0 && n == 10 {
 					close(half)
 				}
 			}

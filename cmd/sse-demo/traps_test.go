@@ -37,7 +37,7 @@ func traps(t *testing.T) (all []trap) {
 // TestTraps breaks the handling of each trap by the command that the page gives.
 // With -traps the test that it names must then fail.
 func TestTraps(t *testing.T) {
-	ssetest.Need(t, "perl", "perl")
+	needShell(t)
 	all := traps(t)
 	if len(all) < 40 {
 		t.Errorf("%d traps", len(all))
@@ -75,6 +75,14 @@ func (r trap) try(t *testing.T) {
 			t.Log(strings.TrimSpace(line))
 			break
 		}
+	}
+}
+
+// needShell skips a test if what the commands of the documentation use is missing.
+func needShell(t *testing.T) {
+	t.Helper()
+	for tool, debian := range map[string]string{"sh": "dash", "grep": "grep", "xargs": "findutils", "perl": "perl", "tar": "tar"} {
+		ssetest.Need(t, tool, debian)
 	}
 }
 
