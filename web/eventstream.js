@@ -4,7 +4,8 @@
 //   const stream = openStream("/stream/channel?name=news", {onEvent: ({id, name, data}) => …});
 //   stream.close();
 //
-// On another origin the server has to expose SSE-Heartbeat, Last-Event-ID, Location and Retry-After to it.
+// On another origin the server has to expose SSE-Heartbeat, Last-Event-ID, Location and Retry-After to it, and to
+// allow Last-Event-ID in a preflight: of the requests that send it, browsers exempt only EventSource's own.
 
 /**
  * @typedef {"connecting" | "open" | "reconnecting" | "closed"} State
@@ -59,7 +60,7 @@ export function openStream(url, options = {}) {
   let paused = false; // the page was hidden for too long
   let stranded = false; // the request may have been acted on, and there is no Location yet
   let location = /** @type {URL | undefined} */ (undefined); // where GET goes on
-  let origin = ""; // of the first request: the headers are for it
+  let origin = ""; // of the last request but those to location: the headers are for it
   let refusals = 0, silences = 0; // in a row: answers of 401, connections that died without a byte
   let pollTime = 0; // ms of a long poll, if something on the way buffers
   let started = 0, firstByte = Infinity; // times of the present request, by Date
@@ -91,10 +92,9 @@ export function openStream(url, options = {}) {
   // Reconnecting.
 
   async function run() {
-    if (signal?.aborted) close();
-    if (ended.signal.aborted) return;
-    notify(onState, state);
+    if (signal?.aborted || ended.signal.aborted) return close();
     if (globalThis.document) visibilityChanged();
+    notify(onState, state);
     while (!ended.signal.aborted) {
       const {problem, over, delay = 0, firm} = await attempt();
       if (problem && !ended.signal.aborted) notify(onProblem, problem);
@@ -126,7 +126,7 @@ export function openStream(url, options = {}) {
   }
 
   function pause() {
-    if (stranded) return; // there would be no way back
+    if (stranded) { hideTimer = setTimeout(pause, MAX_HIDDEN); return; } // there would be no way back yet
     paused = true;
     setState("reconnecting");
     connection.abort(HIDDEN);
@@ -160,8 +160,8 @@ export function openStream(url, options = {}) {
 
   /** @param {AbortSignal} signal */
   async function request(signal) {
-    const target = location ?? new URL(new Request(await ask(url)).url); // relative to the page or worker
-    origin ||= target.origin;
+    const target = new URL(location ?? new Request(await ask(url)).url); // relative to the page or worker
+    if (!location) origin = target.origin;
     if (pollTime) target.searchParams.set("wait", String(pollTime));
     const sent = new Headers(target.origin === origin ? await ask(headers) : undefined);
     if (!sent.has("Accept")) sent.set("Accept", "text/event-stream");
@@ -188,8 +188,8 @@ export function openStream(url, options = {}) {
     const problem = await problemOf(response);
     const final = status >= 400 && status < 500 && ![401, 408, 425, 429].includes(status);
     const over = final || stranded || refusals > 1;
-    const pause = retryAfter(response.headers.get("Retry-After"));
-    if (pause > 0) return {problem, over, delay: pause * (1 + Math.random() / 2), firm: true};
+    const atLeast = retryAfter(response.headers.get("Retry-After") ?? "");
+    if (atLeast > 0) return {problem, over, delay: atLeast * (1 + Math.random() / 2), firm: true};
     return {problem, over, delay: refusals ? 0 : backoff()};
   }
 
@@ -236,12 +236,13 @@ export function openStream(url, options = {}) {
 
   /** @param {unknown} reason why there is no response, or no more of it @returns {Outcome} */
   function lost(reason) {
+    refusals = 0;
     if (reason === HIDDEN) return {};
     const problem = {title: reason instanceof Error ? reason.message : String(reason), status: 0};
     if (stranded) return {over: true, problem: {...problem, detail: ONCE}};
     silences = reason === SILENT && firstByte === Infinity ? silences + 1 : 0;
     if (silences < 2 || pollTime) return {problem, delay: backoff()};
-    pollTime = Math.min(MAX_POLL, 2 * heartbeat); // ends before it counts as dead
+    pollTime = Math.min(MAX_POLL, Math.ceil(2 * heartbeat)); // ends before it counts as dead
     return {problem, delay: 1};
   }
 }
@@ -295,5 +296,5 @@ const ask = async (value) => (typeof value === "function" ? /** @type {() => T} 
 /** @param {Response} response @param {string} type */
 const hasType = ({headers}, type) => headers.get("Content-Type")?.split(";")[0]?.trim().toLowerCase() === type;
 
-/** The ms that Retry-After names, in seconds or as a date. @param {string | null} header */
-const retryAfter = (header) => Number(header) * 1000 || Date.parse(header ?? "") - Date.now();
+/** The ms that Retry-After names, in seconds or as a date; NaN for neither. @param {string} header */
+const retryAfter = (header) => (/^[\d.]+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now());

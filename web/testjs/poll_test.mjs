@@ -65,6 +65,13 @@ describe("behind a proxy that buffers", () => {
     assert.deepEqual([query(poll).get("wait"), poll.headers["last-event-id"]], ["2000", "6"]);
   });
 
+  test("asks for whole milliseconds, which is all that a server takes", async (t) => {
+    const clock = stopClock(t);
+    const server = await startServer(t);
+    const stream = open(t, server.url, {heartbeat: 1000.2});
+    assert.equal(query(await toPolling(clock, server, stream, {heartbeat: 1000.2})).get("wait"), "2001");
+  });
+
   test("a poll takes 25 s at most", async (t) => {
     const clock = stopClock(t);
     const server = await startServer(t);
@@ -132,6 +139,21 @@ describe("behind a proxy that buffers", () => {
     const next = await server.next();
     assert.deepEqual([[...query(next)], next.headers["last-event-id"]], [[], "1"]);
   });
+});
+
+test("at the Location of a POST, wait is gone when nothing buffers any more", async (t) => {
+  const clock = stopClock(t);
+  const server = await startServer(t);
+  const stream = open(t, server.url, {body: "x"});
+  const head = {Location: "/p?id=1", "SSE-Heartbeat": "1000"};
+  const poll = await toPolling(clock, server, stream, {head});
+  assert.deepEqual([poll.method, poll.path], ["GET", "/p?id=1&wait=2000"]);
+  poll.stream(head).send("retry: 50\ndata: now\n\n");
+  await stream.seen.until(() => stream.seen.events.length === 1);
+  await clock.move(2000);
+  poll.send("id: 1\ndata: a\n\n");
+  poll.end();
+  assert.equal((await server.next()).path, "/p?id=1");
 });
 
 describe("what is no buffering", () => {

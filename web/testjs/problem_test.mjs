@@ -83,4 +83,18 @@ describe("401", () => {
     assert.deepEqual(stream.seen.problems.map(({status}) => status), [401, 401, 503, 401, 401]);
     assert.equal(tokens, 6);
   });
+
+  test("twice, with a connection that failed between them, does not end", async (t) => {
+    const clock = stopClock(t);
+    const server = await startServer(t);
+    const stream = open(t, server.url);
+    (await server.next()).answer("401 Unauthorized");
+    (await server.next()).socket.destroy();
+    await stream.seen.state("reconnecting");
+    await settle();
+    await clock.move(3000);
+    (await server.next()).answer("401 Unauthorized");
+    (await server.next()).stream();
+    await stream.seen.state("open");
+  });
 });

@@ -93,7 +93,7 @@ describe("the delay", () => {
     });
   }
 
-  for (const header of ["0", "soon", "-5", "Sat, 21 Nov 2015 12:00:00 GMT"]) {
+  for (const header of ["0", "soon", "-5", "Infinity", "0x10", "1e999", "Sat, 21 Nov 2015 12:00:00 GMT"]) {
     test(`after Retry-After: ${header} is the usual one`, async (t) => {
       const clock = stopClock(t);
       const server = await startServer(t);
@@ -222,5 +222,37 @@ describe("hidden: \"close\"", () => {
     page.visibility = "hidden";
     await clock.move(120_000);
     assert.equal(stream.state, "open");
+  });
+
+  test("closes a POST once its Location is known", async (t) => {
+    const clock = stopClock(t);
+    const page = fakePage(t);
+    const server = await startServer(t);
+    const stream = open(t, server.url, {hidden: "close", body: "x"});
+    const request = await server.next();
+    page.visibility = "hidden";
+    await clock.move(60_000);
+    request.stream({Location: "/p"});
+    await stream.seen.state("open");
+    await clock.move(60_000);
+    await request.gone;
+    assert.equal(stream.state, "reconnecting");
+    page.visibility = "visible";
+    assert.equal((await server.next()).path, "/p");
+  });
+
+  test("leaves no timer if its first handler closes the stream", async (t) => {
+    const page = fakePage(t);
+    page.visibility = "hidden";
+    const timers = new Set();
+    t.mock.method(globalThis, "setTimeout", () => {
+      timers.add(timers.size);
+      return timers.size - 1;
+    });
+    t.mock.method(globalThis, "clearTimeout", (timer) => timers.delete(timer));
+    const stream = open(t, "http://a/", {hidden: "close", onState: () => stream.close()});
+    await stream.seen.state("closed");
+    await settle();
+    assert.deepEqual([timers.size, stream.seen.attempts], [0, 0]);
   });
 });

@@ -39,6 +39,20 @@ describe("the request", () => {
     }
   });
 
+  test("has the headers at every origin that the url function names", async (t) => {
+    const servers = [await startServer(t), await startServer(t), await startServer(t)];
+    let n = 0;
+    open(t, () => servers[n++].url, {headers: () => ({"X-N": String(n)}), body: "x"});
+    for (const i of [0, 1]) {
+      const request = await servers[i].next();
+      assert.equal(request.headers["x-n"], String(i + 1));
+      if (i === 0) request.answer("503 Service Unavailable", {"Retry-After": "0.001"});
+      else request.answer("202 Accepted", {Location: "/p"});
+    }
+    const {path, headers} = await servers[1].next(); // Location is of the origin that has named it
+    assert.deepEqual([path, headers["x-n"]], ["/p", "2"]);
+  });
+
   for (const name of ["url", "headers", "body"]) {
     test(`a ${name} function that throws is a failed attempt`, async (t) => {
       const clock = stopClock(t);
