@@ -2,10 +2,15 @@
 // the HTML standard (WHATWG HTML, section 9.2). This is a complete handler, with
 // resume, replay, heartbeats, write deadlines and a clean shutdown:
 //
-//	options := sse.Options{Retry: 3 * time.Second, Heartbeat: 15 * time.Second, WriteTimeout: 10 * time.Second, Shutdown: ctx.Done()}
-//
+//	broker := pubsub.NewMemory(1024, 64<<20) // keeps so many events a channel, and bytes in all
+//	options := sse.Options{
+//		Retry:        3 * time.Second,  // clients reconnect after this, ± 50 %
+//		Heartbeat:    15 * time.Second, // silence after which a comment is sent
+//		WriteTimeout: 10 * time.Second, // a client that takes no bytes for this long is cut off
+//		Shutdown:     ctx.Done(),       // ends every stream cleanly
+//	}
 //	http.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) {
-//		news := broker.Subscribe([]string{"news"}, pubsub.Start{After: sse.LastEventID(r)})
+//		news := broker.Subscribe([]string{"news"}, pubsub.Start{After: sse.LastEventID(r), Replay: 10})
 //		defer news.Close()
 //		if _, err := sse.Serve(w, r, news, options); err != nil {
 //			http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -13,8 +18,8 @@
 //	})
 //
 // The package uses the standard library only and can be copied into another
-// project as it is. The broker is that of package pubsub; anything else that
-// implements [Source] will do.
+// project as it is. The broker is that of package pubsub, whose subscriptions
+// are sources; anything else that implements [Source] will do.
 //
 // # Events and frames
 //

@@ -173,12 +173,12 @@ func ExampleReader() {
 			fmt.Printf("%v; resume after %s, in %v\n", err, r.LastEventID(), delay)
 			return
 		}
-		fmt.Printf("event %s %q %s\n", event.ID, event.Name, event.Data)
+		fmt.Printf("event %s (its own: %v) %q %s\n", event.ID, r.HasID(), event.Name, event.Data)
 	}
 	// Output:
 	// comment heartbeat
 	// fault a line that ends with CRLF
-	// event 7 "" hello
+	// event 7 (its own: true) "" hello
 	// fault an event without its blank line at the end of the stream
 	// EOF; resume after 7, in 3s
 }

@@ -209,6 +209,10 @@ func TestDocsCode(t *testing.T) {
 	if n < 4 {
 		t.Errorf("%d blocks are compared", n)
 	}
+	handler := regexp.MustCompile("(?s)```go\n(.*?)```").FindStringSubmatch(readFile(t, "README.md"))[1]
+	if !strings.Contains(readFile(t, "sse/doc.go"), indented(handler, "//\t")) {
+		t.Error("the handler of the README is not in the documentation of package sse")
+	}
 }
 
 func indented(code, indent string) string {
