@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -56,7 +57,10 @@ type service struct {
 	stop    func()
 	running *http.Server
 	secret  []byte
-	open    atomic.Int64 // connections
+
+	heartbeat time.Duration // a second if 0
+
+	open atomic.Int64 // connections
 
 	jobsStarted atomic.Int64
 }
@@ -82,7 +86,7 @@ func (s *service) start() {
 	broker := pubsub.NewMemory(1024, 64<<20)
 	jobs := job.NewManager(zerolog.Nop(), broker)
 	handler, err := routes.New(routes.Config{
-		Stream:     sse.Options{Retry: 200 * time.Millisecond, Heartbeat: time.Second, WriteTimeout: 10 * time.Second},
+		Stream:     sse.Options{Retry: 200 * time.Millisecond, Heartbeat: cmp.Or(s.heartbeat, time.Second), WriteTimeout: 10 * time.Second},
 		MaxStreams: 100,
 		Version:    "test",
 		Logger:     zerolog.Nop(),

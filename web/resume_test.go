@@ -62,7 +62,7 @@ func TestOffline(t *testing.T) {
 	s.publish("news", "1")
 	s.publish("news", "2")
 	p.wantNumbers(3)
-	p.until(text("channel", ".summary") + `.includes("2 missed events came at once, none is lost")`)
+	p.until(text("channel", ".summary") + `.includes("2 missed events came at once, and no gap: none is lost")`)
 	p.until(state("tick", "open"))
 }
 

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
@@ -36,6 +37,9 @@ func TestScreenshot(t *testing.T) {
 
 func takeScreenshots(t *testing.T, dir string) {
 	s := startService(t)
+	s.stop()
+	s.heartbeat = 3 * time.Second
+	s.start()
 	for _, line := range []string{
 		`{"level":"info","time":"2026-11-21T18:00:00Z","stream":"tick","client":"127.0.0.1","message":"stream opened"}`,
 		`{"level":"warn","time":"2026-11-21T18:00:02Z","message":"the disk is nearly full","free":"2 GB"}`,

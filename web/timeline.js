@@ -88,7 +88,7 @@ export class Timeline {
     if (!this.#resumed) return "No cut yet. Try one of the buttons.";
     const {lastEventId, missed, gap} = this.#resumed;
     const asked = lastEventId ? `Resumed after ${lastEventId}` : "Opened again";
-    const came = missed === 1 ? "1 missed event came at once" : `${missed || "no"} missed events came at once`;
-    return `${asked}: ${came}, ${gap ? "and a gap: some are lost, which the service has said." : "none is lost, none came twice."}`;
+    const came = missed === 0 ? "nothing was missed" : `${missed} missed ${missed === 1 ? "event" : "events"} came at once`;
+    return `${asked}: ${came}, ${gap ? "and a gap, by which the service says that some are lost." : "and no gap: none is lost."}`;
   }
 }
