@@ -36,21 +36,27 @@
 //
 // # The state of a stream
 //
+//	starting ──wake──▶ woken
+//	starting ──joins its worker──▶ idle
+//	woken ──joins its worker──▶ queued
+//	starting, woken ──joins, the socket is full──▶ writing
 //	idle ──wake──▶ queued ──pass──▶ idle
 //	idle, queued ──the socket is full──▶ writing ──it has taken all──▶ queued
 //	idle, queued ──the end──▶ ended
 //
-// A stream is idle already while its worker makes a step with it, so that a wake
-// meanwhile is not lost: it is queued for another step.
+// The first step is made while a stream is starting; one that ends with it never
+// joins a worker. A stream is idle already while its worker makes a step with it,
+// so that a wake meanwhile is not lost: it is queued for another step.
 //
 // # Who may touch what
 //
 //   - One goroutine owns a stream: that of its handler until it has joined its
 //     worker, that of its worker, and the goroutine of its own while it is writing.
-//     The owner uses everything in the session but state and left.
+//     The owner uses everything in the session but input, left and state.
 //   - worker.mu guards state, the queue, and the streams that have joined. It is
 //     held for moments only, and no source, connection or callback is used with it.
 //   - Locks of sources come before worker.mu: sources call wake with theirs held.
-//   - left is atomic: whoever sees a client leave sets it, and wakes the stream.
+//   - input is used by the goroutine that reads from clients. left is atomic: that
+//     goroutine, or the worker at the end of the loop, sets it and wakes the stream.
 //   - The callback of Serve runs in a goroutine of its own: it may block.
 package eventloop

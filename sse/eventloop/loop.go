@@ -42,12 +42,12 @@ func (l *Loop) Serve(w http.ResponseWriter, r *http.Request, source sse.Source, 
 	if worker == nil {
 		return serveInHandler(w, r, source, o, ended)
 	}
-	sse.SetHeader(w.Header(), o, source.Position())
 	connection, err := hijack(w)
 	if err != nil {
 		l.running.Done()
 		return serveInHandler(w, r, source, o, ended)
 	}
+	sse.SetHeader(w.Header(), o, source.Position())
 	s := &session{worker: worker, conn: connection, source: source, options: o, ended: ended, index: notOnClock}
 	var first []byte
 	if o.Retry > 0 {

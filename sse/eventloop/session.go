@@ -11,7 +11,7 @@ import (
 )
 
 // A session is one client on one source. Its owner, the goroutine that serves it
-// at present, uses everything but state and left.
+// at present, uses everything but input, left and state.
 type session struct {
 	worker  *worker
 	conn    conn
@@ -27,7 +27,7 @@ type session struct {
 
 	watcher *watcher    // nil if a goroutine of its own waits for the client
 	watched int         // the file descriptor that the watcher knows it by
-	input   int         // bytes that the client has sent after its request
+	input   int         // bytes that the client has sent after its request, for the goroutine that reads them
 	left    atomic.Bool // the client has left, or the loop was closed
 	state   state       // guarded by worker.mu
 }
@@ -70,7 +70,8 @@ func (s *session) begin() {
 	}
 }
 
-// hasEnded reports whether the stream is over, after a step that returned err.
+// hasEnded notes a write that has failed with err, and reports whether the stream
+// is over.
 func (s *session) hasEnded(err error) bool {
 	if err != nil && !errors.Is(err, errWouldBlock) {
 		s.clientFailed(err)

@@ -79,7 +79,7 @@ func (w *watcher) add(s *session) error {
 		var failed error
 		err := s.conn.raw.Control(func(fd uintptr) {
 			w.register(s, int(fd))
-			event := syscall.EpollEvent{Events: syscall.EPOLLIN | syscall.EPOLLRDHUP, Fd: int32(fd)}
+			event := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(fd)} // the end of the input, too
 			failed = syscall.EpollCtl(epoll, syscall.EPOLL_CTL_ADD, int(fd), &event)
 		})
 		if err != nil {
@@ -133,7 +133,9 @@ func (w *watcher) run() {
 			return
 		}
 		for _, e := range events[:n] {
-			if s := w.session(e.Fd); s != nil && (e.Events&^syscall.EPOLLIN != 0 || !s.dropInput()) {
+			// By now the descriptor may be that of another stream: its connection
+			// knows whether its client has left, the event does not.
+			if s := w.session(e.Fd); s != nil && !s.dropInput() {
 				s.leave()
 			}
 		}
