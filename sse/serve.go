@@ -107,6 +107,7 @@ func (s *session) sendAll() bool {
 		clear(frames) // an idle stream holds no events
 		s.frames = frames
 		if len(frames) == 0 {
+			s.stream.backlog = 0
 			break
 		}
 	}

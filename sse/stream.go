@@ -40,6 +40,7 @@ type Stream struct {
 	clear   bool      // HTTP/2: a deadline that is left behind ends an idle stream
 	until   time.Time // the write deadline that is set; zero for none
 	written int64
+	backlog int64 // of that, since the client last had everything
 }
 
 // Open answers the request with the head of an event stream and, if o.Retry is
@@ -104,6 +105,7 @@ func (s *Stream) Send(frames ...[]byte) error {
 			}
 			n, err := s.w.Write(frame[:min(len(frame), left)])
 			s.written += int64(n)
+			s.backlog += int64(n)
 			if err != nil {
 				return s.failed("write", err)
 			}
@@ -120,18 +122,32 @@ func (s *Stream) Send(frames ...[]byte) error {
 	return nil
 }
 
-// allow gives the client at least the timeout for the next write, and at most
+// allow gives the client at least its patience for the next write, and at most
 // an eighth more: setting a deadline costs, so one serves many writes.
 func (s *Stream) allow() error {
 	if s.timeout <= 0 {
 		return nil
 	}
 	now := time.Now()
-	if s.until.Sub(now) >= s.timeout {
+	patience := Patience(s.timeout, s.backlog)
+	if s.until.Sub(now) >= patience {
 		return nil
 	}
-	s.until = now.Add(s.timeout + s.timeout/8)
+	s.until = now.Add(patience + patience/8)
 	return s.setDeadline()
+}
+
+// Patience is how long a client may take no bytes, for servers of streams: the
+// timeout, and a second for each MiB of the backlog, the bytes that were written
+// since the client last had everything, up to 32. The kernel of a client that
+// was quick at first holds what the client has yet to read, and takes no more
+// before a sixteenth of its buffer is free.
+func Patience(timeout time.Duration, backlog int64) time.Duration {
+	const perSecond, most = 1 << 20, 32 << 20
+	if timeout <= 0 {
+		return 0 // for ever
+	}
+	return timeout + time.Duration(min(backlog, most))*time.Second/perSecond
 }
 
 // setDeadline does without if the writer has no deadlines, as in tests.

@@ -108,7 +108,7 @@ func TestWriteDeadlines(t *testing.T) {
 			if err := stream.Send(frame); err != nil {
 				t.Fatal(err)
 			}
-			if left := time.Until(w.deadlines[len(w.deadlines)-1]); left < timeout || left > timeout*9/8 {
+			if left := time.Until(w.deadlines[len(w.deadlines)-1]); left < timeout || left > timeout*9/8+10*time.Millisecond {
 				t.Fatalf("a write had %v", left)
 			}
 		}
@@ -186,5 +186,24 @@ func TestLastEventIDLeavesTheBody(t *testing.T) {
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if id := sse.LastEventID(r); id != "7" || body.Len() == 0 {
 		t.Errorf("id %q, %d bytes left", id, body.Len())
+	}
+}
+
+// TestPatience: a client whose kernel may hold much that was sent gets more time.
+func TestPatience(t *testing.T) {
+	for _, tt := range []struct {
+		timeout time.Duration
+		backlog int64
+		want    time.Duration
+	}{
+		{10 * time.Second, 0, 10 * time.Second},
+		{10 * time.Second, 12 << 20, 22 * time.Second},
+		{10 * time.Second, 32 << 20, 42 * time.Second},
+		{10 * time.Second, 1 << 40, 42 * time.Second},
+		{0, 12 << 20, 0},
+	} {
+		if got := sse.Patience(tt.timeout, tt.backlog); got != tt.want {
+			t.Errorf("%v, %d bytes: %v, want %v", tt.timeout, tt.backlog, got, tt.want)
+		}
 	}
 }

@@ -21,6 +21,7 @@ type session struct {
 
 	outcome   sse.Outcome // its Reason is empty until the end is written or cannot be
 	sending   sse.Outcome // what counts when the connection has taken all that is to be written
+	backlog   int64       // bytes that were written since the client last had everything
 	lastWrite time.Time
 	due       time.Time // when a heartbeat or the deadline may be due
 	index     int       // on the worker's clock
@@ -108,6 +109,9 @@ func (s *session) step(scratch *scratch) (more bool, err error) {
 		}
 		clear(frames) // an idle stream holds no events
 		scratch.frames = frames
+		if err == nil && len(frames) == 0 {
+			s.backlog = 0
+		}
 		if err != nil || len(frames) == 0 || s.outcome.Reason != "" {
 			return false, err
 		}
@@ -131,6 +135,7 @@ func (s *session) send(b *buffer, frames [][]byte) error {
 	s.sending.Count(frames)
 	for _, frame := range frames {
 		s.sending.Bytes += int64(len(frame))
+		s.backlog += int64(len(frame))
 	}
 	return s.write(b, frames)
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"example.com/sse-demo/sse"
 )
 
 // A worker is one goroutine and the streams that it serves.
@@ -90,7 +92,7 @@ func (w *worker) settle(s *session, err error) {
 // writeRest writes what the socket did not take, in a goroutine of its own, and
 // returns the stream to its worker.
 func (w *worker) writeRest(s *session) {
-	if err := s.conn.flush(s.options.WriteTimeout); err != nil {
+	if err := s.conn.flush(sse.Patience(s.options.WriteTimeout, s.backlog)); err != nil {
 		s.clientFailed(err)
 	} else {
 		s.sent()
