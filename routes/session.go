@@ -24,8 +24,8 @@ type session struct {
 	options  sse.Options
 	began    time.Time
 	onTime   string      // the reason if the deadline of options ends the stream
-	pending  sse.Outcome // of the frames that are being sent
-	counted  sse.Outcome // of those that metrics have
+	given    sse.Outcome // Events, Gaps and Bytes that Next has returned
+	counted  sse.Outcome // those of them that the metrics have
 }
 
 // newSession begins a session for a client that has a slot and a source.
@@ -70,16 +70,10 @@ func (n *session) endAt(t time.Time, reason string) {
 // Next gives what the source has. It is called again only when everything before
 // it was sent, so that is counted then.
 func (n *session) Next(frames [][]byte) ([][]byte, error) {
-	if n.pending.Events > 0 {
-		n.count(n.pending)
-	}
-	n.pending = sse.Outcome{}
+	n.count(n.given)
 	before := len(frames)
 	frames, err := n.opened.Next(frames)
-	n.pending.Count(frames[before:])
-	for _, frame := range frames[before:] {
-		n.pending.Bytes += int64(len(frame))
-	}
+	n.given.Count(frames[before:])
 	return frames, err
 }
 
@@ -89,14 +83,15 @@ func (n *session) Notify(wake func()) { n.opened.Notify(wake) }
 // Position is that of the source.
 func (n *session) Position() string { return n.opened.Position() }
 
-// count adds to the metrics.
+// count brings the metrics up to what the stream has sent from its beginning.
 func (n *session) count(sent sse.Outcome) {
-	n.stream.events.Add(float64(sent.Events))
-	n.stream.gaps.Add(float64(sent.Gaps))
-	n.stream.bytes.Add(float64(sent.Bytes))
-	n.counted.Events += sent.Events
-	n.counted.Gaps += sent.Gaps
-	n.counted.Bytes += sent.Bytes
+	if sent.Bytes == n.counted.Bytes {
+		return
+	}
+	n.stream.events.Add(float64(sent.Events - n.counted.Events))
+	n.stream.gaps.Add(float64(sent.Gaps - n.counted.Gaps))
+	n.stream.bytes.Add(float64(sent.Bytes - n.counted.Bytes))
+	n.counted = sent
 }
 
 // end releases what the session holds. It is called once.
@@ -106,11 +101,7 @@ func (n *session) end(outcome sse.Outcome) {
 	if n.isHead {
 		return
 	}
-	n.count(sse.Outcome{
-		Events: outcome.Events - n.counted.Events,
-		Gaps:   outcome.Gaps - n.counted.Gaps,
-		Bytes:  outcome.Bytes - n.counted.Bytes,
-	})
+	n.count(outcome)
 	n.stream.open.Add(-1)
 	reason := string(outcome.Reason)
 	if outcome.Reason == sse.DeadlineReached {

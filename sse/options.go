@@ -89,10 +89,12 @@ type Outcome struct {
 	Bytes  int64 // without the framing of HTTP
 }
 
-// Count adds frames that were sent. It is for servers of streams.
+// Count adds frames that were sent, each of which is an event. It is for servers of
+// streams.
 func (o *Outcome) Count(frames [][]byte) {
 	o.Events += len(frames)
 	for _, frame := range frames {
+		o.Bytes += int64(len(frame))
 		if IsGap(frame) {
 			o.Gaps++
 		}

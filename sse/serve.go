@@ -51,7 +51,7 @@ func Serve(w http.ResponseWriter, r *http.Request, source Source, o Options) (Ou
 		s.run(r.Context())
 		_ = stream.allow() // for the final chunk, which net/http writes
 	}
-	s.outcome.Bytes = stream.Written()
+	s.outcome.Bytes = stream.Written() // with comments, and what was written of a batch that failed
 	return s.outcome, nil
 }
 

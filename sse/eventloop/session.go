@@ -134,7 +134,6 @@ func (s *session) next(frames [][]byte) (batch [][]byte, err error) {
 func (s *session) send(b *buffer, frames [][]byte) error {
 	s.sending.Count(frames)
 	for _, frame := range frames {
-		s.sending.Bytes += int64(len(frame))
 		s.backlog += int64(len(frame))
 	}
 	return s.write(b, frames)
