@@ -112,7 +112,7 @@ func (s *Server) problemOf(err error, c echo.Context) *problem {
 	fromEcho, ok := errors.AsType[*echo.HTTPError](err)
 	switch {
 	case errors.Is(err, echo.ErrNotFound):
-		return newProblem(http.StatusNotFound, "there is nothing at this path; see the README for the routes")
+		return newProblem(http.StatusNotFound, "there is nothing at this path; /openapi.json lists what there is")
 	case errors.Is(err, echo.ErrMethodNotAllowed):
 		return newProblem(http.StatusMethodNotAllowed, "this path does not take "+c.Request().Method+"; see the Allow header")
 	case ok && fromEcho.Code < http.StatusInternalServerError:
