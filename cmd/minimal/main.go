@@ -58,7 +58,11 @@ func main() {
 	}
 	log.Printf("listening on http://%s", listener.Addr())
 	// No ReadTimeout and no WriteTimeout: each of them would end every stream.
-	server := &http.Server{ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	server := &http.Server{
+		Handler:           http.NewCrossOriginProtection().Handler(http.DefaultServeMux), // pages of other sites cannot publish
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+	}
 	go func() { log.Print(server.Serve(listener)) }()
 	<-ctx.Done()
 	_ = server.Shutdown(context.Background())

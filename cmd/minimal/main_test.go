@@ -28,6 +28,7 @@ func TestMinimal(t *testing.T) {
 	for _, text := range []string{"one", "two\nlines"} {
 		read(t, http.MethodPost, url+"/publish", text)
 	}
+	refuseCrossSite(t, url)
 	stream := open(t, url+"/events", "") // replays
 	var first, second ssetest.Event
 	for _, e := range []*ssetest.Event{&first, &second} {
@@ -54,6 +55,24 @@ func TestMinimal(t *testing.T) {
 	}
 	if err := service.Wait(); err != nil {
 		t.Error(err)
+	}
+}
+
+// refuseCrossSite publishes as a browser does for a page of another site.
+func refuseCrossSite(t *testing.T, url string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/publish", strings.NewReader("of another site"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusForbidden {
+		t.Error(response.Status)
 	}
 }
 
