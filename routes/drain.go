@@ -8,9 +8,10 @@ import (
 
 var errDraining = errors.New("the service is shutting down; nothing was done")
 
-// Drain ends every stream cleanly and lets no new one begin. Give it to
-// [http.Server.RegisterOnShutdown]: Shutdown waits for streams, but does not end
-// them. Publishing is refused first and jobs are ended, so each stream ends with
+// Drain ends every stream cleanly and lets no new one begin. Call it before
+// [http.Server.Shutdown], which waits for streams but does not end them, and which
+// drops requests that come later instead of answering that the service is
+// draining. Publishing is refused first and jobs are ended, so each stream ends with
 // all that was published before, and that of a job with its last event.
 func (s *Server) Drain() {
 	s.writes.close()

@@ -146,6 +146,7 @@ func loadCertificate(f *flags) ([]tls.Certificate, error) {
 // newServer serves HTTP/1.1 and HTTP/2; without certificates the latter to clients
 // that know beforehand.
 func newServer(handler http.Handler, certificates []tls.Certificate) *http.Server {
+	unused := &unusedConns{conns: map[net.Conn]struct{}{}}
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -153,8 +154,12 @@ func newServer(handler http.Handler, certificates []tls.Certificate) *http.Serve
 		MaxHeaderBytes:    maxHeaderBytes,
 		Protocols:         new(http.Protocols),
 		HTTP2:             http2Limits(),
-		ConnState:         growStack,
+		ConnState: func(conn net.Conn, state http.ConnState) {
+			growStack(conn, state)
+			unused.note(conn, state)
+		},
 	}
+	server.RegisterOnShutdown(unused.close)
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetHTTP2(true)
 	server.Protocols.SetUnencryptedHTTP2(true)

@@ -138,6 +138,25 @@ func TestShutdownTimeout(t *testing.T) {
 	}
 }
 
+// TestRequestsWhileDraining: as long as a stream has yet to end, others are told
+// that the service is shutting down.
+func TestRequestsWhileDraining(t *testing.T) {
+	p := start(t, nil, "--shutdown-timeout", "1h", "--write-timeout", "1h")
+	p.hang()
+	p.signal(syscall.SIGTERM)
+	p.eventually("it is draining", func() bool {
+		response, err := http.Get(p.url("/health"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = response.Body.Close() }()
+		return response.StatusCode == http.StatusServiceUnavailable
+	})
+	p.curl("event: busy", p.url("/stream/tick"), "-H", "Accept: text/event-stream")
+	p.signal(syscall.SIGTERM)
+	p.ends(1)
+}
+
 // TestSecondSignal does not wait for a request that never ends.
 func TestSecondSignal(t *testing.T) {
 	p := start(t, nil, "--shutdown-timeout", "1h", "--write-timeout", "1h")

@@ -93,7 +93,6 @@ func serve(ctx context.Context, f *flags, signals <-chan os.Signal, stderr io.Wr
 	}
 	server := newServer(handler, certificates)
 	server.ErrorLog = stdlog.New(logger, "", 0)
-	server.RegisterOnShutdown(handler.Drain)
 	return serveUntil(ctx, f, server, handler, listener, signals, logger)
 }
 
@@ -168,9 +167,10 @@ func serveUntil(
 		case <-over:
 		}
 	})
-	err := server.Shutdown(grace)
+	go handler.Drain()
+	err := handler.Wait(grace) // meanwhile requests are still answered, if only to say that the service is draining
 	if err == nil {
-		err = handler.Wait(grace)
+		err = server.Shutdown(grace)
 	}
 	if err != nil {
 		_ = server.Close() // what Shutdown has told is the news
