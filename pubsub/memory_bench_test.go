@@ -9,7 +9,7 @@ import (
 )
 
 // BenchmarkPublish is publishing while one of the subscribers reads, so that all
-// have to be told of each event.
+// have to be notified of each event.
 func BenchmarkPublish(b *testing.B) {
 	for _, subscribers := range []int{0, 1000, 10000} {
 		b.Run(fmt.Sprint(subscribers), func(b *testing.B) {

@@ -51,7 +51,7 @@ func TestSetOfChannelsChanges(t *testing.T) {
 	}
 }
 
-// TestLossInOneChannel repeats nothing of another, and tells no client of others.
+// TestLossInOneChannel repeats nothing of another, and is no gap for its clients.
 func TestLossInOneChannel(t *testing.T) {
 	m := pubsub.NewMemory(3, plenty)
 	quiet := []string{publish(t, m, "quiet", "q1"), publish(t, m, "quiet", "q2")}
@@ -70,7 +70,7 @@ func TestLossInOneChannel(t *testing.T) {
 }
 
 // TestDroppedChannel: a channel that was dropped as a whole is a gap for its
-// clients, in any combination, and for nobody else.
+// clients, in any combination, and for no others.
 func TestDroppedChannel(t *testing.T) {
 	m := pubsub.NewMemory(100, 16_000)
 	kept := publish(t, m, "kept", "1")

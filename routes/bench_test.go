@@ -41,8 +41,8 @@ func BenchmarkPublish(b *testing.B) {
 
 // publishInTurns compares the service with Echo handlers that decode the same
 // JSON: one that does nothing, one that answers as much. Some get twenty requests
-// in a row, of which the first wake them up. Where there are 5,000 subscribers,
-// who need a while to get the event, it is one, beside others that get one.
+// in a row, of which the first wake them up. With 5,000 subscribers, which
+// need a while to get the event, it is one, beside others that get one.
 func publishInTurns(b *testing.B) {
 	many := map[string]string{
 		"empty-echo": child(b, "echo"), "answering-echo": child(b, "echo", "answers"),
@@ -137,7 +137,7 @@ func TestMain(m *testing.M) {
 		_, _ = fmt.Println(httptest.NewServer(emptyEcho(len(what) > 1)).URL) //nolint:forbidigo // the parent reads it
 	case "service":
 		config := options()
-		config.Stream.WriteTimeout = time.Hour // who is stalled stays so
+		config.Stream.WriteTimeout = time.Hour // a client that is stalled stays so
 		config.Logger = zerolog.Nop()
 		config.Broker = fresh(config.Broker)
 		config.Jobs = job.NewManager(config.Logger, config.Broker)

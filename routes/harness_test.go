@@ -244,7 +244,7 @@ func (h *harness) stream(path string, headers ...string) *stream {
 
 func (s *stream) close() { _ = s.response.Body.Close() }
 
-// expect reads events: each is "name data", or "data" where it has no name.
+// expect reads events: each is "name data", or "data" if it has no name.
 func (s *stream) expect(want ...string) (last ssetest.Event) {
 	s.h.Helper()
 	for _, w := range want {

@@ -139,8 +139,8 @@ func TestBusy(t *testing.T) {
 	})
 }
 
-// TestShutdown: streams end with their final chunk, and what comes after is told
-// to come later.
+// TestShutdown: streams end with their final chunk, and a client that comes
+// after is asked to come later.
 func TestShutdown(t *testing.T) {
 	bubble(t, options(), func(h *harness) {
 		var open []*stream

@@ -67,7 +67,7 @@ type command struct {
 	Flags       flags    `embed:""`
 	Serve       struct{} `cmd:"" default:"1" help:"Serve the demo; this is what happens without a command."`
 	Check       struct{} `cmd:"" help:"Try an SSE endpoint, and say what its clients would suffer; see sse-demo check --help."`
-	Healthcheck struct{} `cmd:"" help:"Ask the service at --addr for its health, for containers without a shell; exit status 0 where it is well."`
+	Healthcheck struct{} `cmd:"" help:"Ask the service at --addr for its health, for containers without a shell; exit status 0 if it is well."`
 }
 
 // run is the program without the process around it. It returns when the service
@@ -169,7 +169,7 @@ func newServer(handler http.Handler, certificates []tls.Certificate) *http.Serve
 	return server
 }
 
-// serveOn serves HTTPS where there is a certificate, and else HTTP.
+// serveOn serves HTTPS if there is a certificate, and else HTTP.
 func serveOn(listener net.Listener, server *http.Server) error {
 	if server.TLSConfig == nil {
 		return server.Serve(listener)

@@ -19,8 +19,8 @@ import (
 	"example.com/sse-demo/sse/ssetest"
 )
 
-// TestRedisGoesAway: streams stay, publishing is refused soon, and all who ask are
-// told; when Redis is back, so is everything.
+// TestRedisGoesAway: streams stay, publishing is refused soon, and health and
+// metrics say so; when Redis is back, so is everything.
 func TestRedisGoesAway(t *testing.T) {
 	server := redistest.Start(t)
 	p := start(t, nil, "--redis-url", server.URL, "--heartbeat", "100ms")
@@ -163,7 +163,7 @@ func startCluster(t *testing.T) *cluster {
 	return c
 }
 
-// publishTo returns the event's id, or an error where it was not acknowledged.
+// publishTo returns the event's id, or an error if it was not acknowledged.
 func publishTo(t *testing.T, url, data string) (string, error) {
 	body := fmt.Sprintf(`{"channel":"a","payload":%q}`, data)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/publish", strings.NewReader(body))

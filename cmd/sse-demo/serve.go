@@ -173,7 +173,7 @@ func serveUntil(
 		err = server.Shutdown(grace)
 	}
 	if err != nil {
-		_ = server.Close() // what Shutdown has told is the news
+		_ = server.Close() // the error of Shutdown is the one to report
 	}
 	switch {
 	case errors.Is(err, context.Canceled):

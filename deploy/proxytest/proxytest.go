@@ -94,8 +94,8 @@ func run(t testing.TB, cmd *exec.Cmd, dir, addr string) {
 	}
 }
 
-// NginxChanges make nginx listen at the test's address, and write where one need
-// not be root.
+// NginxChanges make nginx listen at the test's address, and write to places that
+// need no root.
 var NginxChanges = []string{
 	"listen 8080", "listen ADDR",
 	"http {", "http {\n client_body_temp_path DIR/a; proxy_temp_path DIR/b; fastcgi_temp_path DIR/c; uwsgi_temp_path DIR/d; scgi_temp_path DIR/e;\n",

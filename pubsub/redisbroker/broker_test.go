@@ -60,7 +60,8 @@ func TestReplicas(t *testing.T) {
 	})
 }
 
-// TestReadYourWrites: who has published on a replica can replay it there.
+// TestReadYourWrites: a client that has published on a replica can replay it
+// there.
 func TestReadYourWrites(t *testing.T) {
 	r := replica(t, redistest.Start(t).URL)
 	for i := range 200 {

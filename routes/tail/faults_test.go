@@ -15,7 +15,7 @@ import (
 )
 
 // TestUnreadable takes the file's permission away, or puts a folder in its
-// place: the operator is told once, and again when it is over, and no line is
+// place: the log says so once, and again when it is over, and no line is
 // lost.
 func TestUnreadable(t *testing.T) {
 	for name, fault := range map[string]struct{ on, off func(f *fixture) }{

@@ -207,7 +207,7 @@ func (c *Feed) emptyWorker() *worker {
 	return c.worker
 }
 
-// Close gives back what the feed holds, at once; a worker that is reading ends
+// Close releases what the feed holds, at once; a worker that is reading ends
 // when it has read. wake is not called any more.
 func (c *Feed) Close() {
 	c.mu.Lock()

@@ -119,14 +119,14 @@ func (f *Follower) newStart(inode uint64) pubsub.ID {
 	return pubsub.ID{f.started<<32 | markAt(inode, nil), 0}
 }
 
-// hold keeps a generation that somebody holds open, to be released. It needs the
+// hold keeps a generation that is held open, to be released. It needs the
 // lock, as release and shut do.
 func (g *generation) hold() *generation {
 	g.users++
 	return g
 }
 
-// release gives back a hold; the last one closes the file.
+// release ends a hold; the last one closes the file.
 func (f *Follower) release(g *generation) {
 	for ; g != nil; g = g.next {
 		if g.users--; g.users > 0 {
@@ -150,7 +150,7 @@ func (f *Follower) shut(g *generation) {
 	g.file = nil
 }
 
-// closeUnused closes the files that nobody reads.
+// closeUnused closes the files that are not read any more.
 func (f *Follower) closeUnused() {
 	f.mu.Lock()
 	unused := f.unused

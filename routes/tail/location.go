@@ -42,7 +42,7 @@ func (f *Follower) inFile(line pubsub.ID) (*generation, int64) {
 	return nil, 0
 }
 
-// leave gives back what a location holds.
+// leave releases what a location holds.
 func (f *Follower) leave(l *location) {
 	if l.live != nil {
 		l.live.Close()

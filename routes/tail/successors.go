@@ -83,7 +83,7 @@ func (f *Follower) renamed(last *generation, names []string, found []*generation
 	})
 }
 
-// meet notes the rank of a file that was found already, or adds it where it is
+// meet notes the rank of a file that was found already, or adds it if it is
 // wanted, or else closes it.
 func (f *Follower) meet(found []*generation, g *generation, rank int, wanted bool) []*generation {
 	i := slices.IndexFunc(found, func(old *generation) bool { return os.SameFile(old.info, g.info) })

@@ -124,7 +124,7 @@ func (c *client) next() ssetest.Event {
 	return event
 }
 
-// poll reads a batch; false where there was none.
+// poll reads a batch; false if there was none.
 func (c *client) poll() bool {
 	c.t.Helper()
 	frames, err := c.feed.Next(nil)
@@ -302,8 +302,8 @@ func TestClientFallsBehind(t *testing.T) {
 	c.expect(numbers(0, 20_000)...)
 }
 
-// TestGapWhereTheFileIsGone falls behind in a file that was rotated away.
-func TestGapWhereTheFileIsGone(t *testing.T) {
+// TestGapIfTheFileIsGone falls behind in a file that was rotated away.
+func TestGapIfTheFileIsGone(t *testing.T) {
 	f := follow(t, "start\n")
 	c := f.client(1, "", "")
 	id := c.expect("start")

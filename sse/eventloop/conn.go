@@ -57,7 +57,7 @@ func (c *conn) Close() {
 }
 
 // appendHead prepares the head of a chunked response and first, the first bytes of
-// its body. The connection is not used for another request: nobody would read it.
+// its body. The connection is not used for another request: nothing would read it.
 func (c *conn) appendHead(header http.Header, first []byte) {
 	head := bytes.NewBuffer(make([]byte, 0, headSize))
 	head.WriteString("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\nDate: ")

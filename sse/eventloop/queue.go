@@ -11,7 +11,7 @@ const (
 	idle                  // the worker owns it; nothing is to be done
 	queued                // the worker owns it; a step is to be made
 	writing               // a goroutine of its own owns it, until the client has taken what there is
-	ended                 // nobody owns it
+	ended                 // no goroutine owns it
 )
 
 // wake is called, by any goroutine, when there may be something to do.

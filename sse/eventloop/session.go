@@ -174,7 +174,7 @@ func (s *session) leave() {
 }
 
 // finish closes the connection and reports what became of the stream. The owner
-// calls it, once, when nobody else can own the stream any more.
+// calls it, once, when no other goroutine can own the stream any more.
 func (s *session) finish() {
 	s.watcher.remove(s)
 	s.conn.Close()
