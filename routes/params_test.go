@@ -255,7 +255,7 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 				t.Error(path, status, body, header)
 			}
 		}
-		if status, _, body := h.answer("HEAD", "/nothing", ""); status != 404 || body != "" {
+		if status, header, body := h.answer("HEAD", "/nothing", ""); status != 404 || body != "" || header.Get("Content-Type") != "application/problem+json" {
 			t.Error(status, body)
 		}
 	})

@@ -95,12 +95,7 @@ func (s *Server) answerError(err error, c echo.Context) {
 	if p.retryAfter > 0 {
 		header.Set(echo.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(p.retryAfter.Seconds()))))
 	}
-	if c.Request().Method == http.MethodHead {
-		err = c.NoContent(p.Status)
-	} else {
-		err = c.Blob(p.Status, "application/problem+json", p.json())
-	}
-	if err != nil {
+	if err := c.Blob(p.Status, "application/problem+json", p.json()); err != nil { // net/http leaves out the body for HEAD
 		s.config.Logger.Debug().Err(err).Msg("a client left before its error was written")
 	}
 }
