@@ -5,8 +5,8 @@
 //
 // One Redis Stream holds the events of all channels, and an event's id is that of
 // its entry. Each process follows the stream and mirrors it in a pubsub.Memory.
-// Subscribers read the mirror only, so however many come back at once, Redis does
-// not notice.
+// Subscribers read the mirror only, so a client that returns costs Redis nothing,
+// however many do so at once.
 //
 // # What it promises
 //
