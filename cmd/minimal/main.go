@@ -59,7 +59,7 @@ func main() {
 	log.Printf("listening on http://%s", listener.Addr())
 	// No ReadTimeout and no WriteTimeout: each of them would end every stream.
 	server := &http.Server{
-		Handler:           http.NewCrossOriginProtection().Handler(http.DefaultServeMux), // not for pages of other sites
+		Handler:           http.NewCrossOriginProtection().Handler(http.DefaultServeMux), // refuses writes of other sites
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 	}
