@@ -33,7 +33,7 @@ type Config struct {
 	Broker     pubsub.Broker
 	Jobs       *job.Manager
 	Logs       []LogFile              // the first is the default
-	Serve      ServeFunc              // nil serves each stream in the goroutine of its handler
+	Serve      sse.ServeFunc          // nil serves each stream in the goroutine of its handler
 	Collectors []prometheus.Collector // metrics of others, for /metrics
 
 	MaxAge         time.Duration // of a stream, ± 10 %; 0 for no limit
@@ -65,7 +65,7 @@ func New(config Config) (*Server, error) {
 		return nil, errors.New("routes: Stream.Heartbeat must be above 0")
 	}
 	if config.Serve == nil {
-		config.Serve = serveInHandler
+		config.Serve = sse.ServeInHandler
 	}
 	s := &Server{
 		config:   config,

@@ -1,34 +1,12 @@
 package routes
 
 import (
-	"errors"
-	"net/http"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"example.com/sse-demo/sse"
 )
-
-// A ServeFunc answers a request with an event stream, as [sse.Serve] does. It
-// calls ended once with what became of the stream, possibly after it has returned;
-// if it returns an error, nothing was written, and it does not call ended.
-type ServeFunc func(w http.ResponseWriter, r *http.Request, source sse.Source, o sse.Options, ended func(sse.Outcome)) error
-
-// serveInHandler serves the stream in the goroutine of its handler.
-func serveInHandler(w http.ResponseWriter, r *http.Request, source sse.Source, o sse.Options, ended func(sse.Outcome)) (err error) {
-	outcome := sse.Outcome{Reason: sse.SourceFailed, Err: errPanicked}
-	defer func() {
-		if err == nil { // also after a panic
-			ended(outcome)
-		}
-	}()
-	outcome, err = sse.Serve(w, r, source, o)
-	return err
-}
-
-// errPanicked is logged with the stream; the panic itself, by logPanic.
-var errPanicked = errors.New("the source panicked")
 
 // A source is what a route opens for a client, and closes when the stream ends.
 type source interface {

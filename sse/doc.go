@@ -50,8 +50,9 @@
 // # Slow clients
 //
 // Each write has a deadline, renewed only if less than Options.WriteTimeout is
-// left of it, so it is that and an eighth at the most. A client that takes no
-// bytes for so long ends with the reason [ClientStalled]. The kernel may let a
+// left of it, so it is that and an eighth at the most, and longer for a client
+// that was sent much at once (see [Patience]). A client that takes no bytes for
+// so long ends with the reason [ClientStalled]. The kernel may let a
 // write wait until a third of a large send buffer is free; on Linux set
 // TCP_NOTSENT_LOWAT on the listening socket, or clients that read slowly but
 // steadily may be cut off.

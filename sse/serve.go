@@ -49,7 +49,7 @@ func Serve(w http.ResponseWriter, r *http.Request, source Source, o Options) (Ou
 		s.outcome.Reason = SourceDone
 	default:
 		s.run(r.Context())
-		_ = stream.allow() // for the final chunk, which net/http writes
+		_ = stream.deadline.extend() // for the final chunk, which net/http writes
 	}
 	s.outcome.Bytes = stream.Written() // with comments, and what was written of a batch that failed
 	return s.outcome, nil
@@ -107,7 +107,7 @@ func (s *session) sendAll() bool {
 		clear(frames) // an idle stream holds no events
 		s.frames = frames
 		if len(frames) == 0 {
-			s.stream.backlog = 0
+			s.stream.deadline.backlog = 0
 			break
 		}
 	}
@@ -115,7 +115,7 @@ func (s *session) sendAll() bool {
 }
 
 func (s *session) send(frames ...[]byte) bool {
-	if err := s.stream.Send(frames...); err != nil {
+	if err := s.stream.send(frames); err != nil {
 		s.outcome.ClientFailed(err)
 		return false
 	}
@@ -142,3 +142,24 @@ func (s *session) setDue() time.Duration {
 	s.due = s.options.NextDue(s.lastWrite)
 	return time.Until(s.due)
 }
+
+// A ServeFunc is Serve for a server that may return before the stream has ended.
+// It calls ended once with what became of the stream; if it returns an error,
+// nothing was written, and it does not call ended.
+type ServeFunc func(w http.ResponseWriter, r *http.Request, source Source, o Options, ended func(Outcome)) error
+
+// ServeInHandler is the ServeFunc that serves the stream in the goroutine of its
+// handler. If the source panics, the stream has ended as failed, and the panic
+// goes on.
+func ServeInHandler(w http.ResponseWriter, r *http.Request, source Source, o Options, ended func(Outcome)) (err error) {
+	outcome := Outcome{Reason: SourceFailed, Err: errPanicked}
+	defer func() {
+		if err == nil {
+			ended(outcome)
+		}
+	}()
+	outcome, err = Serve(w, r, source, o)
+	return err
+}
+
+var errPanicked = errors.New("sse: the source panicked")

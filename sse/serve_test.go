@@ -1,7 +1,6 @@
 package sse_test
 
 import (
-	"net/http"
 	"testing"
 
 	"example.com/sse-demo/sse"
@@ -9,14 +8,5 @@ import (
 )
 
 func TestServe(t *testing.T) {
-	ssetest.TestServe(t, func() (ssetest.ServeFunc, func()) { return serve, func() {} })
-}
-
-// serve reports the outcome to a function.
-func serve(w http.ResponseWriter, r *http.Request, source sse.Source, o sse.Options, ended func(sse.Outcome)) error {
-	outcome, err := sse.Serve(w, r, source, o)
-	if err == nil {
-		ended(outcome)
-	}
-	return err
+	ssetest.TestServe(t, func() (sse.ServeFunc, func()) { return sse.ServeInHandler, func() {} })
 }

@@ -24,6 +24,7 @@ var withoutExample = map[string]string{
 	"sse.Options.NextDue":                   forServers,
 	"sse.Outcome.ClientFailed":              forServers,
 	"sse.Outcome.Count":                     forServers,
+	"sse.ServeInHandler":                    forServers,
 	"sse.Patience":                          forServers,
 	"sse.Fault.String":                      isFormatted,
 	"pubsub.Memory.Err":                     oneLine,

@@ -1,14 +1,14 @@
 package main
 
 import (
-	"example.com/sse-demo/routes"
+	"example.com/sse-demo/sse"
 	"example.com/sse-demo/sse/eventloop"
 )
 
 // newStreams chooses what serves the streams. Without the event loop it returns
 // nil and a function that does nothing: sse.Serve then serves each stream in the
 // goroutine of its handler.
-func newStreams() (serve routes.ServeFunc, closeAll func()) {
+func newStreams() (serve sse.ServeFunc, closeAll func()) {
 	loop := eventloop.New()
 	return loop.Serve, loop.Close
 }

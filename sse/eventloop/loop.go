@@ -1,7 +1,6 @@
 package eventloop
 
 import (
-	"errors"
 	"net/http"
 	"runtime"
 	"sync"
@@ -36,16 +35,16 @@ func New() *Loop { return &Loop{closed: make(chan struct{})} }
 // [sse.PanicError].
 func (l *Loop) Serve(w http.ResponseWriter, r *http.Request, source sse.Source, o sse.Options, ended func(sse.Outcome)) error {
 	if !canHijack(r) {
-		return serveInHandler(w, r, source, o, ended)
+		return sse.ServeInHandler(w, r, source, o, ended)
 	}
 	worker := l.enter(o.Shutdown)
 	if worker == nil {
-		return serveInHandler(w, r, source, o, ended)
+		return sse.ServeInHandler(w, r, source, o, ended)
 	}
 	connection, err := hijack(w)
 	if err != nil {
 		l.running.Done()
-		return serveInHandler(w, r, source, o, ended)
+		return sse.ServeInHandler(w, r, source, o, ended)
 	}
 	sse.SetHeader(w.Header(), o, source.Position())
 	s := &session{worker: worker, conn: connection, source: source, options: o, ended: ended, index: notOnClock}
@@ -58,20 +57,6 @@ func (l *Loop) Serve(w http.ResponseWriter, r *http.Request, source sse.Source, 
 	s.begin()
 	return nil
 }
-
-// serveInHandler serves the stream in the goroutine of its handler.
-func serveInHandler(w http.ResponseWriter, r *http.Request, source sse.Source, o sse.Options, ended func(sse.Outcome)) (err error) {
-	outcome := sse.Outcome{Reason: sse.SourceFailed, Err: errPanicked}
-	defer func() {
-		if err == nil { // also after a panic, which goes on to net/http
-			ended(outcome)
-		}
-	}()
-	outcome, err = sse.Serve(w, r, source, o)
-	return err
-}
-
-var errPanicked = errors.New("eventloop: the source panicked")
 
 // enter counts a stream as running and returns the worker that is to serve it; nil
 // if the loop is closed or has another shutdown. The stream counts from before

@@ -19,7 +19,7 @@ import (
 )
 
 func TestServe(t *testing.T) {
-	ssetest.TestServe(t, func() (ssetest.ServeFunc, func()) {
+	ssetest.TestServe(t, func() (sse.ServeFunc, func()) {
 		loop := eventloop.New()
 		return loop.Serve, loop.Close
 	})

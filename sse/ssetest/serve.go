@@ -15,13 +15,10 @@ import (
 	"example.com/sse-demo/sse"
 )
 
-// A ServeFunc serves streams as [sse.Serve] does, and calls ended with the outcome.
-type ServeFunc func(w http.ResponseWriter, r *http.Request, source sse.Source, o sse.Options, ended func(sse.Outcome)) error
-
 // TestServe tests that streams are served as [sse.Serve] promises, over HTTP/1.1
 // and HTTP/2. Begin is called for each test, in a bubble of testing/synctest, and
 // returns what serves its streams and a function that ends it.
-func TestServe(t *testing.T, begin func() (serve ServeFunc, end func())) {
+func TestServe(t *testing.T, begin func() (serve sse.ServeFunc, end func())) {
 	for name, test := range map[string]func(s *server){
 		"head": testHead, "HEAD": testHEAD, "batches": testBatches, "end": testEnd, "failure": testFailure,
 		"once": testOnce, "deadline": testDeadline, "deadline that has passed": testPassedDeadline,
@@ -85,7 +82,7 @@ type server struct {
 	running  sync.WaitGroup
 }
 
-func newServer(t *testing.T, serve ServeFunc, http2 bool) *server {
+func newServer(t *testing.T, serve sse.ServeFunc, http2 bool) *server {
 	s := &server{T: t, network: NewNetwork(), outcomes: make(chan sse.Outcome, 10)}
 	s.client = s.network.Client(http2)
 	s.http = &http.Server{Protocols: new(http.Protocols), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
