@@ -18,7 +18,7 @@ import (
 var update = flag.Bool("update", false, "write the golden streams anew")
 
 // variable is what differs from run to run: delays, and the ids of log lines,
-// which name a place in one file.
+// which name a position in one file.
 var variable = regexp.MustCompile(`(?m)^(retry|id): (\d+|\d+-\d+)$`)
 
 // golden compares the first events of a stream, byte for byte, with a file.

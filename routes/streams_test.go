@@ -129,7 +129,7 @@ func TestBusy(t *testing.T) {
 			}
 			s.ends()
 		}
-		h.problem(422, "GET", "/stream/tick?interval=1", "", "Accept: text/event-stream") // before a place is taken
+		h.problem(422, "GET", "/stream/tick?interval=1", "", "Accept: text/event-stream") // before a slot is taken
 		if got := h.health().Connections; got["total"] != 2 || got["channel"] != 1 || got["tick"] != 1 {
 			t.Error(got)
 		}

@@ -156,8 +156,8 @@ func TestReplicaDies(t *testing.T) {
 	})
 }
 
-// TestBrokerIsAway: nobody is given up while nobody can be heard, and an end
-// that could not be told is told when the broker is back.
+// TestBrokerIsAway: no job is given up while the broker is away, and an end
+// that could not be published is published when it is back.
 func TestBrokerIsAway(t *testing.T) {
 	replicas(t, func(t *testing.T, links [2]*link, m [2]*job.Manager) {
 		_ = build(t, m[0], "a", time.Minute)

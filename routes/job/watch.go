@@ -28,7 +28,7 @@ func (m *Manager) Watch(ctx context.Context, id, after, kind string) (*Watch, er
 		return w, err
 	}
 	j, err := m.start(ctx, id, kind, Request{})
-	if errors.Is(err, ErrRunning) { // somebody else was faster
+	if errors.Is(err, ErrRunning) { // another client was faster
 		j, err = m.find(id), nil
 	}
 	if err != nil {
@@ -119,7 +119,7 @@ func unstarted() *Watch {
 	return &Watch{Subscription: pubsub.NewLog(1, 0, pubsub.ID{}).Subscribe(pubsub.Start{})}
 }
 
-// gone is the watch of a job that nobody knows any more: a gap, and its end.
+// gone is the watch of a job that is no longer known: a gap, and its end.
 func gone(id, after string) *Watch {
 	last, _ := pubsub.ParseID(after)
 	j := newJob(id, "", pubsub.ID{last[0]}, false)
