@@ -43,7 +43,7 @@ type flags struct {
 	TLSKey            string           `name:"tls-key" placeholder:"FILE" help:"Key of the certificate."`
 	CORSOrigin        []string         `name:"cors-origin" placeholder:"ORIGIN" sep:"," help:"Origin of another site whose pages may use the service, like https://example.com; repeatable."`
 	JWTSecret         string           `name:"jwt-secret" placeholder:"SECRET" help:"Ask for HS256 tokens signed with this; at least 32 bytes. Better set by the variable, which others cannot see."`
-	LogLevel          zerolog.Level    `default:"info" help:"Lowest level that is logged: trace, debug, info, warn, error."`
+	LogLevel          logLevel         `default:"info" help:"Lowest level that is logged: trace, debug, info, warn, error."`
 	LogFormat         string           `default:"auto" enum:"auto,json,console" help:"Format of the log on stderr: json, console, or auto (console on a terminal)."`
 }
 
@@ -131,11 +131,24 @@ func (f *flags) trustedProxies() (networks []*net.IPNet) {
 	return networks
 }
 
+// logLevel is a level by its name in zerolog.
+type logLevel zerolog.Level
+
+// UnmarshalText refuses what zerolog takes for no level at all.
+func (l *logLevel) UnmarshalText(text []byte) error {
+	level, err := zerolog.ParseLevel(string(text))
+	if err != nil || len(text) == 0 {
+		return errors.New("it must be trace, debug, info, warn, error, fatal, panic or disabled")
+	}
+	*l = logLevel(level)
+	return nil
+}
+
 // logFile is a file and the name that clients know it by.
 type logFile struct{ name, path string }
 
 // namedPath is NAME=PATH. A slash before the = makes it a path with one in it.
-var namedPath = regexp.MustCompile(`^([A-Za-z0-9._-]+)=(.+)$`)
+var namedPath = regexp.MustCompile(`^([A-Za-z0-9._-]+)=(.*)$`)
 
 // UnmarshalText reads PATH or NAME=PATH; the name of a bare path is its last
 // element.

@@ -36,7 +36,7 @@ func newLogging(f *flags, stderr, file io.Writer) *logging {
 		own := &optional{file: file, stderr: out}
 		out = zerolog.MultiLevelWriter(out, l.queue("the own log file", own))
 	}
-	l.Logger = zerolog.New(out).Level(f.LogLevel).With().Timestamp().Logger()
+	l.Logger = zerolog.New(out).Level(zerolog.Level(f.LogLevel)).With().Timestamp().Logger()
 	return l
 }
 
