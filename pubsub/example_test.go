@@ -48,6 +48,20 @@ func ExampleMemory() {
 	// data: second
 }
 
+// The frame that subscribers get has the id that the publisher gets.
+func ExampleMemory_Publish() {
+	broker := pubsub.NewMemory(1024, 64<<20)
+	news := broker.Subscribe([]string{"news"}, pubsub.Start{})
+	defer news.Close()
+	receipt, _ := broker.Publish(context.Background(), "news", "greeting", []byte("hello"))
+	frames, _ := news.Next(nil)
+	fmt.Print(strings.ReplaceAll(string(frames[0]), receipt.ID.String(), "THE-ID"))
+	// Output:
+	// id: THE-ID
+	// event: greeting
+	// data: hello
+}
+
 // following is the data of what follows the position of a subscription.
 func following(s *pubsub.Subscription) string {
 	frames, _ := s.Next(nil)
