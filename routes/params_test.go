@@ -3,6 +3,7 @@ package routes_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -24,8 +25,17 @@ type problem struct {
 // problem sends a request that must be refused with this status.
 func (h *harness) problem(want int, method, path, body string, headers ...string) (p problem) {
 	h.Helper()
-	status, header, text := h.answer(method, path, body, headers...)
-	if err := json.Unmarshal([]byte(text), &p); err != nil {
+	response := h.do(method, path, body, headers...)
+	defer func() { _ = response.Body.Close() }()
+	status, header := response.StatusCode, response.Header
+	if status == 200 { // its body may be a stream without an end
+		h.Fatalf("%s %s: 200, want %d", method, path, want)
+	}
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		h.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &p); err != nil {
 		h.Fatalf("%s %s: %d %q", method, path, status, text)
 	}
 	if status != want || p.Status != want || p.Type != "about:blank" || p.Title == "" || header.Get("Content-Type") != "application/problem+json" {
