@@ -145,7 +145,7 @@ func TestRequestsWhileDraining(t *testing.T) {
 	p.hang()
 	p.signal(syscall.SIGTERM)
 	p.eventually("it is draining", func() bool {
-		response, err := http.Get(p.url("/health"))
+		response, err := http.Get(p.url("/health")) //nolint:noctx // it ends with the service
 		if err != nil {
 			t.Fatal(err)
 		}
