@@ -2,7 +2,7 @@
 // the HTML standard (WHATWG HTML, section 9.2). This is a complete handler, with
 // resume, replay, heartbeats, write deadlines and a clean shutdown:
 //
-//	broker := pubsub.NewMemory(1024, 64<<20) // keeps so many events a channel, and bytes in all
+//	broker := pubsub.NewMemory(1024, 64<<20) // keeps up to 1,024 events per channel, and 64 MiB in total
 //	options := sse.Options{
 //		Retry:        3 * time.Second,  // clients reconnect after this, ± 50 %
 //		Heartbeat:    15 * time.Second, // silence after which a comment is sent

@@ -34,6 +34,7 @@ export class Panel {
   #lastId = ""; // after which this tab goes on if it opens the stream again
   #polling = false;
   #problemTimer;
+  #isReconnecting = false; // the problem on display says so
   #wire;
   #timeline;
   #freshness;
@@ -159,6 +160,7 @@ export class Panel {
     setText(toggle, this.#listening && state !== "closed" ? "Close" : "Open");
     toggle.setAttribute("aria-label", `${toggle.textContent} the ${section.dataset.title} stream`);
     for (const button of buttonsOf(section, ".break button")) button.disabled = state === "closed";
+    if (state === "closed" && this.#isReconnecting) this.#showProblem(null); // it no longer is
     if (state !== "open") return;
     clearTimeout(this.#problemTimer);
     this.#problemTimer = setTimeout(() => this.#showProblem(null), problemStays);
@@ -172,7 +174,8 @@ export class Panel {
   /** What the service or the network has said. A status of 0 means that there was no answer. */
   #showProblem(problem) {
     clearTimeout(this.#problemTimer);
-    showProblem(this.section, problem?.status === 0 ? {title: `${problem.title}. A new connection follows.`} : problem);
+    this.#isReconnecting = problem?.status === 0;
+    showProblem(this.section, this.#isReconnecting ? {title: `${problem.title}. A new connection follows.`} : problem);
   }
 }
 

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	_ "embed"
+	"errors"
 	"io"
 	"log"
 	"net"
@@ -26,7 +27,7 @@ var page []byte
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	broker := pubsub.NewMemory(1024, 64<<20) // keeps so many events a channel, and bytes in all
+	broker := pubsub.NewMemory(1024, 64<<20) // keeps up to 1,024 events per channel, and 64 MiB in total
 	options := sse.Options{
 		Retry:        3 * time.Second,  // clients reconnect after this, ± 50 %
 		Heartbeat:    15 * time.Second, // silence after which a comment is sent
@@ -63,7 +64,11 @@ func main() {
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 	}
-	go func() { log.Print(server.Serve(listener)) }()
+	go func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			log.Fatal(err)
+		}
+	}()
 	<-ctx.Done()
 	_ = server.Shutdown(context.Background())
 }
