@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"runtime"
 	"time"
 )
 
@@ -109,6 +110,9 @@ func (s *session) sendAll() bool {
 		if len(frames) == 0 {
 			s.stream.deadline.backlog = 0
 			break
+		}
+		if len(frames) > 1 { // in a burst, what others publish meanwhile is one write
+			runtime.Gosched()
 		}
 	}
 	return s.outcome.Reason == ""
