@@ -7,7 +7,7 @@ import (
 )
 
 type channelParams struct {
-	finiteParams
+	Wait   *int     `query:"wait" validate:"omitnil,min=0,max=60000"` // ms
 	Names  []string `query:"name" validate:"required,max=32,dive,channel"`
 	Replay int      `query:"replay" validate:"min=0,max=1000"`
 }
@@ -23,7 +23,7 @@ func (s *Server) channel(c echo.Context) error {
 			return err
 		}
 	}
-	return s.stream(c, channelStream, p.finiteParams, func(lastEventID string) (source, error) {
+	return s.stream(c, channelStream, p.Wait, func(lastEventID string) (source, error) {
 		return s.config.Broker.Subscribe(p.Names, pubsub.Start{After: lastEventID, Replay: p.Replay}), nil
 	})
 }

@@ -37,7 +37,7 @@ func (s *Server) startJob(c echo.Context) error {
 	}
 	id := p.id()
 	if accepts(c.Request(), sse.MediaType) {
-		return s.stream(c, progressStream, finiteParams{}, func(string) (source, error) {
+		return s.stream(c, progressStream, nil, func(string) (source, error) {
 			return s.start(c, id, p)
 		})
 	}

@@ -24,7 +24,7 @@ type LogFile struct {
 }
 
 type logParams struct {
-	finiteParams
+	Wait  *int   `query:"wait" validate:"omitnil,min=0,max=60000"` // ms
 	File  string `query:"file"`
 	Lines int    `query:"lines" validate:"min=0,max=1000"`
 	Grep  string `query:"grep"`
@@ -47,7 +47,7 @@ func (s *Server) log(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.stream(c, logStream, p.finiteParams, func(lastEventID string) (source, error) {
+	return s.stream(c, logStream, p.Wait, func(lastEventID string) (source, error) {
 		feed := file.Follow(p.Lines, grep, lastEventID)
 		if p.Wait != nil {
 			s.prefill(c.Request().Context(), feed, time.Duration(*p.Wait)*time.Millisecond)

@@ -26,9 +26,9 @@ func (s *Server) bind(params any, tag string, set setter) []fieldError {
 		}
 	}
 	v := reflect.ValueOf(params).Elem()
-	for _, field := range reflect.VisibleFields(v.Type()) {
-		if name, ok := field.Tag.Lookup(tag); ok {
-			if e := set(name, v.FieldByIndex(field.Index)); e != nil {
+	for i := range v.NumField() {
+		if name, ok := v.Type().Field(i).Tag.Lookup(tag); ok {
+			if e := set(name, v.Field(i)); e != nil {
 				add(*e)
 			}
 		}

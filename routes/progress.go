@@ -10,8 +10,8 @@ import (
 )
 
 type progressParams struct {
-	finiteParams
-	ID string `query:"id" validate:"required,jobid"`
+	Wait *int   `query:"wait" validate:"omitnil,min=0,max=60000"` // ms
+	ID   string `query:"id" validate:"required,jobid"`
 }
 
 // progress streams the events of a job, whatever its kind. If nobody has started
@@ -21,7 +21,7 @@ func (s *Server) progress(c echo.Context) error {
 	if err := s.bindQuery(c, &p); err != nil {
 		return err
 	}
-	err := s.stream(c, progressStream, p.finiteParams, func(lastEventID string) (source, error) {
+	err := s.stream(c, progressStream, p.Wait, func(lastEventID string) (source, error) {
 		return s.watch(c, p.ID, lastEventID)
 	})
 	if errors.Is(err, job.ErrSeen) { // 204 tells EventSource to stop

@@ -52,11 +52,11 @@ func (s *Server) newSession(c echo.Context, name string, opened source) *session
 }
 
 // limit makes the stream finite if the client asks for that: it ends after its
-// first batch, or when the time since it has asked is over.
-func (n *session) limit(p finiteParams, asked time.Time) {
-	if p.Wait != nil {
+// first batch, or when wait ms since it has asked are over.
+func (n *session) limit(wait *int, asked time.Time) {
+	if wait != nil {
 		n.options.Once = true
-		n.endAt(asked.Add(time.Duration(*p.Wait)*time.Millisecond), endDone)
+		n.endAt(asked.Add(time.Duration(*wait)*time.Millisecond), endDone)
 	}
 }
 

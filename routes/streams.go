@@ -17,7 +17,7 @@ type source interface {
 // stream answers a request whose parameters are valid with an event stream. It
 // takes a slot, opens the source after the client's last event, and serves it;
 // whatever ends the stream, session.end releases everything.
-func (s *Server) stream(c echo.Context, name string, finite finiteParams, open func(lastEventID string) (source, error)) error {
+func (s *Server) stream(c echo.Context, name string, wait *int, open func(lastEventID string) (source, error)) error {
 	if err := mayUse(c, name); err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func (s *Server) stream(c echo.Context, name string, finite finiteParams, open f
 		return s.busy(c, err)
 	}
 	session := s.newSession(c, name, opened)
-	session.limit(finite, asked)
+	session.limit(wait, asked)
 	release = func() {}
 	c.Response().Committed = true // from here on there is no error response
 	err = s.config.Serve(c.Response().Writer, c.Request(), session, session.options, session.end)
@@ -41,9 +41,4 @@ func (s *Server) stream(c echo.Context, name string, finite finiteParams, open f
 		session.end(sse.Outcome{Reason: sse.SourceFailed, Err: err})
 	}
 	return err
-}
-
-// finiteParams are the parameters that every stream has.
-type finiteParams struct {
-	Wait *int `query:"wait" validate:"omitnil,min=0,max=60000"` // ms
 }

@@ -8,7 +8,7 @@ import (
 )
 
 type tickParams struct {
-	finiteParams
+	Wait     *int   `query:"wait" validate:"omitnil,min=0,max=60000"` // ms
 	Symbol   string `query:"symbol" validate:"symbol"`
 	Interval int    `query:"interval" validate:"min=100,max=10000"` // ms
 }
@@ -19,7 +19,7 @@ func (s *Server) tick(c echo.Context) error {
 	if err := s.bindQuery(c, &p); err != nil {
 		return err
 	}
-	return s.stream(c, tickStream, p.finiteParams, func(lastEventID string) (source, error) {
+	return s.stream(c, tickStream, p.Wait, func(lastEventID string) (source, error) {
 		interval := time.Duration(p.Interval) * time.Millisecond
 		return s.market.Follow(strings.ToUpper(p.Symbol), interval, lastEventID), nil
 	})
