@@ -74,10 +74,7 @@ func startService(t *testing.T) *service {
 
 func (s *service) start() {
 	s.Helper()
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", s.addr)
-	if err != nil {
-		s.Fatal(err)
-	}
+	listener := listenAgain(s.T, s.addr)
 	s.addr = listener.Addr().String()
 	follower := tail.New(s.logFile, zerolog.Nop())
 	ctx, cancel := context.WithCancel(context.Background())
@@ -132,6 +129,23 @@ func (s *service) count(_ net.Conn, state http.ConnState) {
 }
 
 func (s *service) connections() int64 { return s.open.Load() }
+
+// listenAgain listens at an address that was used before. A connection of a browser
+// may have the port for a moment.
+func listenAgain(t *testing.T, addr string) net.Listener {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); ; <-tick.C {
+		listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
+		if err == nil {
+			return listener
+		}
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+}
 
 func (s *service) publish(channel, payload string) {
 	s.Helper()
