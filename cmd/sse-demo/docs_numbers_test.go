@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/sse"
 )
 
@@ -38,20 +39,17 @@ func TestDocsLimits(t *testing.T) {
 }
 
 // TestDocsEncoding: the times that docs/performance.md gives for encoding are of
-// the order of magnitude that is measured here, as soon as they are filled in.
+// the order of magnitude that is measured here.
 func TestDocsEncoding(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it measures")
 	}
-	rows := regexp.MustCompile(`(?m)^\| ([\d,]+) (bytes|KiB) \| ([\d.]+|…) (ns|µs) \|`).FindAllStringSubmatch(readFile(t, "docs/performance.md"), -1)
+	rows := regexp.MustCompile(`(?m)^\| ([\d,]+) (bytes|KiB) \| ([\d.]+) (ns|µs) \|`).FindAllStringSubmatch(readFile(t, "docs/performance.md"), -1)
 	if len(rows) != 3 {
 		t.Fatalf("%d rows", len(rows))
 	}
 	for _, row := range rows {
 		said, err := time.ParseDuration(row[3] + row[4])
-		if row[3] == "…" {
-			continue
-		}
 		size, errSize := strconv.Atoi(strings.ReplaceAll(row[1], ",", ""))
 		if err != nil || errSize != nil {
 			t.Fatal(row, err, errSize)
@@ -59,30 +57,59 @@ func TestDocsEncoding(t *testing.T) {
 		if row[2] == "KiB" {
 			size <<= 10
 		}
-		took := encoding(t, size)
-		const race = 10 // times as slow is what the race detector makes it
-		if took < said/10 || took > said*10*race {
-			t.Errorf("encoding %d bytes took %v, the page says %v", size, took, said)
-		}
+		event := sse.Event{ID: "1763683200000-0", Name: "message", Data: []byte(strings.Repeat("x", size))}
+		var frame []byte
+		compare(t, row[0], said, func() error {
+			var err error
+			frame, err = event.Append(frame[:0])
+			return err
+		})
 	}
 }
 
-// encoding is how long it takes to encode an event, at the best of some attempts.
-func encoding(t *testing.T, size int) time.Duration {
+// TestDocsPublishing: the same for the times that it gives for publishing.
+func TestDocsPublishing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it measures")
+	}
+	said := regexp.MustCompile(`takes (\d+) ns with no subscribers, and (\d+) ns with 10,000`).FindStringSubmatch(readFile(t, "docs/performance.md"))
+	if said == nil {
+		t.Fatal("the page does not say how long publishing takes")
+	}
+	for i, subscribers := range []int{0, 10_000} {
+		took, err := time.ParseDuration(said[i+1] + "ns")
+		if err != nil {
+			t.Fatal(err)
+		}
+		broker := pubsub.NewMemory(1024, 64<<20)
+		for range subscribers {
+			defer broker.Subscribe([]string{"news"}, pubsub.Start{}).Close()
+		}
+		data := []byte(strings.Repeat("x", 100))
+		compare(t, strconv.Itoa(subscribers)+" subscribers", took, func() error {
+			_, err := broker.Publish(t.Context(), "news", "", data)
+			return err
+		})
+	}
+}
+
+// compare fails unless do takes about as long as the page says, at the best of
+// some attempts.
+func compare(t *testing.T, what string, said time.Duration, do func() error) {
 	t.Helper()
 	const attempts, repeat = 20, 200
-	event := sse.Event{ID: "1763683200000-0", Name: "message", Data: []byte(strings.Repeat("x", size))}
-	var frame []byte
 	best := time.Hour
 	for range attempts {
 		began := time.Now()
 		for range repeat {
-			var err error
-			if frame, err = event.Append(frame[:0]); err != nil {
+			if err := do(); err != nil {
 				t.Fatal(err)
 			}
 		}
 		best = min(best, time.Since(began)/repeat)
 	}
-	return best
+	const race = 10 // times as slow is what the race detector makes it
+	if best < said/10 || best > said*10*race {
+		t.Errorf("%s: %v, the page says %v", what, best, said)
+	}
 }
