@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"example.com/sse-demo/sse/ssetest"
 )
 
 // A process is the service on a fixed address, following a log.
@@ -28,12 +30,7 @@ type process struct {
 func startProcess(t *testing.T, origin string) *process {
 	t.Helper()
 	dir := t.TempDir()
-	free, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = free.Close()
-	p := &process{binary: filepath.Join(dir, "sse-demo"), addr: free.Addr().String(), log: filepath.Join(dir, "app.log")}
+	p := &process{binary: filepath.Join(dir, "sse-demo"), addr: ssetest.FreeAddr(t), log: filepath.Join(dir, "app.log")}
 	buildGo(t, p.binary, "..", "./cmd/sse-demo")
 	if err := os.WriteFile(p.log, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -54,18 +51,7 @@ func (p *process) start(t *testing.T) {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(patience); ; <-tick.C {
-		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", p.addr)
-		if err == nil {
-			_ = conn.Close()
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatal("the service does not listen: ", err)
-		}
-	}
+	ssetest.AwaitServer(t, p.addr)
 }
 
 func (p *process) stop(t *testing.T) {

@@ -66,7 +66,7 @@ type service struct {
 }
 
 func startService(t *testing.T) *service {
-	s := &service{T: t, addr: "127.0.0.1:0", logFile: filepath.Join(t.TempDir(), "app.log"), stop: func() {}}
+	s := &service{T: t, addr: ssetest.FreeAddr(t), logFile: filepath.Join(t.TempDir(), "app.log"), stop: func() {}}
 	t.Cleanup(func() { s.stop() })
 	s.start()
 	return s
@@ -74,8 +74,10 @@ func startService(t *testing.T) *service {
 
 func (s *service) start() {
 	s.Helper()
-	listener := listenAgain(s.T, s.addr)
-	s.addr = listener.Addr().String()
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", s.addr)
+	if err != nil {
+		s.Fatal(err)
+	}
 	follower := tail.New(s.logFile, zerolog.Nop())
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -129,23 +131,6 @@ func (s *service) count(_ net.Conn, state http.ConnState) {
 }
 
 func (s *service) connections() int64 { return s.open.Load() }
-
-// listenAgain listens at an address that was used before. A connection of a browser
-// may have the port for a moment.
-func listenAgain(t *testing.T, addr string) net.Listener {
-	t.Helper()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(patience); ; <-tick.C {
-		listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
-		if err == nil {
-			return listener
-		}
-		if time.Now().After(end) {
-			t.Fatal(err)
-		}
-	}
-}
 
 func (s *service) publish(channel, payload string) {
 	s.Helper()

@@ -5,7 +5,6 @@ package proxytest
 import (
 	"bytes"
 	"context"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,12 +34,7 @@ var serverName = regexp.MustCompile(`sse-demo(?:-(\d))?:8000`)
 // turns. In the new text, ADDR is the address to listen at and DIR the directory.
 func Start(t testing.TB, config string, servers []string, command Command, changes ...string) string {
 	t.Helper()
-	free, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := free.Addr().String()
-	_ = free.Close()
+	addr := ssetest.FreeAddr(t)
 	dir := t.TempDir()
 	content, err := os.ReadFile(config)
 	if err != nil {
@@ -80,18 +74,7 @@ func run(t testing.TB, cmd *exec.Cmd, dir, addr string) {
 			t.Logf("%s", &output)
 		}
 	})
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(patience); ; <-tick.C {
-		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", addr)
-		if err == nil {
-			_ = conn.Close()
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatal("the proxy does not answer: ", err)
-		}
-	}
+	ssetest.AwaitServer(t, addr)
 }
 
 // NginxChanges make nginx listen at the test's address, and write to places that

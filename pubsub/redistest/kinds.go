@@ -23,7 +23,7 @@ func StartTLS(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := Prepare(t)
 	cert, key := s.certificate()
-	addr := freeAddr(t)
+	addr := ssetest.FreeAddr(t)
 	_, port, _ := net.SplitHostPort(addr)
 	s.URL = "rediss://:" + Password + "@" + addr + "/0?skip_verify=true"
 	s.Run(append([]string{
@@ -78,7 +78,7 @@ func StartSentinels(t testing.TB, master *Server, n int) string {
 	host, port, _ := net.SplitHostPort(master.Addr)
 	var addrs []string
 	for range n {
-		s := &Server{t: t, binary: ssetest.Need(t, "redis-server", "redis-server"), dir: t.TempDir(), Addr: freeAddr(t)}
+		s := &Server{t: t, binary: ssetest.Need(t, "redis-server", "redis-server"), dir: t.TempDir(), Addr: ssetest.FreeAddr(t)}
 		t.Cleanup(s.Kill)
 		_, own, _ := net.SplitHostPort(s.Addr)
 		name := "sentinel "

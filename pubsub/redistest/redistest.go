@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -46,26 +45,10 @@ func Start(t testing.TB, args ...string) *Server {
 // Prepare chooses an address for a server that is yet to be run.
 func Prepare(t testing.TB) *Server {
 	t.Helper()
-	s := &Server{t: t, binary: ssetest.Need(t, "redis-server", "redis-server"), dir: t.TempDir(), Addr: freeAddr(t)}
+	s := &Server{t: t, binary: ssetest.Need(t, "redis-server", "redis-server"), dir: t.TempDir(), Addr: ssetest.FreeAddr(t)}
 	s.URL = "redis://:" + Password + "@" + s.Addr + "/0"
 	t.Cleanup(s.Kill)
 	return s
-}
-
-// freeAddr is a free address whose port no outgoing connection is given, so that it
-// is still free after a server was killed.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	const first, ports = 12_000, 20_000
-	for range 100 {
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.IntN(ports)))
-		if listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", addr); err == nil {
-			_ = listener.Close()
-			return addr
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
 }
 
 // Run starts the server, also again after Kill: it then has what it had.
