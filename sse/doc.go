@@ -3,12 +3,8 @@
 // resume, replay, heartbeats, write deadlines and a clean shutdown:
 //
 //	broker := pubsub.NewMemory(1024, 64<<20) // keeps up to 1,024 events per channel, and 64 MiB in total
-//	options := sse.Options{
-//		Retry:        3 * time.Second,  // clients reconnect after this, ± 50 %
-//		Heartbeat:    15 * time.Second, // silence after which a comment is sent
-//		WriteTimeout: 10 * time.Second, // a client that takes no bytes for this long is cut off
-//		Shutdown:     ctx.Done(),       // ends every stream cleanly
-//	}
+//	options := sse.Options{Retry: 3 * time.Second, Heartbeat: 15 * time.Second, WriteTimeout: 10 * time.Second}
+//	options.Shutdown = ctx.Done() // ends every stream cleanly
 //	http.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) {
 //		news := broker.Subscribe([]string{"news"}, pubsub.Start{After: sse.LastEventID(r), Replay: 10})
 //		defer news.Close()

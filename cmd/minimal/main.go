@@ -1,18 +1,14 @@
 // Command minimal is the smallest correct service: what is posted to /publish
-// reaches everyone at /events, with resume, replay, heartbeats, write deadlines
-// and a clean shutdown. Copy this first.
+// reaches everyone at /events. Copy this first.
 package main
 
 import (
-	"cmp"
 	"context"
-	_ "embed"
+	"embed"
 	"errors"
 	"io"
 	"log"
-	"net"
 	"net/http"
-	"os"
 	"os/signal"
 	"syscall"
 	"time"
@@ -22,18 +18,15 @@ import (
 )
 
 //go:embed index.html
-var page []byte
+var page embed.FS
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+
 	broker := pubsub.NewMemory(1024, 64<<20) // keeps up to 1,024 events per channel, and 64 MiB in total
-	options := sse.Options{
-		Retry:        3 * time.Second,  // clients reconnect after this, ± 50 %
-		Heartbeat:    15 * time.Second, // silence after which a comment is sent
-		WriteTimeout: 10 * time.Second, // a client that takes no bytes for this long is cut off
-		Shutdown:     ctx.Done(),       // ends every stream cleanly
-	}
+	options := sse.Options{Retry: 3 * time.Second, Heartbeat: 15 * time.Second, WriteTimeout: 10 * time.Second}
+	options.Shutdown = ctx.Done() // ends every stream cleanly
 	http.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) {
 		news := broker.Subscribe([]string{"news"}, pubsub.Start{After: sse.LastEventID(r), Replay: 10})
 		defer news.Close()
@@ -51,21 +44,13 @@ func main() {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 		}
 	})
-	http.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(page) })
+	http.Handle("GET /", http.FileServerFS(page))
 
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cmp.Or(os.Getenv("ADDR"), "localhost:8000"))
-	if err != nil {
-		log.Fatal(err)
-	}
-	log.Printf("listening on http://%s", listener.Addr())
 	// No ReadTimeout and no WriteTimeout: each of them would end every stream.
-	server := &http.Server{
-		Handler:           http.NewCrossOriginProtection().Handler(http.DefaultServeMux), // refuses writes of other sites
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-	}
+	server := &http.Server{Addr: "localhost:8080", ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	server.Handler = http.NewCrossOriginProtection().Handler(http.DefaultServeMux) // refuses writes of other sites
 	go func() {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 			log.Fatal(err)
 		}
 	}()

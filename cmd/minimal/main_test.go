@@ -3,14 +3,13 @@
 package main_test
 
 import (
-	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,6 +21,9 @@ import (
 // by SIGTERM, which ends the stream cleanly.
 func TestMinimal(t *testing.T) {
 	url, service := startService(t)
+	if out, err := exec.CommandContext(t.Context(), service.Path).CombinedOutput(); err == nil || strings.Count(string(out), "\n") != 1 {
+		t.Errorf("a second one at the same address: %v, %q", err, out)
+	}
 	if page := read(t, http.MethodGet, url+"/", ""); !strings.Contains(page, "EventSource('/events')") {
 		t.Error(page)
 	}
@@ -76,27 +78,32 @@ func refuseCrossSite(t *testing.T, url string) {
 	}
 }
 
-// startService builds and starts the service on a free port.
+// startService builds and starts the service with another address than its own.
 func startService(t *testing.T) (url string, service *exec.Cmd) {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "minimal")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+	addr, dir := ssetest.FreeAddr(t), t.TempDir()
+	source, err := os.ReadFile("main.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed, overlay, binary := filepath.Join(dir, "main.go"), filepath.Join(dir, "overlay.json"), filepath.Join(dir, "minimal")
+	for path, text := range map[string]string{
+		changed: strings.Replace(string(source), "localhost:8080", addr, 1),
+		overlay: fmt.Sprintf(`{"Replace": {"main.go": %q}}`, changed),
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-overlay", overlay, "-o", binary, ".").CombinedOutput(); err != nil {
 		t.Fatal(err, string(out))
 	}
 	service = exec.CommandContext(t.Context(), binary)
-	service.Env = append(os.Environ(), "ADDR=127.0.0.1:0")
-	stderr, err := service.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
 	if err := service.Start(); err != nil {
 		t.Fatal(err)
 	}
-	line, err := bufio.NewReader(stderr).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	return regexp.MustCompile(`http://\S+`).FindString(line), service
+	ssetest.AwaitServer(t, addr)
+	return "http://" + addr, service
 }
 
 func do(t *testing.T, method, url, body, lastEventID string) *http.Response {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"net/http/httptest"
 	"os"
@@ -16,6 +15,7 @@ import (
 
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/sse"
+	"example.com/sse-demo/sse/ssetest"
 )
 
 // TestCopyPage follows docs/copy.md in a fresh module: it copies the folders, runs
@@ -46,41 +46,32 @@ func TestCopyPage(t *testing.T) {
 	if out, err := runIn(t.Context(), dir, "set -e\n"+strings.Join(copying, "\n")); err != nil || len(copying) < 5 {
 		t.Fatalf("%q: %v\n%s", copying, err, out)
 	}
+	addr := ssetest.FreeAddr(t)
+	changes := strings.NewReplacer("example.com/sse-demo", "example.com/my-service", "localhost:8080", addr)
 	for _, name := range []string{"main.go", "index.html"} {
-		text := readFile(t, "cmd/minimal/"+name)
-		writeFile(t, filepath.Join(service, name), strings.ReplaceAll(text, "example.com/sse-demo", "example.com/my-service"))
+		writeFile(t, filepath.Join(service, name), changes.Replace(readFile(t, "cmd/minimal/"+name)))
 	}
 	if out, err := runIn(t.Context(), service, "go vet ./... && go build -o service ."); err != nil {
 		t.Fatal(err, out)
 	}
-	addr := startMinimal(t, filepath.Join(service, "service"))
-	runCurl(t, `curl localhost:8000/publish -d '{"msg":"hello"}'`, addr)
+	startMinimal(t, filepath.Join(service, "service"), addr)
+	runCurl(t, `curl localhost:8080/publish -d '{"msg":"hello"}'`, addr)
 	for _, command := range trying {
 		runCurl(t, command, addr)
 	}
 }
 
-// startMinimal starts cmd/minimal and returns its address.
-func startMinimal(t *testing.T, path string) string {
+// startMinimal starts cmd/minimal, which listens at addr.
+func startMinimal(t *testing.T, path, addr string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), path)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = patience
-	cmd.Env = append(os.Environ(), "ADDR=127.0.0.1:0")
-	messages, err := cmd.StderrPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Wait() }) // the context of the test has ended before
-	line, err := bufio.NewReader(messages).ReadString('\n')
-	_, addr, found := strings.Cut(strings.TrimSpace(line), "listening on http://")
-	if err != nil || !found {
-		t.Fatal(line, err)
-	}
-	return addr
+	ssetest.AwaitServer(t, addr)
 }
 
 // TestCopyWhole copies sse and pubsub into another module, with the import path

@@ -103,7 +103,7 @@ func runCurl(t *testing.T, command, addr string) {
 	ssetest.Need(t, "curl", "curl")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "sh", "-c", "exec "+strings.ReplaceAll(command, "localhost:8000", addr)+" -sS --fail-with-body")
+	cmd := exec.CommandContext(ctx, "sh", "-c", "exec "+regexp.MustCompile(`localhost:80[08]0`).ReplaceAllString(command, addr)+" -sS --fail-with-body")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
