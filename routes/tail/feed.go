@@ -107,7 +107,7 @@ func (c *Feed) Next(frames [][]byte) ([][]byte, error) {
 		frames = c.appendLive(frames)
 	}
 	for i := len(frames) - 1; i >= had; i-- {
-		if id := idOf(frames[i]); id != nil {
+		if id := sse.FrameID(frames[i]); id != nil {
 			c.after = append(c.after[:0], id...)
 			break
 		}
@@ -168,7 +168,7 @@ func (c *Feed) received(batch [][]byte, ok bool) {
 	c.at.live.Notify(c.notify)
 }
 
-// Prefill waits until Next has a batch or all lines that are there were looked at,
+// Prefill waits until Next has a batch or all lines that are there were searched,
 // or until ctx is done: for long polling, before the head of the response.
 func (c *Feed) Prefill(ctx context.Context) {
 	w := c.emptyWorker()
@@ -191,7 +191,7 @@ func (c *Feed) Prefill(ctx context.Context) {
 	if c.worker != w {
 		return
 	}
-	position := w.searchedTo() // before the last look: what matches until there is in a batch
+	position := w.searchedTo() // before the last receive: what matches until there is in a batch
 	if c.receive(); c.worker != nil && len(c.pending) == 0 && position != "" {
 		c.position = position
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"example.com/sse-demo/pubsub"
+	"example.com/sse-demo/sse"
 )
 
 // backfill returns the location before the last n lines of the current file, and
@@ -145,7 +146,7 @@ func (f *Follower) findInMemory(id pubsub.ID) (line pubsub.ID, ok bool) {
 			return line, false
 		}
 		for _, e := range entries {
-			if string(idOf(e.Frame)) == want {
+			if string(sse.FrameID(e.Frame)) == want {
 				return e.ID, true
 			}
 		}

@@ -2,10 +2,6 @@ package tail
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -17,7 +13,7 @@ import (
 	"example.com/sse-demo/pubsub"
 )
 
-// pollInterval is how often the file is looked at if no change was noticed: for
+// pollInterval is how often the file is checked if no notice of a change came: for
 // file systems without notices, links, and folders that do not exist yet.
 const pollInterval = 250 * time.Millisecond
 
@@ -110,7 +106,7 @@ func (f *Follower) Run(ctx context.Context) {
 	defer f.end()
 	watcher, err := fsnotify.NewBufferedWatcher(1024)
 	if err != nil {
-		f.logger.Warn().Err(err).Msg("no notices of changes to log files, looking every " + pollInterval.String())
+		f.logger.Warn().Err(err).Msg("no notices of changes to log files, checking every " + pollInterval.String())
 		watcher = &fsnotify.Watcher{} // its nil channels never receive
 	} else {
 		defer func() { _ = watcher.Close() }()
@@ -145,7 +141,7 @@ func (f *Follower) wait(ctx context.Context, watcher *fsnotify.Watcher, poll <-c
 			if filepath.Base(notice.Name) != filepath.Base(f.path) {
 				continue
 			}
-			for len(watcher.Events) > 0 { // one look serves all that have come
+			for len(watcher.Events) > 0 { // one check serves all that have come
 				<-watcher.Events
 			}
 			return true
@@ -168,116 +164,4 @@ func (f *Follower) end() {
 	f.closeUnused()
 	f.closeFiles(f.waiting)
 	f.waiting = nil
-}
-
-// readAll reads what there is, looking at the name before each piece: files may
-// come and go faster than they are read.
-func (f *Follower) readAll(ctx context.Context) error {
-	for ctx.Err() == nil {
-		f.closeUnused()
-		failed := f.lookForNew()
-		if f.current.file == nil {
-			return failed
-		}
-		replaced := f.replaced() // before the read that must come after it
-		n, err := f.reader.fill(math.MaxInt64)
-		switch {
-		case errors.Is(err, errChanged):
-			f.appendRest()
-			f.follow(f.truncated())
-		case err != nil:
-			return err
-		case n > 0:
-			f.appendLines()
-		case replaced:
-			f.appendRest()
-			f.remember(f.current)
-			f.follow(f.waiting[0])
-			f.waiting = f.waiting[1:]
-		default:
-			return failed
-		}
-	}
-	return nil
-}
-
-func (f *Follower) appendLines() {
-	for id, frame, ok := f.reader.next(); ok; id, frame, ok = f.reader.next() {
-		f.append(id, frame)
-	}
-}
-
-func (f *Follower) appendRest() {
-	if id, frame, ok := f.reader.rest(); ok {
-		f.append(id, frame)
-	}
-}
-
-// append adds a line to the log. The lock is held over both, so that a feed that
-// has read as far as the follower finds its position in the log.
-func (f *Follower) append(id pubsub.ID, frame []byte) {
-	frame = append(make([]byte, 0, len(frame)), frame...)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.last = position{pubsub.ID{f.current.number, id[1]}, id}
-	f.current.end = int64(id[1])
-	f.lines.Append(f.last.line, frame)
-	if f.first == (position{}) {
-		f.first = f.last
-	}
-}
-
-var errNotRegular = errors.New("not a regular file")
-
-// open opens the file that has the followed name.
-func (f *Follower) open() (*generation, error) {
-	info, err := os.Stat(f.path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() { // opening a pipe would wait for its writer
-		return nil, &fs.PathError{Op: "follow", Path: f.path, Err: errNotRegular}
-	}
-	return f.openGeneration(f.path)
-}
-
-func (f *Follower) openGeneration(path string) (*generation, error) {
-	file, err := f.openFile(path)
-	if err != nil {
-		return nil, err
-	}
-	return newGeneration(file)
-}
-
-// closeFiles closes files that were never followed.
-func (f *Follower) closeFiles(gs []*generation) {
-	for _, g := range gs {
-		_ = g.file.Close() // it was only read
-	}
-}
-
-// report logs a problem when it appears and when it is over, not at every look.
-// A file that is not there is none.
-func (f *Follower) report(err error) {
-	problem := ""
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		problem = err.Error()
-	}
-	if problem == f.problem {
-		return
-	}
-	f.problem = problem
-	if problem != "" {
-		f.logger.Error().Str("file", f.path).Str("error", problem).Msg("cannot read the log file, trying again")
-		return
-	}
-	f.logger.Info().Str("file", f.path).Msg("the log file can be read again")
-}
-
-// Check returns an error if path can never be followed.
-func Check(path string) error {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("%s: %w", path, errNotRegular)
-	}
-	return nil
 }

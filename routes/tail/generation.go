@@ -136,8 +136,8 @@ func (f *Follower) release(g *generation) {
 	}
 }
 
-// shut has the follower close the file, if no other generation shares it: whoever
-// calls this must not wait for a disk.
+// shut has the follower close the file, if no other generation shares it: its
+// callers must not wait for a disk.
 func (f *Follower) shut(g *generation) {
 	g.gone = true
 	if g.file == nil {

@@ -4,6 +4,6 @@ package tail
 
 import "os"
 
-// inodeOf has no number to give here: ids are told apart by what stands before
-// their place alone.
+// inodeOf has no number to return here: ids differ by the bytes before their offset
+// alone.
 func inodeOf(os.FileInfo) uint64 { return 0 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"example.com/sse-demo/pubsub"
+	"example.com/sse-demo/sse"
 )
 
 // A location is where a feed goes on: in memory if it is there, or else in a
@@ -67,7 +68,7 @@ func (f *Follower) read(l *location, entries []pubsub.Entry) (_ []pubsub.Entry, 
 	}
 	last := entries[len(entries)-1]
 	l.line, l.offset = last.ID, int64(last.ID[1])
-	l.id = append(l.id[:0], idOf(last.Frame)...)
+	l.id = append(l.id[:0], sse.FrameID(last.Frame)...)
 	if l.gen == nil || l.gen.number != l.line[0] {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -142,9 +143,9 @@ func (f *Follower) oldest() (l location, before, id string) {
 		case entries[0].ID == first.line:
 			id = first.id.String()
 		default:
-			line, before = entries[0].ID, string(idOf(entries[0].Frame))
+			line, before = entries[0].ID, string(sse.FrameID(entries[0].Frame))
 			if len(entries) > 1 {
-				id = string(idOf(entries[1].Frame))
+				id = string(sse.FrameID(entries[1].Frame))
 			}
 		}
 		if l, _ = f.locate(line); l.live != nil {

@@ -1,6 +1,9 @@
 package tail
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 )
@@ -62,4 +65,41 @@ func (f *Follower) knows(info os.FileInfo) bool {
 	return slices.ContainsFunc(f.done, func(old os.FileInfo) bool { // an inode is used again, times and size are not
 		return os.SameFile(old, info) && old.Size() == info.Size() && old.ModTime().Equal(info.ModTime())
 	})
+}
+
+var errNotRegular = errors.New("not a regular file")
+
+// open opens the file that has the followed name.
+func (f *Follower) open() (*generation, error) {
+	info, err := os.Stat(f.path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() { // opening a pipe would wait for its writer
+		return nil, &fs.PathError{Op: "follow", Path: f.path, Err: errNotRegular}
+	}
+	return f.openGeneration(f.path)
+}
+
+func (f *Follower) openGeneration(path string) (*generation, error) {
+	file, err := f.openFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return newGeneration(file)
+}
+
+// closeFiles closes files that were never followed.
+func (f *Follower) closeFiles(gs []*generation) {
+	for _, g := range gs {
+		_ = g.file.Close() // it was only read
+	}
+}
+
+// Check returns an error if path can never be followed.
+func Check(path string) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s: %w", path, errNotRegular)
+	}
+	return nil
 }

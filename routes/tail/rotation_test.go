@@ -113,7 +113,7 @@ func TestQuickRotations(t *testing.T) {
 }
 
 // TestRotationsWithinOneTick has files whose times are the same, so that only
-// their names tell which is older.
+// their names say which is older.
 func TestRotationsWithinOneTick(t *testing.T) {
 	for name, suffixes := range map[string][]string{
 		"numbers rise": {".8", ".9", ".10"},
@@ -140,7 +140,7 @@ func TestRotationsWithinOneTick(t *testing.T) {
 }
 
 // TestRotationsWithClientsThatComeAndGo rotates while clients resume, so that
-// they are served from memory and from files by turns.
+// they are served from memory and from files alternately.
 func TestRotationsWithClientsThatComeAndGo(t *testing.T) {
 	f := follow(t, "start\n")
 	id := f.client(1, "", "").expect("start")

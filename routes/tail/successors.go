@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// maxLooks bounds how often the folder is read while files come and go.
-const maxLooks = 1000
+// maxSearches bounds how often the folder is read while files come and go.
+const maxSearches = 1000
 
 // rotatedSuffix matches what rotation adds to a name: a number or a time, as in
 // app.log.1 and app.log-20261121T0300. Compressed files do not match.
@@ -21,11 +21,11 @@ var rotatedSuffix = regexp.MustCompile(`^[.-][0-9][0-9TZ:._-]*$`)
 
 // successors opens the files that had the followed name after last, the oldest
 // first: those that were renamed before they were seen, and the one that has it
-// now, if any. While files come and go it looks again, so that none is missed and
+// now, if any. While files come and go it repeats the search, so that none is missed and
 // the names that they are sorted by belong together.
 func (f *Follower) successors(last *generation) (found []*generation, err error) {
 	names, rising := f.rotated(), false
-	for range maxLooks {
+	for range maxSearches {
 		for _, g := range found {
 			g.rank = nameless
 		}
@@ -100,7 +100,7 @@ func (f *Follower) meet(found []*generation, g *generation, rank int, wanted boo
 
 // rotated lists the paths that rotation may have given to the followed file, by
 // rising numbers or times: a file that is shifted from 9 to 10 while they are
-// opened in turn is still ahead.
+// opened one after the other is still ahead.
 func (f *Follower) rotated() (paths []string) {
 	dir, base := filepath.Split(f.path)
 	entries, _ := os.ReadDir(filepath.Clean(dir)) // what was read is all there is
@@ -122,7 +122,7 @@ const (
 )
 
 // sortByAge puts the oldest first. Files of one tick of the system's clock are
-// told apart by their names: numbers either rise with each rotation, like times,
+// ordered by their names: numbers either rise with each rotation, like times,
 // or all are shifted by one.
 func sortByAge(gs []*generation, rising bool) {
 	youth := func(g *generation) int {

@@ -78,16 +78,6 @@ func appendFrame(dst []byte, id pubsub.ID, data []byte) []byte {
 	return dst
 }
 
-// idOf is the id in a frame, empty for a gap.
-func idOf(frame []byte) []byte {
-	line, _, _ := bytes.Cut(frame, []byte("\n"))
-	id, ok := bytes.CutPrefix(line, []byte("id: "))
-	if !ok {
-		return nil
-	}
-	return id
-}
-
 // windowBefore reads the bytes that the mark of the offset covers.
 func windowBefore(file io.ReaderAt, offset int64) ([]byte, error) {
 	window := make([]byte, min(offset, windowSize))
