@@ -67,7 +67,7 @@ func TestSubscribeAfter(t *testing.T) {
 		return len(entries)
 	}
 	if n := found(ID{50, 50}); n != 0 {
-		t.Errorf("the place before the first: %d", n)
+		t.Errorf("the position before the first: %d", n)
 	}
 	for _, id := range []ID{{9, 1}, {3, 1}, {7, 1}} {
 		l.Append(id, nil)

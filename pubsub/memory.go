@@ -17,7 +17,7 @@ type Memory struct {
 	maxEvents int
 	skew      time.Duration // by which the clocks that ids come from may be ahead of this one
 	clock     Clock
-	begin     ID                  // this broker knows nothing of what came before
+	begin     ID                  // what came before is unknown
 	channels  map[string]*channel // those with events or subscribers
 	history   history
 	dropped   dropped

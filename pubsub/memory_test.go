@@ -197,7 +197,7 @@ func TestPublishRefuses(t *testing.T) {
 }
 
 func TestLeastRecentlyUsedGoes(t *testing.T) {
-	const channels = 10 // of two events and 10 kB each, where five fit
+	const channels = 10 // of two events and 10 kB each, of which five fit
 	m := pubsub.NewMemory(100, 60_000)
 	ids := map[string]string{}
 	watched := m.Subscribe([]string{"c0"}, pubsub.Start{})
@@ -312,7 +312,7 @@ func TestReconnectsLoseNothing(t *testing.T) {
 		for _, e := range orders[0] {
 			if rest, ok := strings.CutPrefix(e, fmt.Sprint(p, " ")); ok {
 				if at++; rest != fmt.Sprint(at) {
-					t.Fatalf("publisher %d: event %s where %d was due", p, rest, at)
+					t.Fatalf("publisher %d: event %s, want %d", p, rest, at)
 				}
 			}
 		}

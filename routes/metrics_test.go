@@ -92,7 +92,7 @@ func TestFailuresOfTheService(t *testing.T) {
 		}
 		p := h.problem(503, "POST", "/publish", `{"channel":"a","payload":1}`, jsonType)
 		if strings.Contains(p.Detail, "secret") {
-			t.Error("the client is told of the inside:", p.Detail)
+			t.Error("the client gets details of the implementation:", p.Detail)
 		}
 		if strings.Contains(p.Detail, "may still appear") {
 			t.Error("it was not published:", p.Detail)
@@ -104,11 +104,11 @@ func TestFailuresOfTheService(t *testing.T) {
 		for _, r := range []struct{ method, path string }{{"POST", "/publish"}, {"GET", "/stream/channel?name=panic"}} {
 			p := h.problem(500, r.method, r.path, `{"channel":"panic","payload":1}`, jsonType)
 			if strings.Contains(p.Detail, "disco") || strings.Contains(p.Detail, ".go") {
-				t.Error("the client is told of the inside:", p.Detail)
+				t.Error("the client gets details of the implementation:", p.Detail)
 			}
 		}
 		if text := h.log.text(); strings.Count(text, "a handler panicked") != 2 || strings.Count(text, "secret") != 1 {
-			t.Error("the operator is not told once:", text)
+			t.Error("not logged once for the operator:", text)
 		}
 		synctest.Wait() // the streams are released
 		if got := h.health(); got.Connections["total"] != 0 {

@@ -81,7 +81,7 @@ func (d described) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	op := operation(r.Method, r.URL.Path)
-	if op == nil || op["requestBody"] == nil && r.Body != nil && r.Body != http.NoBody { // a body where none is described
+	if op == nil || op["requestBody"] == nil && r.Body != nil && r.Body != http.NoBody { // a body although none is described
 		return response, nil
 	}
 	what := fmt.Sprintf("%s %s: %d", r.Method, r.URL.Path, response.StatusCode)

@@ -72,7 +72,7 @@ func TestJob(t *testing.T) {
 			t.Error("after the end:", status, body)
 		}
 		if events, _ := h.stream("/stream/progress?id=build-42").watch(); len(events) != 1 {
-			t.Errorf("who comes after the end sees %+v", events)
+			t.Errorf("a client that comes after the end sees %+v", events)
 		}
 		if status, _, _ := h.answer("POST", "/jobs", `{"id":"build-42","durationMs":500}`, jsonType); status != 202 {
 			t.Error("an ended job cannot be started again:", status)

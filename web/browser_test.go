@@ -281,7 +281,7 @@ func (p *tab) note(event any) {
 	}
 }
 
-// clean fails the test where the console has an error, or something came from
+// clean fails the test if the console has an error, or something came from
 // elsewhere.
 func (p *tab) clean(s *service) {
 	p.Helper()

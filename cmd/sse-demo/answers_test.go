@@ -94,7 +94,7 @@ func TestAnswersOnReplicas(t *testing.T) {
 	}
 }
 
-// readAnswer starts an answer and reads it on replicas in turn.
+// readAnswer starts an answer and reads it on one replica after the other.
 func readAnswer(t *testing.T, replicas []*program, first int, prompt string) (text string, attempts int, err error) {
 	body := fmt.Sprintf(`{"kind":"answer","prompt":%q}`, prompt)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, replicas[first%2].url("/jobs"), strings.NewReader(body))

@@ -138,8 +138,8 @@ func TestShutdownTimeout(t *testing.T) {
 	}
 }
 
-// TestRequestsWhileDraining: as long as a stream has yet to end, others are told
-// that the service is shutting down.
+// TestRequestsWhileDraining: as long as a stream has yet to end, the answer to
+// other requests is that the service is shutting down.
 func TestRequestsWhileDraining(t *testing.T) {
 	p := start(t, nil, "--shutdown-timeout", "1h", "--write-timeout", "1h")
 	p.hang()

@@ -50,7 +50,7 @@ func TestRedisGoesAway(t *testing.T) {
 		if status, _ := p.post("/jobs", `{"id":"a"}`); status != http.StatusServiceUnavailable {
 			t.Error(away.how, "jobs:", status)
 		}
-		p.eventually("all are told", func() bool {
+		p.eventually("health and metrics say so", func() bool {
 			return strings.Contains(p.get("/health"), `"status":"degraded"`) && p.gauge("sse_broker_up") == 0
 		})
 		away.back()

@@ -19,7 +19,7 @@ import (
 	"example.com/sse-demo/sse/ssetest"
 )
 
-var soakFor = flag.Duration("soak", 0, "how long TestSoak runs: by default a minute where -run asks for it, else two seconds")
+var soakFor = flag.Duration("soak", 0, "how long TestSoak runs: by default a minute if -run names it, else two seconds")
 
 func soakTime() time.Duration {
 	switch {

@@ -29,9 +29,9 @@ type Command func(ctx context.Context, t testing.TB, file, dir string) *exec.Cmd
 var serverName = regexp.MustCompile(`sse-demo(?:-(\d))?:8000`)
 
 // Start runs a proxy until the test ends, and returns its URL. Its configuration
-// is read from the file config and changed: the servers' addresses are put in the
-// place of their names, and the changes made, which are old and new text by
-// turns. In the new text, ADDR is the address to listen at and DIR the directory.
+// is that in the file config with the servers' addresses instead of their names,
+// and with changes, which are pairs of an old and a new text. In the new text, ADDR
+// is the address to listen at and DIR the directory.
 func Start(t testing.TB, config string, servers []string, command Command, changes ...string) string {
 	t.Helper()
 	addr := ssetest.FreeAddr(t)

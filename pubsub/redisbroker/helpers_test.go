@@ -45,7 +45,7 @@ func options(url string, change ...func(*Options)) Options {
 	return o
 }
 
-// quick makes times shorter where a test waits for them.
+// quick makes the times shorter that tests wait for.
 func quick(o *Options) {
 	o.timing.probe = 200 * time.Millisecond
 	o.timing.failing = 300 * time.Millisecond

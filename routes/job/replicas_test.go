@@ -179,7 +179,7 @@ func TestBrokerIsAway(t *testing.T) {
 }
 
 // TestMissedEvents: a replica that has missed a job's beginning takes it up in
-// the middle, and one that has missed its end hears that it is over.
+// the middle, and one that has missed its end finds that it is over.
 func TestMissedEvents(t *testing.T) {
 	replicas(t, func(t *testing.T, links [2]*link, m [2]*job.Manager) {
 		links[1].cut.Store(true)

@@ -56,7 +56,7 @@ describe("behind a proxy that buffers", () => {
     assert.deepEqual(stream.seen.states, ["connecting", "reconnecting", "open"]);
   });
 
-  test("that passes the head on keeps the place that it names", async (t) => {
+  test("that passes the head on keeps the position that it names", async (t) => {
     const clock = stopClock(t);
     const server = await startServer(t);
     const stream = open(t, server.url);
