@@ -56,7 +56,7 @@ func TestBodiesAtShutdown(t *testing.T) {
 		const requests = 50
 		var conns []net.Conn
 		for range requests {
-			conn, err := h.dialer.dial(h.Context(), "", "")
+			conn, err := h.net.Dial(h.Context(), "", "")
 			if err != nil {
 				h.Fatal(err)
 			}

@@ -2,11 +2,9 @@ package routes_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -31,7 +29,7 @@ type harness struct {
 	app    *routes.Server
 	server *http.Server
 	client *http.Client
-	dialer *memory
+	net    *ssetest.Network
 	log    *lockedBuffer
 	jobs   *job.Manager
 }
@@ -90,7 +88,7 @@ func fresh(b pubsub.Broker) pubsub.Broker {
 }
 
 func start(t *testing.T, config routes.Config) *harness {
-	h := &harness{T: t, dialer: &memory{conns: make(chan net.Conn), closed: make(chan struct{})}, log: &lockedBuffer{}}
+	h := &harness{T: t, net: ssetest.NewNetwork(), log: &lockedBuffer{}}
 	config.Logger = zerolog.New(h.log)
 	config.Broker = fresh(config.Broker)
 	if config.Jobs == nil {
@@ -105,9 +103,9 @@ func start(t *testing.T, config routes.Config) *harness {
 	h.server.Protocols.SetHTTP1(true)
 	h.server.Protocols.SetUnencryptedHTTP2(true)
 	h.server.RegisterOnShutdown(h.app.Drain)
-	h.client = &http.Client{Transport: described{t, &http.Transport{DialContext: h.dialer.dial}}}
+	h.client = &http.Client{Transport: described{t, &http.Transport{DialContext: h.net.Dial}}}
 	var serving sync.WaitGroup
-	serving.Go(func() { _ = h.server.Serve(h.dialer) })
+	serving.Go(func() { _ = h.server.Serve(h.net) })
 	t.Cleanup(func() {
 		h.stop() // a test that has failed has not done it
 		serving.Wait()
@@ -121,35 +119,6 @@ func (h *harness) stop() {
 	h.app.Drain()
 	_ = h.server.Close()
 }
-
-// memory is a network of pipes.
-type memory struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (m *memory) dial(context.Context, string, string) (net.Conn, error) {
-	client, server := net.Pipe()
-	select {
-	case m.conns <- server:
-		return client, nil
-	case <-m.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (m *memory) Accept() (net.Conn, error) {
-	select {
-	case c := <-m.conns:
-		return c, nil
-	case <-m.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (m *memory) Close() error   { m.once.Do(func() { close(m.closed) }); return nil }
-func (m *memory) Addr() net.Addr { return &net.TCPAddr{} }
 
 type lockedBuffer struct {
 	mu sync.Mutex

@@ -14,7 +14,7 @@ import (
 // chunks. Its stream has none, and ends with the connection.
 func TestHTTP10(t *testing.T) {
 	bubble(t, options(), func(h *harness) {
-		conn, err := h.dialer.dial(h.Context(), "", "")
+		conn, err := h.net.Dial(h.Context(), "", "")
 		if err != nil {
 			h.Fatal(err)
 		}

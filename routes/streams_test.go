@@ -96,7 +96,7 @@ func (h *harness) useHTTP2() (connections func() int) {
 	transport := &http.Transport{Protocols: new(http.Protocols)}
 	transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		n.Add(1)
-		return h.dialer.dial(ctx, network, addr)
+		return h.net.Dial(ctx, network, addr)
 	}
 	transport.Protocols.SetUnencryptedHTTP2(true)
 	h.client.CloseIdleConnections()
@@ -149,7 +149,7 @@ func TestShutdown(t *testing.T) {
 		}
 		open[0].next()
 		open[2].next()
-		late, err := h.dialer.dial(t.Context(), "", "") // a request that is under way
+		late, err := h.net.Dial(h.Context(), "", "") // a request that is under way
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -280,7 +280,7 @@ func TestAbruptDisconnects(t *testing.T) {
 	bubble(t, options(), func(h *harness) {
 		paths := []string{"tick?interval=100", "channel?name=a&replay=5", "progress?id=x", "channel?name=a&lastEventId=no", "tick?interval=0", "none"}
 		for i := range 1000 {
-			conn, err := h.dialer.dial(t.Context(), "", "")
+			conn, err := h.net.Dial(h.Context(), "", "")
 			if err != nil {
 				t.Fatal(err)
 			}

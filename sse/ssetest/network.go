@@ -2,6 +2,7 @@ package ssetest
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"sync"
@@ -22,14 +23,17 @@ func NewNetwork() *Network {
 	return &Network{conns: make(chan net.Conn), closed: make(chan struct{})}
 }
 
-// Dial connects to the server; the address does not matter.
-func (n *Network) Dial(context.Context, string, string) (net.Conn, error) {
+// Dial connects to the server, whatever the address; after Close the connection is
+// refused.
+func (n *Network) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	client, server := net.Pipe()
 	select {
 	case n.conns <- server:
 		return client, nil
 	case <-n.closed:
-		return nil, net.ErrClosed
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: n.Addr(), Err: errors.New("connection refused")}
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }
 

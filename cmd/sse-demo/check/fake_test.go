@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -13,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"example.com/sse-demo/sse/ssetest"
 )
 
 // An endpoint is a server of one stream that does everything right, unless a test
@@ -140,38 +141,6 @@ func (e *endpoint) stream(ctx context.Context, w http.ResponseWriter, lastID str
 	}
 }
 
-// memory is a network of pipes.
-type memory struct {
-	conns  chan net.Conn
-	closed chan struct{}
-}
-
-func (m *memory) Accept() (net.Conn, error) {
-	select {
-	case conn := <-m.conns:
-		return conn, nil
-	case <-m.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (m *memory) Close() error {
-	close(m.closed)
-	return nil
-}
-
-func (m *memory) Addr() net.Addr { return &net.IPAddr{} }
-
-func (m *memory) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	client, server := net.Pipe()
-	select {
-	case m.conns <- server:
-		return client, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
 // try checks http://demo.example/events, served by handler, while time runs as fast
 // as the computer can.
 func try(t *testing.T, handler http.Handler, o Options) (report Report, took time.Duration) {
@@ -180,11 +149,11 @@ func try(t *testing.T, handler http.Handler, o Options) (report Report, took tim
 		for _, e := range endpoints(handler) {
 			e.began = time.Now().Add(-20*e.interval - 300*time.Millisecond)
 		}
-		network := &memory{conns: make(chan net.Conn), closed: make(chan struct{})}
+		network := ssetest.NewNetwork()
 		server := &http.Server{Handler: handler}
 		var serving sync.WaitGroup
 		serving.Go(func() { _ = server.Serve(network) })
-		o.dial = network.dial
+		o.dial = network.Dial
 		if o.URL == "" {
 			o.URL = "http://demo.example/events"
 		}

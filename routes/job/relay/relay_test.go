@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -18,38 +17,10 @@ import (
 
 	"example.com/sse-demo/routes/job"
 	"example.com/sse-demo/routes/job/relay"
+	"example.com/sse-demo/sse/ssetest"
 )
 
 const key = "sk-secret-0123456789"
-
-// network is one without addresses: every connection reaches the fake upstream.
-type network struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (n *network) dial(context.Context, string, string) (net.Conn, error) {
-	client, server := net.Pipe()
-	select {
-	case n.conns <- server:
-		return client, nil
-	case <-n.closed:
-		return nil, &net.OpError{Op: "dial", Addr: n.Addr(), Err: errors.New("connection refused")}
-	}
-}
-
-func (n *network) Accept() (net.Conn, error) {
-	select {
-	case conn := <-n.conns:
-		return conn, nil
-	case <-n.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (n *network) Close() error   { n.once.Do(func() { close(n.closed) }); return nil }
-func (n *network) Addr() net.Addr { return &net.TCPAddr{} }
 
 // ask asks a fake upstream in a bubble, and returns what was written, how it ended
 // and how long it took.
@@ -70,7 +41,7 @@ func ask(t *testing.T, upstream http.HandlerFunc) (text string, took time.Durati
 
 func start(t *testing.T, upstream http.HandlerFunc) (kind job.Kind, stop func()) {
 	t.Helper()
-	network := &network{conns: make(chan net.Conn), closed: make(chan struct{})}
+	network := ssetest.NewNetwork()
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body) // only then does net/http notice that the client leaves
 		r.Body = io.NopCloser(bytes.NewReader(body))
@@ -80,7 +51,7 @@ func start(t *testing.T, upstream http.HandlerFunc) (kind job.Kind, stop func())
 	serving.Go(func() { _ = server.Serve(network) })
 	kind, err := relay.New(relay.Upstream{
 		URL: "http://upstream.test/v1/chat/completions?api=secret", Model: "m", Key: key,
-		Transport: &http.Transport{DialContext: network.dial, DisableKeepAlives: true, DisableCompression: true},
+		Transport: &http.Transport{DialContext: network.Dial, DisableKeepAlives: true, DisableCompression: true},
 	})
 	if err != nil {
 		t.Fatal(err)
