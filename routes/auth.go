@@ -77,10 +77,25 @@ func mayUse(c echo.Context, stream string) error {
 	return newProblem(http.StatusForbidden, "the token does not give access to "+stream)
 }
 
-// mayReach returns a problem unless a pattern of the client covers the channel.
-func mayReach(c echo.Context, patterns func(*rights) []string, channel string) error {
-	r := rightsOf(c)
-	if r == nil || slices.ContainsFunc(patterns(r), func(p string) bool { return covers(p, channel) }) {
+// maySubscribe returns a problem unless the token gives access to the channel.
+func maySubscribe(c echo.Context, channel string) error {
+	if r := rightsOf(c); r != nil {
+		return mayReach(channel, r.Subscribe)
+	}
+	return nil
+}
+
+// mayPublish is maySubscribe for publishing.
+func mayPublish(c echo.Context, channel string) error {
+	if r := rightsOf(c); r != nil {
+		return mayReach(channel, r.Publish)
+	}
+	return nil
+}
+
+// mayReach returns a problem unless one of the patterns covers the channel.
+func mayReach(channel string, patterns []string) error {
+	if slices.ContainsFunc(patterns, func(p string) bool { return covers(p, channel) }) {
 		return nil
 	}
 	return newProblem(http.StatusForbidden, "the token does not give access to the channel "+channel)

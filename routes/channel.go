@@ -19,7 +19,7 @@ func (s *Server) channel(c echo.Context) error {
 		return err
 	}
 	for _, name := range p.Names {
-		if err := mayReach(c, func(r *rights) []string { return r.Subscribe }, name); err != nil {
+		if err := maySubscribe(c, name); err != nil {
 			return err
 		}
 	}

@@ -37,79 +37,85 @@ type publishReply struct {
 	Delivered int    `json:"delivered"`
 }
 
+// A publication is what is to be published.
+type publication struct {
+	channel string
+	event   *string // nil for none
+	data    []byte
+}
+
 // publish appends an event to a channel.
 func (s *Server) publish(c echo.Context) error {
-	channel, event, data, err := s.publication(c)
+	p, err := s.publication(c)
 	if err != nil {
 		return err
 	}
-	if err := mayReach(c, func(r *rights) []string { return r.Publish }, channel); err != nil {
+	if err := mayPublish(c, p.channel); err != nil {
 		return err
+	}
+	name := ""
+	if p.event != nil {
+		name = *p.event
 	}
 	var receipt pubsub.Receipt
 	err = s.write(func() (err error) {
-		receipt, err = s.config.Broker.Publish(c.Request().Context(), channel, event, data)
+		receipt, err = s.config.Broker.Publish(c.Request().Context(), p.channel, name, p.data)
 		return s.publishProblem(err)
 	})
 	if err != nil {
 		return err
 	}
 	s.metrics.published.Inc()
-	return c.JSON(http.StatusOK, publishReply{channel, receipt.ID.String(), receipt.Delivered})
+	return c.JSON(http.StatusOK, publishReply{p.channel, receipt.ID.String(), receipt.Delivered})
 }
 
 // publication reads what is to be published, in one of its two forms.
-func (s *Server) publication(c echo.Context) (channel, event string, data []byte, err error) {
+func (s *Server) publication(c echo.Context) (publication, error) {
 	media, err := mediaType(c.Request())
 	if err != nil {
-		return "", "", nil, err
+		return publication{}, err
 	}
-	var name *string
 	switch media {
 	case echo.MIMETextPlain, echo.MIMETextHTML:
-		channel, name, data, err = s.textPublication(c)
+		return s.textPublication(c)
 	case echo.MIMEApplicationJSON:
-		channel, name, data, err = s.jsonPublication(c)
+		return s.jsonPublication(c)
 	default:
-		err = newProblem(http.StatusUnsupportedMediaType, "the Content-Type must be application/json, text/plain or text/html")
+		return publication{}, newProblem(http.StatusUnsupportedMediaType, "the Content-Type must be application/json, text/plain or text/html")
 	}
-	if name != nil {
-		event = *name
-	}
-	return channel, event, data, err
 }
 
-func (s *Server) jsonPublication(c echo.Context) (channel string, event *string, data []byte, err error) {
+func (s *Server) jsonPublication(c echo.Context) (publication, error) {
 	var p publishJSON
 	if err := s.bindBody(c, &p); err != nil {
-		return "", nil, nil, err
+		return publication{}, err
 	}
 	var compact bytes.Buffer
 	compact.Grow(len(p.Payload))
 	if err := json.Compact(&compact, p.Payload); err != nil {
-		return "", nil, nil, fmt.Errorf("a payload that was parsed before: %w", err)
+		return publication{}, fmt.Errorf("a payload that was parsed before: %w", err)
 	}
-	return p.Channel, p.Event, compact.Bytes(), nil
+	return publication{p.Channel, p.Event, compact.Bytes()}, nil
 }
 
-func (s *Server) textPublication(c echo.Context) (channel string, event *string, data []byte, err error) {
+func (s *Server) textPublication(c echo.Context) (publication, error) {
 	var p publishText
 	if err := s.bindQuery(c, &p); err != nil {
-		return "", nil, nil, err
+		return publication{}, err
 	}
 	if err := refuseUnknown(c.QueryParams(), "channel", "event", "access_token"); err != nil {
-		return "", nil, nil, err
+		return publication{}, err
 	}
-	data, err = io.ReadAll(c.Request().Body)
+	data, err := io.ReadAll(c.Request().Body)
 	switch {
 	case err != nil:
-		return "", nil, nil, fmt.Errorf("read the body: %w", err)
+		return publication{}, fmt.Errorf("read the body: %w", err)
 	case len(data) == 0:
-		return "", nil, nil, invalid(fieldError{"body", "required", "body is required: it is the text to publish"})
+		return publication{}, invalid(fieldError{"body", "required", "body is required: it is the text to publish"})
 	case !utf8.Valid(data):
-		return "", nil, nil, invalid(fieldError{"body", "utf8", "body must be UTF-8"})
+		return publication{}, invalid(fieldError{"body", "utf8", "body must be UTF-8"})
 	}
-	return p.Channel, p.Event, data, nil
+	return publication{p.Channel, p.Event, data}, nil
 }
 
 // refuseUnknown returns a problem if the query has other parameters than these.
