@@ -16,10 +16,15 @@ import (
 	"example.com/sse-demo/routes/job"
 )
 
-// What jobs keep. They have a broker of their own, so that no job shortens the
+// Keys in Redis. Jobs have a broker of their own, so that no job shortens the
 // history of a channel.
 const (
-	jobsKey       = "sse-demo:jobs"
+	channelsKey = "sse-demo:events"
+	jobsKey     = "sse-demo:jobs"
+)
+
+// What jobs keep in Redis.
+const (
 	jobsMaxEvents = 1_000_000 // each piece of an answer may be one
 	jobsMaxBytes  = 64 << 20
 )
@@ -33,7 +38,7 @@ func startBroker(ctx context.Context, f *flags, signals <-chan os.Signal, logger
 	}
 	redis.SetLogger(redisLogger{logger})
 	options := redisbroker.Options{
-		URL: f.RedisURL, MaxEvents: f.RedisHistory, MaxBytes: int64(f.RedisHistoryBytes),
+		URL: f.RedisURL, Key: channelsKey, MaxEvents: f.RedisHistory, MaxBytes: int64(f.RedisHistoryBytes),
 		MirrorEvents: f.History, MirrorBytes: int(f.HistoryBytes),
 		Logger: slog.New(zerolog.NewSlogHandler(logger)),
 	}

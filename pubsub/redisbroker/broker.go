@@ -2,12 +2,7 @@ package redisbroker
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"os"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -35,12 +30,6 @@ type Broker struct {
 	last    pubsub.ID              // of the newest entry that was read
 	arrival map[pubsub.ID]chan int // of events published here that are yet to be read
 	syncs   []waiter
-}
-
-// A waiter waits until the stream is read up to an id.
-type waiter struct {
-	id   pubsub.ID
-	done chan struct{}
 }
 
 // New returns a broker, to be started before use.
@@ -150,40 +139,6 @@ func (b *Broker) awaitArrival(ctx context.Context, id pubsub.ID, channel string)
 	}
 }
 
-// Sync implements [pubsub.Broker].
-func (b *Broker) Sync(ctx context.Context) error {
-	newest, err := b.commands.XRevRangeN(ctx, b.options.Key, "+", "-", 1).Result()
-	if err != nil {
-		return fmt.Errorf("sync: %w", plain(err))
-	}
-	if len(newest) == 0 {
-		return nil
-	}
-	id, ok := pubsub.ParseID(newest[0].ID)
-	if !ok {
-		return fmt.Errorf("sync: an entry has the id %q", newest[0].ID)
-	}
-	w := waiter{id, make(chan struct{})}
-	b.mu.Lock()
-	behind := b.last.Compare(id) < 0
-	if behind {
-		b.syncs = append(b.syncs, w)
-	}
-	b.mu.Unlock()
-	if !behind {
-		return nil
-	}
-	select {
-	case <-w.done:
-		return nil
-	case <-ctx.Done():
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.syncs = slices.DeleteFunc(b.syncs, func(other waiter) bool { return other == w })
-		return fmt.Errorf("sync: %w", ctx.Err())
-	}
-}
-
 // Subscribe implements [pubsub.Broker].
 func (b *Broker) Subscribe(channels []string, start pubsub.Start) *pubsub.Subscription {
 	return b.mirror.Subscribe(channels, start)
@@ -208,29 +163,6 @@ func (b *Broker) position() pubsub.ID {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.last
-}
-
-// isTransient reports whether waiting may help: the connection failed, or Redis
-// refuses for a reason that passes.
-func isTransient(err error) bool {
-	refusal, ok := errors.AsType[redis.Error](err)
-	if !ok {
-		return err != nil
-	}
-	code, _, _ := strings.Cut(refusal.Error(), " ")
-	return slices.Contains([]string{"LOADING", "READONLY", "MASTERDOWN", "OOM", "MISCONF", "NOREPLICAS"}, code)
-}
-
-// plain says what a reset connection or a passed deadline means.
-func plain(err error) error {
-	switch {
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
-		return fmt.Errorf("no answer in time: %w", err)
-	case errors.Is(err, io.EOF):
-		return fmt.Errorf("the connection was closed: %w", err)
-	default:
-		return err
-	}
 }
 
 // pause waits, and reports whether ctx is still alive.

@@ -2,21 +2,18 @@ package redisbroker
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // probesToFail is how many probes in a row must fail, unless Redis itself refuses:
 // a single connection may be cut at any time.
 const probesToFail = 2
 
-// A health is what is known of whether events can be published and read. It is
-// bad soon, and good again only after some time without any failure, so that it does not
-// flap while Redis refuses some commands and not others.
+// A health is what is known of whether events can be published and read. It is bad
+// soon, and good again only after some time without any failure, so that it does
+// not flap while Redis refuses some commands and not others.
 type health struct {
 	timing timing
 	log    *slog.Logger
@@ -116,10 +113,4 @@ func (h *health) get() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.err
-}
-
-// isRefusal reports whether err is an answer of Redis: it is there and refuses.
-func isRefusal(err error) bool {
-	_, ok := errors.AsType[redis.Error](err)
-	return ok
 }

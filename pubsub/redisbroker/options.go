@@ -8,7 +8,7 @@ import (
 
 // What Options are if they are not set.
 const (
-	DefaultKey       = "sse-demo:events"
+	DefaultKey       = "pubsub:events"
 	DefaultMaxEvents = 100_000
 	DefaultMaxBytes  = 256 << 20
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/redis/go-redis/v9"
@@ -153,19 +152,6 @@ func (b *Broker) takeOne(e entry) int {
 		b.options.Logger.Error("an entry of the Redis stream is not an event; it is skipped", "id", e.id, "error", err)
 	}
 	return delivered
-}
-
-// endSyncs wakes the callers of Sync that have waited for what was read.
-func (b *Broker) endSyncs() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.syncs = slices.DeleteFunc(b.syncs, func(w waiter) bool {
-		if w.id.Compare(b.last) > 0 {
-			return false
-		}
-		close(w.done)
-		return true
-	})
 }
 
 // adapt makes the next read bring about targetBytes: a slow line then shows

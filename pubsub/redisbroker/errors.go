@@ -1,0 +1,42 @@
+package redisbroker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// isTransient reports whether waiting may help: the connection failed, or Redis
+// refuses for a reason that passes.
+func isTransient(err error) bool {
+	refusal, ok := errors.AsType[redis.Error](err)
+	if !ok {
+		return err != nil
+	}
+	code, _, _ := strings.Cut(refusal.Error(), " ")
+	return slices.Contains([]string{"LOADING", "READONLY", "MASTERDOWN", "OOM", "MISCONF", "NOREPLICAS"}, code)
+}
+
+// isRefusal reports whether err is an answer of Redis: it is there and refuses.
+func isRefusal(err error) bool {
+	_, ok := errors.AsType[redis.Error](err)
+	return ok
+}
+
+// plain says what a reset connection or a passed deadline means.
+func plain(err error) error {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("no answer in time: %w", err)
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("the connection was closed: %w", err)
+	default:
+		return err
+	}
+}
