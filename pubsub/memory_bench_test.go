@@ -53,6 +53,28 @@ func BenchmarkNext(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(100*b.N), "ns/event")
 }
 
+// BenchmarkSubscribe is how long a client that joins with a replay holds the lock,
+// for which publishers wait: it looks up where the replay begins, and copies
+// nothing.
+func BenchmarkSubscribe(b *testing.B) {
+	const kept = 1024
+	for _, channels := range []int{1, 32} {
+		for _, replay := range []int{0, 1000} {
+			b.Run(fmt.Sprint(channels, " channels/replay ", replay), func(b *testing.B) {
+				m := pubsub.NewMemory(kept, 64<<20)
+				names := make([]string, channels)
+				for n := range kept * channels {
+					names[n%channels] = fmt.Sprint("channel-", n%channels)
+					publish(b, m, names[n%channels], "x")
+				}
+				for b.Loop() {
+					m.Subscribe(names, pubsub.Start{Replay: replay}).Close()
+				}
+			})
+		}
+	}
+}
+
 // BenchmarkReplay is a client that comes back and has missed 1,000 events.
 func BenchmarkReplay(b *testing.B) {
 	m := pubsub.NewMemory(1024, 64<<20)
