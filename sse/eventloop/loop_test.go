@@ -7,8 +7,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,6 +106,22 @@ func (s *service) readHead(conn net.Conn) *bufio.Reader {
 	}
 }
 
+// patience is how long a test waits for what should come at once.
+const patience = 20 * time.Second
+
+// ends waits for the end of a stream and expects it to have this reason.
+func (s *service) ends(reason sse.Reason) {
+	s.Helper()
+	select {
+	case o := <-s.outcomes:
+		if o.Reason != reason {
+			s.Errorf("%+v, want %s", o, reason)
+		}
+	case <-time.After(patience):
+		s.Errorf("the stream does not end, want %s", reason)
+	}
+}
+
 // TestPanic: a source that panics ends its own stream only, cleanly.
 func TestPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -169,50 +187,105 @@ func TestClose(t *testing.T) {
 	_ = response.Body.Close()
 }
 
-// TestOpenedWhileShuttingDown: a stream that gets its head gets its end, also if
-// it is opened at the very moment of the shutdown.
+// moments is a source that calls at with each moment of the opening of its stream.
+type moments struct {
+	ssetest.Source
+	at func(moment string)
+}
+
+func (m *moments) Position() string {
+	m.at("hijacked")
+	return m.Source.Position()
+}
+
+func (m *moments) Next(frames [][]byte) ([][]byte, error) {
+	defer m.at("after the source was asked")
+	return m.Source.Next(frames)
+}
+
+func (m *moments) Notify(wake func()) {
+	m.Source.Notify(wake)
+	m.at("before it joins its worker")
+}
+
+// atMoment has do called, once, at that moment of the opening of stream number n, counted
+// from 0. Streams are to be opened one by one.
+func (s *service) atMoment(n int, moment string, do func()) {
+	do = sync.OnceFunc(do)
+	at := func(now string) {
+		if now == moment {
+			do()
+		}
+	}
+	var opened atomic.Int64
+	s.source = func() sse.Source {
+		if opened.Add(1) <= int64(n) {
+			return new(ssetest.Source)
+		}
+		return &moments{at: at}
+	}
+	s.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.ServeHTTP(w, r)
+		if opened.Load() > int64(n) {
+			at("joined")
+		}
+	})
+}
+
+// TestOpenedWhileShuttingDown: a stream that gets its head gets its end, whenever
+// the shutdown comes while it is being opened.
 func TestOpenedWhileShuttingDown(t *testing.T) {
-	const clients = 8
-	for range 20 {
-		s := newService(t, listenTCP(t))
-		shutdown := make(chan struct{})
-		s.options.Shutdown = shutdown
-		s.server.RegisterOnShutdown(func() { close(shutdown) })
-		s.begin()
-		client := &http.Client{Transport: &http.Transport{}}
-		started := make(chan struct{}, clients*100)
-		var opening, reading sync.WaitGroup
-		for range clients {
-			opening.Go(func() {
-				for {
-					response, err := client.Get("http://" + s.listener.Addr().String()) //nolint:noctx // it ends with the service
-					if err != nil {
-						return // the listener is closed
-					}
-					started <- struct{}{}
-					reading.Go(func() {
-						if _, err := io.Copy(io.Discard, response.Body); err != nil {
-							t.Errorf("a stream has a head and no end: %v", err)
-						}
-						_ = response.Body.Close()
-					})
-					if isClosed(shutdown) {
-						return
-					}
+	for _, moment := range []string{"hijacked", "after the source was asked", "before it joins its worker", "joined"} {
+		t.Run(moment, func(t *testing.T) {
+			s := newService(t, listenTCP(t))
+			shutdown := make(chan struct{})
+			s.options.Shutdown = shutdown
+			others := runtime.GOMAXPROCS(0) // one for each worker at least
+			s.atMoment(others, moment, func() {
+				close(shutdown)
+				for range others { // until all workers have seen it
+					s.ends(sse.ShutdownReached)
 				}
 			})
-		}
-		for range clients {
-			<-started
-		}
-		if err := s.server.Shutdown(t.Context()); err != nil {
-			t.Error(err)
-		}
-		s.open.Wait()
-		s.loop.Close()
-		opening.Wait()
-		reading.Wait()
-		client.CloseIdleConnections()
+			s.begin()
+			for range others {
+				s.readHead(s.dial(""))
+			}
+			conn := s.dial("")
+			_ = conn.SetReadDeadline(time.Now().Add(2 * patience))
+			if rest, err := io.ReadAll(s.readHead(conn)); err != nil || string(rest) != "0\r\n\r\n" {
+				t.Errorf("a stream has a head and no end: %q, %v", rest, err)
+			}
+			s.ends(sse.ShutdownReached)
+		})
+	}
+}
+
+// TestOpenedWhileClosing: Close waits for a stream that is being opened.
+func TestOpenedWhileClosing(t *testing.T) {
+	for _, moment := range []string{"hijacked", "after the source was asked", "before it joins its worker"} {
+		t.Run(moment, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				network := ssetest.NewNetwork()
+				s := newService(t, network)
+				closed := make(chan struct{})
+				s.atMoment(0, moment, func() {
+					go func() { s.loop.Close(); close(closed) }()
+					synctest.Wait()
+					if isClosed(closed) {
+						t.Error("Close does not wait for the stream")
+					}
+				})
+				s.begin()
+				client := network.Client(false)
+				defer client.CloseIdleConnections()
+				if response, err := client.Get("http://sse.test/"); err == nil { //nolint:noctx // it ends with the loop
+					_ = response.Body.Close()
+				}
+				s.ends(sse.ClientGone)
+				<-closed
+			})
+		})
 	}
 }
 
@@ -271,9 +344,7 @@ func TestInput(t *testing.T) {
 			s.readHead(conn)
 			_, _ = io.WriteString(conn, text)
 			_ = conn.Close()
-			if o := <-s.outcomes; o.Reason != sse.ClientGone {
-				t.Errorf("%+v", o)
-			}
+			s.ends(sse.ClientGone)
 		})
 	}
 	t.Run("too much", func(t *testing.T) {
@@ -285,9 +356,7 @@ func TestInput(t *testing.T) {
 			t.Errorf("%+v", <-s.outcomes)
 		}
 		_, _ = conn.Write(make([]byte, 1))
-		if o := <-s.outcomes; o.Reason != sse.ClientGone {
-			t.Errorf("%+v", o)
-		}
+		s.ends(sse.ClientGone)
 	})
 	t.Run("in memory", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -301,7 +370,26 @@ func TestInput(t *testing.T) {
 			s.readHead(conn)
 			_, _ = io.WriteString(conn, "x")
 			_ = conn.Close()
-			<-s.outcomes
+			s.ends(sse.ClientGone)
+		})
+	})
+	t.Run("too much in memory", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			network := ssetest.NewNetwork()
+			s := newService(t, network).begin()
+			conn, err := network.Dial(t.Context(), "", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+			s.readHead(conn)
+			_, _ = conn.Write(make([]byte, 64<<10))
+			synctest.Wait()
+			if n := len(s.outcomes); n > 0 {
+				t.Errorf("%+v", <-s.outcomes)
+			}
+			_, _ = conn.Write(make([]byte, 1))
+			s.ends(sse.ClientGone)
 		})
 	})
 }
