@@ -18,17 +18,21 @@ type writeDeadline struct {
 	timeout time.Duration // 0 for no deadlines
 	isHTTP2 bool          // a deadline that stays behind would end an idle stream
 	until   time.Time     // the deadline that is set; zero for none
-	backlog int64         // bytes that were written since the client last had everything
+	backlog Backlog
+	counted int64 // bytes of the stream that the backlog knows of
 }
 
 // extend gives the client at least its patience for the next write, and at most
-// an eighth more: setting a deadline costs, so one serves many writes.
-func (d *writeDeadline) extend() error {
+// an eighth more: setting a deadline costs, so one serves many writes. So many
+// bytes of the stream were written before.
+func (d *writeDeadline) extend(written int64) error {
 	if d.timeout <= 0 {
 		return nil
 	}
 	now := time.Now()
-	patience := Patience(d.timeout, d.backlog)
+	d.backlog.Add(int(written-d.counted), now, d.timeout)
+	d.counted = written
+	patience := d.backlog.Patience(now, d.timeout)
 	if d.until.Sub(now) >= patience {
 		return nil
 	}
@@ -61,15 +65,37 @@ func (d *writeDeadline) cause(err error) error {
 	return err
 }
 
-// Patience is how long a client may take no bytes, for servers of streams: the
-// timeout, and a second for each MiB of the backlog, up to 32. The backlog is what
-// was written since the client last had everything. The kernel of a client that
-// was quick at first holds what the client has yet to read, and takes no more
-// before a sixteenth of its buffer is free. Without a timeout it is 0.
-func Patience(timeout time.Duration, backlog int64) time.Duration {
-	const perSecond, most = 1 << 20, 32 << 20
+// slowestRate is that of a client whose backlog is never counted against it, in
+// bytes a second.
+const slowestRate = 64 << 10
+
+// MaxPatience is for how many write timeouts a client may take no bytes at the
+// most.
+const MaxPatience = 11
+
+// A Backlog is the time in which a client that reads 64 KiB a second has read all
+// that was written to it. Until then it may take nothing: what a write hands over
+// waits in buffers of the client's kernel, of proxies and of the client itself,
+// some of which take 10 MiB at once, and then nothing until all of it is read. It
+// is for servers of streams.
+type Backlog struct{ until time.Time }
+
+// Add notes that n bytes are written now.
+func (b *Backlog) Add(n int, now time.Time, timeout time.Duration) {
+	if b.until.Before(now) {
+		b.until = now
+	}
+	b.until = b.until.Add(time.Duration(n) * time.Second / slowestRate)
+	if most := now.Add((MaxPatience - 1) * timeout); b.until.After(most) {
+		b.until = most
+	}
+}
+
+// Patience is how long the client may take no bytes from now on: the timeout, and
+// the time for its backlog. Without a timeout it is 0.
+func (b *Backlog) Patience(now time.Time, timeout time.Duration) time.Duration {
 	if timeout <= 0 {
 		return 0
 	}
-	return timeout + time.Duration(min(backlog, most))*time.Second/perSecond
+	return timeout + max(b.until.Sub(now), 0)
 }

@@ -45,13 +45,14 @@
 //
 // # Slow clients
 //
-// Each write has a deadline, renewed only if less than Options.WriteTimeout is
-// left of it, so it is that and an eighth at the most, and longer for a client
-// that was sent much at once (see [Patience]). A client that takes no bytes for
-// so long ends with the reason [ClientStalled]. The kernel may let a
-// write wait until a third of a large send buffer is free; on Linux set
-// TCP_NOTSENT_LOWAT on the listening socket, or clients that read slowly but
-// steadily may be cut off.
+// A client that takes no bytes for Options.WriteTimeout ends with the reason
+// [ClientStalled]. Each write has a deadline for that, and a deadline serves many
+// writes: the time is an eighth longer at the most. It begins when a client that
+// reads 64 KiB a second has read all that was written, after ten such times at the
+// most (see [Backlog]): until then it is normal that a client takes nothing, and
+// nothing on the wire tells such a client from one that has stopped. For clients
+// that are slower, set TCP_NOTSENT_LOWAT on the listening socket on Linux, or the
+// kernel lets a write wait until a third of a large send buffer is free.
 //
 // # Resuming
 //

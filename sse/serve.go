@@ -50,7 +50,7 @@ func Serve(w http.ResponseWriter, r *http.Request, source Source, o Options) (Ou
 		s.outcome.Reason = SourceDone
 	default:
 		s.run(r.Context())
-		_ = stream.deadline.extend() // for the final chunk, which net/http writes
+		_ = stream.deadline.extend(stream.written) // for the final chunk, which net/http writes
 	}
 	s.outcome.Bytes = stream.Written() // with comments, and what was written of a batch that failed
 	return s.outcome, nil
@@ -108,7 +108,6 @@ func (s *session) sendAll() bool {
 		clear(frames) // an idle stream holds no events
 		s.frames = frames
 		if len(frames) == 0 {
-			s.stream.deadline.backlog = 0
 			break
 		}
 		if len(frames) > 1 { // in a burst, what others publish meanwhile is one write
@@ -119,7 +118,7 @@ func (s *session) sendAll() bool {
 }
 
 func (s *session) send(frames ...[]byte) bool {
-	if err := s.stream.send(frames); err != nil {
+	if err := s.stream.Send(frames...); err != nil {
 		s.outcome.ClientFailed(err)
 		return false
 	}

@@ -84,26 +84,19 @@ func Jitter(base time.Duration) time.Duration {
 
 // Send writes the frames and flushes once. Every error means that the client is
 // gone; it wraps [os.ErrDeadlineExceeded] if the client took no bytes for
-// Options.WriteTimeout (see [Patience]).
+// Options.WriteTimeout (see [Backlog]).
 func (s *Stream) Send(frames ...[]byte) error {
-	s.deadline.backlog = 0
-	return s.send(frames)
-}
-
-// send is Send for a client that may still have to read what was sent before.
-func (s *Stream) send(frames [][]byte) error {
 	left := 0 // of the piece that the deadline is for
 	for _, frame := range frames {
 		for len(frame) > 0 {
 			if left == 0 {
-				if err := s.deadline.extend(); err != nil {
+				if err := s.deadline.extend(s.written); err != nil {
 					return err
 				}
 				left = pieceSize
 			}
 			n, err := s.w.Write(frame[:min(len(frame), left)])
 			s.written += int64(n)
-			s.deadline.backlog += int64(n)
 			if err != nil {
 				return fmt.Errorf("sse: write: %w", s.deadline.cause(err))
 			}

@@ -189,21 +189,33 @@ func TestLastEventIDLeavesTheBody(t *testing.T) {
 	}
 }
 
-// TestPatience: a client whose kernel may hold much that was sent gets more time.
-func TestPatience(t *testing.T) {
+// TestBacklog: a client gets a second for each 64 KiB that it was sent and that a
+// slow one has yet to read.
+func TestBacklog(t *testing.T) {
+	const timeout = 10 * time.Second
 	for _, tt := range []struct {
-		timeout time.Duration
-		backlog int64
-		want    time.Duration
+		bytes []int // written in the course of a second each
+		want  time.Duration
 	}{
-		{10 * time.Second, 0, 10 * time.Second},
-		{10 * time.Second, 12 << 20, 22 * time.Second},
-		{10 * time.Second, 32 << 20, 42 * time.Second},
-		{10 * time.Second, 1 << 40, 42 * time.Second},
-		{0, 12 << 20, 0},
+		{nil, timeout},
+		{[]int{0}, timeout},
+		{[]int{64 << 10}, timeout},
+		{[]int{640 << 10}, timeout + 9*time.Second},
+		{[]int{640 << 10, 128 << 10, 0}, timeout + 9*time.Second},
+		{[]int{128 << 10, 0, 0, 0, 128 << 10}, timeout + time.Second},
+		{[]int{1 << 30, 0}, sse.MaxPatience*timeout - 2*time.Second},
 	} {
-		if got := sse.Patience(tt.timeout, tt.backlog); got != tt.want {
-			t.Errorf("%v, %d bytes: %v, want %v", tt.timeout, tt.backlog, got, tt.want)
+		var backlog sse.Backlog
+		now := time.Now()
+		for _, n := range tt.bytes {
+			backlog.Add(n, now, timeout)
+			now = now.Add(time.Second)
+		}
+		if got := backlog.Patience(now, timeout); got != tt.want {
+			t.Errorf("%v bytes: %v, want %v", tt.bytes, got, tt.want)
+		}
+		if got := backlog.Patience(now, 0); got != 0 {
+			t.Errorf("%v bytes, no timeout: %v", tt.bytes, got)
 		}
 	}
 }

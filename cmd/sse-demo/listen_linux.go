@@ -6,11 +6,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-)
 
-// deadPeer is how long the kernel waits, at the least, for a client that has
-// vanished without a word to acknowledge what was sent, heartbeats included.
-const deadPeer = time.Minute
+	"example.com/sse-demo/sse"
+)
 
 // maxUnsent is how many bytes the kernel takes for a connection before it has sent
 // them. Without such a limit a write to a client that is slow waits until a third
@@ -18,6 +16,14 @@ const deadPeer = time.Minute
 // write timeout for that looks like one that takes nothing. It also bounds the
 // memory that slow clients hold, and how old the events are that they get.
 const maxUnsent = 32 << 10
+
+// deadPeer is how long the kernel waits for a client that has vanished without a
+// word to acknowledge what was sent, heartbeats included. It must be more than the
+// patience of sse: the kernel counts the time in which a client is there and takes
+// nothing, too.
+func deadPeer(writeTimeout time.Duration) time.Duration {
+	return max(time.Minute, (sse.MaxPatience+2)*writeTimeout)
+}
 
 // listenConfig sets the options of connections once, on the socket that listens:
 // those that it accepts inherit them. Set on each connection, the four of Go's
@@ -36,7 +42,7 @@ func listenConfig(writeTimeout time.Duration) net.ListenConfig {
 func setOptions(fd int, writeTimeout time.Duration) error {
 	for _, option := range []struct{ level, name, value int }{
 		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
-		{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(max(deadPeer, 2*writeTimeout).Milliseconds())},
+		{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(deadPeer(writeTimeout).Milliseconds())},
 		{unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent},
 	} {
 		if err := unix.SetsockoptInt(fd, option.level, option.name, option.value); err != nil {

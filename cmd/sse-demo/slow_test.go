@@ -11,11 +11,13 @@ import (
 	"time"
 )
 
-// TestSlowReader: a client that reads slowly but steadily is not cut off, however
-// large the kernel's buffers are. HTTP/1.0 is served by sse.Serve, HTTP/1.1 by the
-// event loop.
+// TestSlowReader: a client that reads much at once, and then nothing for eight
+// times the write timeout, is not cut off: it has that much to read. So read curl -0
+// --limit-rate, and what is behind a large buffer. HTTP/1.0 is served by sse.Serve,
+// HTTP/1.1 by the event loop.
 func TestSlowReader(t *testing.T) {
-	p := start(t, nil, "--write-timeout", "1500ms")
+	const timeout = 200 * time.Millisecond
+	p := start(t, nil, "--write-timeout", timeout.String())
 	for range 100 {
 		if err := p.publish(`"` + strings.Repeat("x", 60_000) + `"`); err != nil {
 			t.Fatal(err)
@@ -30,16 +32,15 @@ func TestSlowReader(t *testing.T) {
 				return
 			}
 			defer func() { _ = conn.Close() }()
+			_ = conn.(*net.TCPConn).SetReadBuffer(64 << 10) // of which the kernel would make megabytes
 			_, _ = fmt.Fprintf(conn, "GET /stream/channel?name=a&replay=1000 %s\r\nHost: x\r\n\r\n", protocol)
-			tick := time.NewTicker(20 * time.Millisecond)
-			defer tick.Stop()
 			in := bufio.NewReader(conn)
-			for n := range 200 { // 800 kB in 4 s
-				<-tick.C
-				if _, err := io.CopyN(io.Discard, in, 4<<10); err != nil {
-					t.Errorf("%s: after %d bytes: %v", protocol, n*4<<10, err)
+			for n := range 3 {
+				if _, err := io.CopyN(io.Discard, in, 512<<10); err != nil {
+					t.Errorf("%s: after %d bursts: %v", protocol, n, err)
 					return
 				}
+				<-time.After(8 * timeout)
 			}
 			if text := p.stderr.text(); strings.Contains(text, `"proto":"`+protocol+`","duration"`) {
 				t.Errorf("%s: cut off: %s", protocol, text)

@@ -36,6 +36,7 @@ type service struct {
 	source   func() sse.Source
 	options  sse.Options
 	outcomes chan sse.Outcome
+	dialer   net.Dialer
 	open     sync.WaitGroup // streams
 	serving  sync.WaitGroup
 }
@@ -80,7 +81,7 @@ func listenTCP(t *testing.T) net.Listener {
 // dial sends a request over TCP, and text right behind it.
 func (s *service) dial(text string) net.Conn {
 	s.Helper()
-	conn, err := new(net.Dialer).DialContext(s.Context(), "tcp", s.listener.Addr().String())
+	conn, err := s.dialer.DialContext(s.Context(), "tcp", s.listener.Addr().String())
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -306,33 +307,6 @@ var floodFrame = sse.MustFrame(sse.Event{Data: []byte(strings.Repeat("x", 16<<10
 func (*flood) Next(frames [][]byte) ([][]byte, error) { return append(frames, floodFrame), nil }
 func (*flood) Notify(wake func())                     { wake() }
 func (*flood) Position() string                       { return "" }
-
-// TestSlowClientOverTCP reads slowly but steadily: within one write timeout the
-// kernel takes nothing, because a third of its buffer has to be free for that,
-// but the client takes some.
-func TestSlowClientOverTCP(t *testing.T) {
-	s := newService(t, listenTCP(t))
-	s.options.WriteTimeout = 500 * time.Millisecond
-	s.source = func() sse.Source { return &flood{} }
-	s.begin()
-	conn := s.dial("")
-	in := s.readHead(conn)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	p := make([]byte, 4<<10)
-	for range 125 { // five timeouts
-		<-tick.C
-		if _, err := io.ReadFull(in, p); err != nil {
-			t.Fatal(err, <-s.outcomes)
-		}
-	}
-	if n := len(s.outcomes); n > 0 {
-		t.Fatalf("cut off: %+v", <-s.outcomes)
-	}
-	if o := <-s.outcomes; o.Reason != sse.ClientStalled { // it has stopped reading
-		t.Errorf("%+v", o)
-	}
-}
 
 // TestInput: what a client sends after its request hides nothing. That it leaves
 // is noticed at once, and one that does not stop is cut off.

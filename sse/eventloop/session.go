@@ -21,7 +21,7 @@ type session struct {
 
 	outcome   sse.Outcome // its Reason is empty until the end is written or cannot be
 	sending   sse.Outcome // what counts when the connection has taken all that is to be written
-	backlog   int64       // bytes that were written since the client last had everything
+	backlog   sse.Backlog
 	lastWrite time.Time
 	due       time.Time // when a heartbeat or the deadline may be due
 	index     int       // on the worker's clock
@@ -109,9 +109,6 @@ func (s *session) step(scratch *scratch) (more bool, err error) {
 		}
 		clear(frames) // an idle stream holds no events
 		scratch.frames = frames
-		if err == nil && len(frames) == 0 {
-			s.backlog = 0
-		}
 		if err != nil || len(frames) == 0 || s.outcome.Reason != "" {
 			return false, err
 		}
@@ -133,27 +130,26 @@ func (s *session) next(frames [][]byte) (batch [][]byte, err error) {
 // of the response if the stream has ended.
 func (s *session) send(b *buffer, frames [][]byte) error {
 	s.sending.Count(frames)
-	for _, frame := range frames {
-		s.backlog += int64(len(frame))
-	}
 	return s.write(b, frames)
 }
 
 func (s *session) write(b *buffer, frames [][]byte) error {
+	now := time.Now()
+	s.backlog.Add(int(s.sending.Bytes), now, s.options.WriteTimeout)
 	err := s.conn.tryWrite(b, frames, s.outcome.Reason != "")
 	if err == nil {
-		s.sent()
+		s.sent(now)
 	}
 	return err
 }
 
 // sent counts what the connection has taken.
-func (s *session) sent() {
+func (s *session) sent(now time.Time) {
 	s.outcome.Events += s.sending.Events
 	s.outcome.Gaps += s.sending.Gaps
 	s.outcome.Bytes += s.sending.Bytes
 	s.sending = sse.Outcome{}
-	s.lastWrite = time.Now()
+	s.lastWrite = now
 }
 
 // sendHeartbeat sends a comment if the stream was silent for long enough.

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"example.com/sse-demo/sse"
 )
 
 // A worker is one goroutine and the streams that it serves.
@@ -92,10 +90,10 @@ func (w *worker) settle(s *session, err error) {
 // writeRest writes what the socket did not take, in a goroutine of its own, and
 // returns the stream to its worker.
 func (w *worker) writeRest(s *session) {
-	if err := s.conn.flush(sse.Patience(s.options.WriteTimeout, s.backlog)); err != nil {
+	if err := s.conn.flush(s.backlog.Patience(time.Now(), s.options.WriteTimeout)); err != nil {
 		s.clientFailed(err)
 	} else {
-		s.sent()
+		s.sent(time.Now())
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

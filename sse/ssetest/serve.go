@@ -25,6 +25,7 @@ func TestServe(t *testing.T, begin func() (serve sse.ServeFunc, end func())) {
 		"shutdown": testShutdown, "shutdown before the stream": testEarlyShutdown,
 		"shutdown right after an empty batch": testShutdownAfterNext, "heartbeat": testHeartbeat,
 		"client that leaves": testLeave, "client that stalls": testStall, "client that is slow": testSlow,
+		"client that reads in bursts": testBursts,
 	} {
 		for protocol, http2 := range map[string]bool{"1.1": false, "2": true} {
 			t.Run(name+"/HTTP "+protocol, func(t *testing.T) {
@@ -323,8 +324,8 @@ func testLeave(s *server) {
 	}
 }
 
-// testStall: a client that takes no bytes is cut off after the write timeout, and
-// an eighth of it at the most.
+// testStall: a client that takes no bytes is cut off after its patience, and an
+// eighth of it at the most.
 func testStall(s *server) {
 	s.options.WriteTimeout = 8 * time.Second
 	s.client.Transport.(*http.Transport).ReadBufferSize = 1
@@ -335,7 +336,9 @@ func testStall(s *server) {
 	began := time.Now()
 	s.source.Add(200_000) // more than the window of HTTP/2 takes
 	o := <-s.outcomes
-	most := sse.Patience(s.options.WriteTimeout, 8<<20) * 9 / 8 // as much as a client and the network may hold
+	var backlog sse.Backlog
+	backlog.Add(int(o.Bytes), began, s.options.WriteTimeout)
+	most := backlog.Patience(began, s.options.WriteTimeout) * 9 / 8
 	if took := time.Since(began); o.Reason != sse.ClientStalled || took < s.options.WriteTimeout || took > most {
 		s.Errorf("%+v after %v", o, took)
 	}
@@ -364,4 +367,22 @@ func testSlow(s *server) {
 	}
 	s.reads(&stream{Reader: NewReader(strings.NewReader(got.String()))}, 1, 20, true)
 	s.outcome(sse.SourceDone, 20)
+}
+
+// testBursts: a client that takes much at once and then nothing until it has read
+// it is not cut off, although it takes no bytes for longer than the write timeout.
+func testBursts(s *server) {
+	const events = 100_000
+	s.options.WriteTimeout = time.Second
+	s.source.Add(events)
+	s.source.End()
+	r := s.open()
+	burst := make([]byte, 512<<10) // eight seconds of a client that reads 64 KiB a second
+	for {
+		if _, err := io.ReadFull(r.body, burst); err != nil {
+			break
+		}
+		<-time.After(6 * time.Second)
+	}
+	s.outcome(sse.SourceDone, events)
 }
