@@ -14,26 +14,16 @@ type source interface {
 	Close()
 }
 
-// stream answers a request whose parameters are valid with an event stream. It
-// takes a slot, opens the source after the client's last event, and serves it;
-// whatever ends the stream, session.end releases everything.
+// stream answers a request whose parameters are valid with an event stream, from
+// a source that begins after the client's last event.
 func (s *Server) stream(c echo.Context, name string, wait *int, open func(lastEventID string) (source, error)) error {
 	if err := mayUse(c, name); err != nil {
 		return err
 	}
-	if !s.slots.take() {
-		return s.busy(c, s.unavailable("no more streams can be opened now"))
-	}
-	asked := time.Now()
-	release := s.slots.release
-	defer func() { release() }() // unless there is a session, whose end does so
-	opened, err := open(sse.LastEventID(c.Request()))
+	session, err := s.openSession(c, name, wait, open)
 	if err != nil {
 		return s.busy(c, err)
 	}
-	session := s.newSession(c, name, opened)
-	session.limit(wait, asked)
-	release = func() {}
 	c.Response().Committed = true // from here on there is no error response
 	err = s.config.Serve(c.Response().Writer, c.Request(), session, session.options, session.end)
 	if err != nil { // nothing was written
@@ -41,4 +31,23 @@ func (s *Server) stream(c echo.Context, name string, wait *int, open func(lastEv
 		session.end(sse.Outcome{Reason: sse.SourceFailed, Err: err})
 	}
 	return err
+}
+
+// openSession takes a slot and opens the source. Whatever ends the stream,
+// session.end releases both.
+func (s *Server) openSession(c echo.Context, name string, wait *int, open func(lastEventID string) (source, error)) (*session, error) {
+	if !s.slots.take() {
+		return nil, s.unavailable("no more streams can be opened now")
+	}
+	asked := time.Now()
+	release := s.slots.release
+	defer func() { release() }() // unless there is a session, whose end does so
+	opened, err := open(sse.LastEventID(c.Request()))
+	if err != nil {
+		return nil, err
+	}
+	session := s.newSession(c, name, opened)
+	session.limit(wait, asked)
+	release = func() {}
+	return session, nil
 }

@@ -37,26 +37,14 @@ var heartbeat = AppendComment(nil, "heartbeat")
 // end it. An error means that nothing was written, because w cannot flush;
 // everything later is in the Outcome. So a handler may return the error.
 func Serve(w http.ResponseWriter, r *http.Request, source Source, o Options) (Outcome, error) {
-	SetHeader(w.Header(), o, source.Position())
-	stream, err := Open(w, r, o)
-	if errors.Is(err, http.ErrNotSupported) {
-		return Outcome{}, err
-	}
-	s := session{stream: stream, source: source, options: o, lastWrite: time.Now()}
-	switch {
-	case err != nil:
-		s.outcome.ClientFailed(err)
-	case r.Method == http.MethodHead:
-		s.outcome.Reason = SourceDone
-	default:
-		s.run(r.Context())
-		_ = stream.deadline.extend(stream.written) // for the final chunk, which net/http writes
-	}
-	s.outcome.Bytes = stream.Written() // with comments, and what was written of a batch that failed
-	return s.outcome, nil
+	s := &session{source: source, options: o}
+	err := s.serve(w, r)
+	return s.outcome, err
 }
 
-// A session is one client on one source.
+// A session is one client on one source. It is on the heap, as are the buffers that
+// it needs: net/http's functions below need most of a stack of 8 kB, and with a
+// little more each stream would have one of 16 kB.
 type session struct {
 	stream    *Stream
 	source    Source
@@ -64,29 +52,52 @@ type session struct {
 	frames    [][]byte // to be used again
 	lastWrite time.Time
 	due       time.Time // when a heartbeat or the deadline may be due
-	outcome   Outcome   // its Reason is empty until the end
+	wake      chan struct{}
+	outcome   Outcome // its Reason is empty until the end
+}
+
+// serve returns an error if nothing was written.
+func (s *session) serve(w http.ResponseWriter, r *http.Request) (err error) {
+	SetHeader(w.Header(), s.options, s.source.Position())
+	s.stream, err = Open(w, r, s.options)
+	switch {
+	case errors.Is(err, http.ErrNotSupported):
+		return err
+	case err != nil:
+		s.outcome.ClientFailed(err)
+	case r.Method == http.MethodHead:
+		s.outcome.Reason = SourceDone
+	default:
+		s.run(r.Context())
+		_ = s.stream.deadline.extend(s.stream.written) // for the final chunk, which net/http writes
+	}
+	s.outcome.Bytes = s.stream.Written() // with comments, and what was written of a batch that failed
+	return nil
 }
 
 // run sends what there is, then waits for more, until the stream has ended.
 func (s *session) run(client context.Context) {
-	wake := make(chan struct{}, 1)
-	notify := func() {
-		select {
-		case wake <- struct{}{}:
-		default: // it is pending already
-		}
-	}
-	s.source.Notify(notify)
-	timer := time.AfterFunc(s.setDue(), notify)
+	s.lastWrite = time.Now()
+	s.wake = make(chan struct{}, 1)
+	s.source.Notify(s.notify)
+	timer := time.AfterFunc(s.setDue(), s.notify)
 	defer timer.Stop()
 	for s.sendAll() {
 		select {
-		case <-wake:
+		case <-s.wake:
 			s.checkClock(timer)
 		case <-s.options.Shutdown: // sendAll ends the stream when the source has no more
 		case <-client.Done():
 			s.outcome.Reason = ClientGone
 		}
+	}
+}
+
+// notify is called, by any goroutine, when there may be more to send.
+func (s *session) notify() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // it is pending already
 	}
 }
 
@@ -154,14 +165,18 @@ type ServeFunc func(w http.ResponseWriter, r *http.Request, source Source, o Opt
 // ServeInHandler is the ServeFunc that serves the stream in the goroutine of its
 // handler. If the source panics, the stream has ended as failed, and the panic
 // goes on.
-func ServeInHandler(w http.ResponseWriter, r *http.Request, source Source, o Options, ended func(Outcome)) (err error) {
-	outcome := Outcome{Reason: SourceFailed, Err: errPanicked}
+func ServeInHandler(w http.ResponseWriter, r *http.Request, source Source, o Options, ended func(Outcome)) error {
+	s := &session{source: source, options: o}
+	err := errPanicked // until serve returns
 	defer func() {
-		if err == nil {
-			ended(outcome)
+		if errors.Is(err, errPanicked) {
+			s.outcome.Reason, s.outcome.Err = SourceFailed, err
+			ended(s.outcome)
+		} else if err == nil {
+			ended(s.outcome)
 		}
 	}()
-	outcome, err = Serve(w, r, source, o)
+	err = s.serve(w, r)
 	return err
 }
 
