@@ -43,9 +43,17 @@ func http2Limits() *http.HTTP2Config {
 // short stream a twentieth of its cost.
 func growStack(_ net.Conn, state http.ConnState) {
 	if state == http.StateActive {
-		var room [4 << 10]byte
-		use(&room)
+		useStack()
 	}
+}
+
+// useStack is not inlined: its callers, which are also called from deep within a
+// handler, would have its frame, and with it a stack of 16 kB.
+//
+//go:noinline
+func useStack() {
+	var room [4 << 10]byte
+	use(&room)
 }
 
 //go:noinline
