@@ -154,6 +154,7 @@ func newServer(handler http.Handler, certificates []tls.Certificate) *http.Serve
 		MaxHeaderBytes:    maxHeaderBytes,
 		Protocols:         new(http.Protocols),
 		HTTP2:             http2Limits(),
+		ConnContext:       withConn,
 		ConnState: func(conn net.Conn, state http.ConnState) {
 			growStack(conn, state)
 			unused.note(conn, state)

@@ -10,5 +10,5 @@ import (
 // goroutine of its handler.
 func newStreams() (serve sse.ServeFunc, closeAll func()) {
 	loop := eventloop.New()
-	return loop.Serve, loop.Close
+	return watchInput(loop.Serve), loop.Close
 }

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"time"
+
+	"example.com/sse-demo/sse"
+)
+
+// maxInput is how many bytes a client may send after its request. The event loop
+// has the same limit.
+const maxInput = 64 << 10
+
+type connKey struct{}
+
+// withConn is the ConnContext of a server: it lets [watchInput] find the connection
+// of a request.
+func withConn(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, conn)
+}
+
+// watchInput has serve notice that a client has left which has sent something after
+// its request. net/http reads one byte beyond a request of HTTP/1, to see the end
+// of the connection. If a client has sent one, it stops: the slot would be held
+// until heartbeats fail. The event loop does this by itself for the connections
+// that it takes over, and HTTP/2 reads at all times.
+//
+// The connection is not used for another request: what is read is dropped. So long
+// polling is left out; it ends soon.
+func watchInput(serve sse.ServeFunc) sse.ServeFunc {
+	return func(w http.ResponseWriter, r *http.Request, source sse.Source, o sse.Options, ended func(sse.Outcome)) error {
+		conn, isKnown := r.Context().Value(connKey{}).(net.Conn)
+		isTakenOver := r.TLS == nil && r.ProtoAtLeast(1, 1)
+		if !isKnown || r.ProtoMajor != 1 || isTakenOver || o.Once || r.Method == http.MethodHead {
+			return serve(w, r, source, o, ended)
+		}
+		w.Header().Set("Connection", "close")
+		ctx, cancel := context.WithCancel(r.Context())
+		stopped := make(chan struct{})
+		go func() {
+			defer close(stopped)
+			defer cancel()
+			dropInput(conn)
+		}()
+		defer func() {
+			_ = conn.SetReadDeadline(time.Unix(1, 0)) // ends dropInput
+			<-stopped
+		}()
+		return serve(w, r.WithContext(ctx), source, o, ended)
+	}
+}
+
+// dropInput returns when the client has left, or has sent too much.
+func dropInput(conn net.Conn) {
+	var dropped [256]byte
+	for sum := 0; sum <= maxInput; {
+		n, err := conn.Read(dropped[:])
+		if err != nil {
+			return
+		}
+		sum += n
+	}
+}
