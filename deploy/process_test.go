@@ -18,6 +18,11 @@ import (
 	"example.com/sse-demo/sse/ssetest"
 )
 
+func TestMain(m *testing.M) {
+	ssetest.SetParallel(8)
+	os.Exit(m.Run())
+}
+
 // A process is the service on a fixed address, following a log.
 type process struct {
 	binary, addr, log string

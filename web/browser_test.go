@@ -3,7 +3,6 @@ package web_test
 import (
 	"cmp"
 	"context"
-	"flag"
 	"fmt"
 	"net"
 	"net/http"
@@ -11,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -227,13 +225,8 @@ func sharedChromium(path string) context.Context {
 	return sharedCtx
 }
 
-// TestMain runs more tests at once than there are processors: they mostly wait.
 func TestMain(m *testing.M) {
-	flag.Parse()
-	const atOnce = 6
-	if value := flag.Lookup("test.parallel").Value; value.String() == flag.Lookup("test.parallel").DefValue {
-		_ = value.Set(strconv.Itoa(atOnce))
-	}
+	ssetest.SetParallel(6)
 	code := m.Run()
 	endShared()
 	os.Exit(code)

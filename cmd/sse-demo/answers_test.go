@@ -66,6 +66,7 @@ func startUpstream(t *testing.T) *httptest.Server {
 // TestAnswersOnReplicas: fifty answers at once, each with a client that loses its
 // connection every 100 ms and comes back to another replica.
 func TestAnswersOnReplicas(t *testing.T) {
+	t.Parallel()
 	upstream := startUpstream(t)
 	redis := redistest.Start(t)
 	env := []string{"SSE_ADDR=127.0.0.1:0", "SSE_ANSWER_KEY=" + secretKey + "\n"}
@@ -161,6 +162,7 @@ func readTokens(body io.ReadCloser, limit time.Duration) (text, last string, don
 // TestAnswersOfADeadUpstream: the job fails with what to do, and nothing shows the
 // key.
 func TestAnswersOfADeadUpstream(t *testing.T) {
+	t.Parallel()
 	upstream := startUpstream(t)
 	upstream.Close()
 	p := start(t, []string{"SSE_ADDR=127.0.0.1:0", "SSE_ANSWER_KEY=" + secretKey}, "--answer-url", upstream.URL+"/?key="+secretKey, "--log-level", "debug")

@@ -42,6 +42,7 @@ var elsewhere = map[string]string{"docs/copy.md": "TestCopyPage"}
 // TestDocsCommands runs the commands of the pages, in their order: each must show
 // what it is there for. Of those for other machines the files and flags are checked.
 func TestDocsCommands(t *testing.T) {
+	t.Parallel()
 	texts := pages(t)
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
 		if elsewhere[name] != "" {

@@ -9,6 +9,7 @@ import (
 )
 
 func TestHealthcheck(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil)
 	if out, err := programCommand(t, nil, "healthcheck", "--addr", p.addr).CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("%s %v", out, err)
@@ -111,6 +112,7 @@ func TestBadCertificate(t *testing.T) {
 // TestTrustedProxy: the client in the log is the rightmost address that is not
 // trusted; the peer, if the header is not valid or the peer is not trusted.
 func TestTrustedProxy(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "--trusted-proxy", "127.0.0.0/8", "--trusted-proxy", "10.1.2.3", "--trusted-proxy", "2001:db8::/32")
 	strict := start(t, nil, "--trusted-proxy", "127.0.0.2")
 	for _, tt := range []struct {
@@ -154,6 +156,7 @@ func TestTrustedProxy(t *testing.T) {
 
 // TestMaxAge ends streams cleanly, again and again.
 func TestMaxAge(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "--max-age", "100ms")
 	for _, path := range []string{"/stream/channel?name=a", "/stream/progress?id=a", "/stream/log", "/stream/tick"} {
 		if body := p.get(path); !strings.HasPrefix(body, "retry: ") {

@@ -12,6 +12,7 @@ const module = "example.com/sse-demo/"
 // TestDependencies: sse and what serves it need the standard library only, pubsub
 // adds nothing to that, and routes does not know which server of streams it has.
 func TestDependencies(t *testing.T) {
+	t.Parallel()
 	for _, folder := range []string{"sse", "sse/eventloop", "pubsub"} {
 		for _, path := range dependencies(t, folder) {
 			if path != module+"sse" && path != module+folder {

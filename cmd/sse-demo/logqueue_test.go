@@ -139,6 +139,7 @@ func TestLogsAreWhole(t *testing.T) {
 // TestNobodyReadsStderr: streams, requests and the shutdown do not wait for a pipe
 // that nobody reads, and the service's own log file has every line.
 func TestNobodyReadsStderr(t *testing.T) {
+	t.Parallel()
 	const streams = 1000 // each logs two lines; the pipe is full after some 200
 	dir := t.TempDir()
 	p, stderr := startUnread(t, "TMPDIR="+dir)

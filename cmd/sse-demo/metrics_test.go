@@ -68,6 +68,7 @@ func TestMetricsOfAlertsAndDashboard(t *testing.T) {
 // TestAlerts lets Prometheus's own tool check the rules, run their tests, and
 // parse the dashboard's queries.
 func TestAlerts(t *testing.T) {
+	t.Parallel()
 	promtool := ssetest.Need(t, "promtool", "prometheus")
 	run := func(args ...string) {
 		t.Helper()

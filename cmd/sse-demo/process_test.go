@@ -82,6 +82,7 @@ func (p *program) open(path string) net.Conn {
 
 // TestTermWithOpenStreams ends 1,000 streams; each must get its final chunk.
 func TestTermWithOpenStreams(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "--shutdown-timeout", "1h") // it takes no time
 	paths := []string{"/stream/tick", "/stream/channel?name=a", "/stream/log", "/stream/progress?id=a"}
 	conns := make([]net.Conn, 1000)
@@ -129,6 +130,7 @@ func (p *program) hang() {
 
 // TestShutdownTimeout cuts off a request that never ends.
 func TestShutdownTimeout(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "--shutdown-timeout", "50ms", "--write-timeout", "1h")
 	p.hang()
 	p.signal(syscall.SIGTERM)
@@ -141,6 +143,7 @@ func TestShutdownTimeout(t *testing.T) {
 // TestRequestsWhileDraining: as long as a stream has yet to end, the answer to
 // other requests is that the service is shutting down.
 func TestRequestsWhileDraining(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "--shutdown-timeout", "1h", "--write-timeout", "1h")
 	p.hang()
 	p.signal(syscall.SIGTERM)
@@ -159,6 +162,7 @@ func TestRequestsWhileDraining(t *testing.T) {
 
 // TestSecondSignal does not wait for a request that never ends.
 func TestSecondSignal(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "--shutdown-timeout", "1h", "--write-timeout", "1h")
 	p.hang()
 	p.signal(syscall.SIGINT)

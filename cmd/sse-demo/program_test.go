@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	ssetest.SetParallel(8)
 	os.Exit(m.Run())
 }
 

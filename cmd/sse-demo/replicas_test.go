@@ -22,6 +22,7 @@ import (
 // TestRedisGoesAway: streams stay, publishing is refused soon, and health and
 // metrics say so; when Redis is back, so is everything.
 func TestRedisGoesAway(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	p := start(t, nil, "--redis-url", server.URL, "--heartbeat", "100ms")
 	conn := p.open("/stream/channel?name=a")
@@ -257,6 +258,7 @@ func (c *cluster) follow(reconnects *atomic.Int64) (seen []string) {
 // replica is killed, and Redis, too. Every client has every acknowledged event
 // once, all in the same order.
 func TestCluster(t *testing.T) {
+	t.Parallel()
 	c := startCluster(t)
 	var reconnects, published atomic.Int64
 	seen := make([][]string, clusterClients)

@@ -27,7 +27,6 @@ func usage(t *testing.T, client *redis.Client, key string) (events, bytes int64)
 // TestBytesAreBounded publishes several times as much as the stream may keep, from
 // several replicas at once.
 func TestBytesAreBounded(t *testing.T) {
-	t.Parallel()
 	server := redistest.Start(t)
 	client := server.Client()
 	for _, tt := range []struct{ size, limit int64 }{
@@ -66,7 +65,6 @@ func TestBytesAreBounded(t *testing.T) {
 }
 
 func TestEventsAreBounded(t *testing.T) {
-	t.Parallel()
 	server := redistest.Start(t)
 	client := server.Client()
 	for _, limit := range []int64{1, 10, 1000} {
@@ -85,7 +83,6 @@ func TestEventsAreBounded(t *testing.T) {
 
 // TestLimitIsLowered, or what others have written is there: it is trimmed.
 func TestLimitIsLowered(t *testing.T) {
-	t.Parallel()
 	server := redistest.Start(t)
 	fill(t, server, DefaultKey, 5000, 1000)
 	client := server.Client()

@@ -63,6 +63,7 @@ func TestReplicas(t *testing.T) {
 // TestReadYourWrites: a client that has published on a replica can replay it
 // there.
 func TestReadYourWrites(t *testing.T) {
+	t.Parallel()
 	r := replica(t, redistest.Start(t).URL)
 	for i := range 200 {
 		data := strconv.Itoa(i)
@@ -75,6 +76,7 @@ func TestReadYourWrites(t *testing.T) {
 
 // TestReconnectsDoNotReachRedis: the mirror replays.
 func TestReconnectsDoNotReachRedis(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	r := replica(t, server.URL)
 	first := publish(t, r, "a", "1")

@@ -16,30 +16,32 @@ import (
 func TestUnconfirmed(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	b := replica(t, server.URL)
-	s := subscribe(t, b, "a", pubsub.Start{})
-	attempt := func(data string) error {
+	attempt := func(b *Broker, data string) error {
 		t.Helper()
 		_, err := b.Publish(t.Context(), "a", "", []byte(data))
 		return err
 	}
-	if err := attempt("connected"); err != nil {
+	b := replica(t, server.URL, func(o *Options) { o.timing.probe = time.Hour }) // which would take the connection
+	s := subscribe(t, b, "a", pubsub.Start{})
+	if err := attempt(b, "connected"); err != nil {
 		t.Fatal(err)
 	}
 	server.Pause()
-	if err := attempt("paused"); !errors.Is(err, pubsub.ErrUnconfirmed) || errors.Is(err, pubsub.ErrNotPublished) {
+	if err := attempt(b, "paused"); !errors.Is(err, pubsub.ErrUnconfirmed) || errors.Is(err, pubsub.ErrNotPublished) {
 		t.Errorf("the answer is lost: %v", err)
 	}
 	server.Resume()
-	eventually(t, "it is well", func() bool { return b.Err() == nil })
 	expect(t, "it has appeared", await(t, s, 2), "connected", "paused")
+
+	b = replica(t, server.URL)
+	s = subscribe(t, b, "a", pubsub.Start{})
 	server.Do("CONFIG", "SET", "maxmemory", 1)
-	if err := attempt("refused"); !errors.Is(err, pubsub.ErrNotPublished) || errors.Is(err, pubsub.ErrUnconfirmed) {
+	if err := attempt(b, "refused"); !errors.Is(err, pubsub.ErrNotPublished) || errors.Is(err, pubsub.ErrUnconfirmed) {
 		t.Errorf("Redis refuses: %v", err)
 	}
 	server.Do("CONFIG", "SET", "maxmemory", 0)
 	server.Kill()
-	eventually(t, "no connection is left", func() bool { return errors.Is(attempt("away"), pubsub.ErrNotPublished) })
+	eventually(t, "no connection is left", func() bool { return errors.Is(attempt(b, "away"), pubsub.ErrNotPublished) })
 	server.Run()
 	eventually(t, "it is well", func() bool { return b.Err() == nil })
 	publish(t, b, "a", "end")

@@ -16,6 +16,7 @@ import (
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/pubsub/redistest"
 	"example.com/sse-demo/sse"
+	"example.com/sse-demo/sse/ssetest"
 )
 
 // patience is how long a test waits for what should come soon.
@@ -253,5 +254,6 @@ func fill(t testing.TB, server *redistest.Server, key string, n, size int) {
 
 func TestMain(m *testing.M) {
 	logging.Disable() // go-redis logs every attempt to connect
+	ssetest.SetParallel(8)
 	os.Exit(m.Run())
 }
