@@ -87,6 +87,7 @@ func TestLostJob(t *testing.T) {
 	p.click("progress", "start-job")
 	p.until(state("progress", "open") + ` && document.querySelector("progress").value > 0 && ` + text("progress", ".job-notice") + ` === ""`)
 	id = p.eval(jobID)
+	p.until(`JSON.parse(localStorage.getItem("sse-demo.job")).id === "` + id + `"`) // a page that is left may write it too late
 	p.do(chromedp.Navigate("about:blank"))
 	s.stop()
 	s.start()
