@@ -12,7 +12,7 @@ import (
 func TestManyPublishers(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	b := replica(t, server.URL)
+	b := replica(t, server.URL, patient)
 	server.Pause()
 	var working sync.WaitGroup
 	for range 2 * maxConnections {

@@ -53,6 +53,9 @@ func quick(o *Options) {
 	o.timing.recover = 500 * time.Millisecond
 }
 
+// patient gives publishers time, for tests that are not about their deadline.
+func patient(o *Options) { o.timing.publish = patience }
+
 func publish(t testing.TB, b *Broker, channel, data string) string {
 	t.Helper()
 	r, err := b.Publish(t.Context(), channel, "", []byte(data))
@@ -254,6 +257,6 @@ func fill(t testing.TB, server *redistest.Server, key string, n, size int) {
 
 func TestMain(m *testing.M) {
 	logging.Disable() // go-redis logs every attempt to connect
-	ssetest.SetParallel(8)
+	ssetest.SetParallel(6)
 	os.Exit(m.Run())
 }

@@ -77,7 +77,7 @@ func TestSlowLine(t *testing.T) {
 		t.Error("the history was not loaded")
 	}
 	fill(t, server, DefaultKey, events, size) // as if it had been cut off meanwhile
-	end := publish(t, replica(t, server.URL), "a", "end")
+	end := publish(t, replica(t, server.URL, patient), "a", "end")
 	eventually(t, "it has caught up", func() bool { return far.position().String() == end })
 	if err := far.Err(); err != nil {
 		t.Error(err)
@@ -89,7 +89,7 @@ func TestOneLargeEvent(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	data := strings.Repeat("x", 4<<20)
-	publish(t, replica(t, server.URL), "a", data)
+	publish(t, replica(t, server.URL, patient), "a", data)
 	far := replica(t, slowLine(t, server, 4096, 2*time.Millisecond), impatient)
 	if got := await(t, subscribe(t, far, "a", pubsub.Start{Replay: 1}), 1); got[0] != data {
 		t.Errorf("%d bytes have come", len(got[0]))
