@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -112,18 +113,43 @@ func TestLimitIsLowered(t *testing.T) {
 	}
 }
 
+// TestTrimIsBounded: a stream that is far beyond its limit is trimmed step by step,
+// so that Redis does not stand still, also if nothing is published.
+func TestTrimIsBounded(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	client := server.Client()
+	const events, size, limit = 3000, 20_000, 1 << 20
+	fill(t, server, DefaultKey, events, size)
+	b := replica(t, server.URL, func(o *Options) { o.MaxBytes, o.timing.probe = limit, time.Hour })
+	kept, _ := usage(t, client, DefaultKey)
+	eventually(t, "the first probe is over", func() bool { kept, _ = usage(t, client, DefaultKey); return kept < events })
+	if dropped := (events - kept) * size; dropped < 30<<20 || dropped > 34<<20 {
+		t.Errorf("%d bytes were dropped at once", dropped)
+	}
+	if err := b.probe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, bytes := usage(t, client, DefaultKey); bytes > limit*11/10 {
+		t.Errorf("%d bytes are kept", bytes)
+	}
+}
+
 // TestMemoryIsFull: a stream beyond its limit fills the memory of Redis, which
-// refuses all writes. The stream is trimmed and all is well again.
+// refuses all writes. The stream is trimmed, by a publisher or else by a probe, and
+// all is well again.
 func TestMemoryIsFull(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--maxmemory-policy", "noeviction")
 	client := server.Client()
+	limit := func(o *Options) { o.MaxBytes = 1 << 20 }
+	b := replica(t, server.URL, limit, func(o *Options) { o.timing.probe = time.Hour })
+	eventually(t, "the first probe is over", func() bool { return server.Do("EXISTS", DefaultKey+":probe") == "1" })
 	fill(t, server, DefaultKey, 20_000, 1000)
 	server.Do("CONFIG", "SET", "maxmemory", 16<<20)
 	if _, err := client.Set(t.Context(), "x", "y", 0).Result(); err == nil {
 		t.Fatal("the memory is not full")
 	}
-	b := replica(t, server.URL, quick, func(o *Options) { o.MaxBytes = 1 << 20 }) // whose probes trim the stream
 	eventually(t, "events can be published", func() bool {
 		_, err := b.Publish(t.Context(), "a", "", []byte("x"))
 		return err == nil
@@ -136,6 +162,7 @@ func TestMemoryIsFull(t *testing.T) {
 		server.Do("CONFIG", "SET", "maxmemory", 0)
 		fill(t, server, DefaultKey, 20_000, 1000)
 		server.Do("CONFIG", "SET", "maxmemory", 16<<20)
+		b := replica(t, server.URL, limit, quick)
 		eventually(t, "it is trimmed", func() bool { _, bytes := usage(t, client, DefaultKey); return bytes < 2<<20 })
 		eventually(t, "it is well", func() bool { return b.Err() == nil })
 	})

@@ -33,8 +33,13 @@ local function newest()
   return tonumber(ms or 0), tonumber(sequence or 0), 0
 end
 
+-- maxLooked is how many bytes of entries one call of trim may read, some 0.1 s:
+-- Redis does nothing else meanwhile.
+local maxLooked = 32 * 1024 * 1024
+
 -- trim drops the oldest entries until the rest fits, those of others included, whose
--- bytes are not known. The newest always stays.
+-- bytes are not known. The newest always stays. What is beyond maxLooked is left to the
+-- next call: after a limit was lowered, the stream may be many times as large.
 local function trim(upTo)
   local length = redis.call('XLEN', key)
   local function keep(n)
@@ -48,12 +53,15 @@ local function trim(upTo)
     return t and t <= upTo and upTo - t + size(#entry[2][4] + #entry[2][6] + #entry[2][8]) <= maxBytes
   end
   keep(maxEvents)
-  local count = 1
-  while upTo > 0 and length > 1 do
+  local count, looked = 1, 0
+  while upTo > 0 and length > 1 and looked < maxLooked do
     local oldest = redis.call('XRANGE', key, '-', '+', 'COUNT', count)
     for i, entry in ipairs(oldest) do
       if fits(entry) then
         return keep(length - i + 1)
+      end
+      for _, field in ipairs(entry[2]) do
+        looked = looked + #field
       end
     end
     keep(length - #oldest)
