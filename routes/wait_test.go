@@ -115,7 +115,7 @@ func TestLongPolling(t *testing.T) {
 }
 
 // TestHeaders: every stream has the same head, and HEAD answers with it, opens
-// nothing and starts nothing.
+// nothing, starts nothing and is not counted.
 func TestHeaders(t *testing.T) {
 	config := options()
 	config.MaxStreams = 1
@@ -136,6 +136,15 @@ func TestHeaders(t *testing.T) {
 			}
 			s.close()
 			synctest.Wait()
+		}
+		if n := h.health().Connections["total"]; n != 0 {
+			t.Errorf("%d streams are open", n)
+		}
+		_, _, metrics := h.answer("GET", "/metrics", "")
+		for _, name := range []string{"tick", "channel", "progress"} {
+			if line := fmt.Sprintf("sse_connections_opened_total{stream=%q} 1\n", name); !strings.Contains(metrics, line) {
+				t.Error("/metrics has no", line)
+			}
 		}
 	})
 }

@@ -159,7 +159,9 @@ func (p *program) url(path string) string { return "http://" + p.addr + path }
 
 func (p *program) get(path string) string {
 	p.Helper()
-	request, err := http.NewRequestWithContext(p.Context(), http.MethodGet, p.url(path), nil)
+	ctx, cancel := context.WithTimeout(p.Context(), 3*patience)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url(path), nil)
 	if err != nil {
 		p.Fatal(err)
 	}

@@ -106,11 +106,13 @@ func TestStartWithoutRedis(t *testing.T) {
 	fails(strings.Replace(server.URL, redistest.Password, "wrong", 1), "WRONGPASS")
 }
 
-// TestJobsOnReplicas: started on one, watched and cancelled on others.
+// TestJobsOnReplicas: started on one, watched and cancelled on others. Jobs take
+// nothing of what Redis keeps of the channels.
 func TestJobsOnReplicas(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	one, two := start(t, nil, "--redis-url", server.URL), start(t, nil, "--redis-url", server.URL)
+	before := server.Do("XLEN", channelsKey)
 	if status, err := one.post("/jobs", `{"id":"short","durationMs":500}`); status != http.StatusAccepted {
 		t.Fatal(status, err)
 	}
@@ -132,6 +134,9 @@ func TestJobsOnReplicas(t *testing.T) {
 	_ = response.Body.Close()
 	if text := one.get("/stream/progress?id=long&lastEventId=0-0"); !strings.Contains(text, `"status":"cancelled"`) {
 		t.Error(text)
+	}
+	if after := server.Do("XLEN", channelsKey); after != before {
+		t.Errorf("the stream of the channels has %s entries, before the jobs it had %s", after, before)
 	}
 }
 

@@ -84,6 +84,32 @@ func TestSlowLine(t *testing.T) {
 	}
 }
 
+// TestLineBreaks: a replica starts although its connection breaks again and again,
+// for longer as a whole than Start waits for Redis: it goes on where it was.
+func TestLineBreaks(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	fill(t, server, DefaultKey, 2000, 20_000)
+	line, url := lineTo(t, server)
+	b, err := New(options(url, impatient))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	starting := make(chan error, 1)
+	go func() { starting <- b.Start(t.Context()) }()
+	for range 5 {
+		before := b.position()
+		eventually(t, "more is read", func() bool { return b.position() != before })
+		line.set(true)
+		line.set(false)
+	}
+	if err := <-starting; err != nil {
+		t.Fatal(err)
+	}
+	publish(t, b, "a", "end")
+}
+
 // TestOneLargeEvent takes longer than the deadline: every byte extends it.
 func TestOneLargeEvent(t *testing.T) {
 	t.Parallel()

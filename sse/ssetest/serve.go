@@ -24,7 +24,7 @@ func TestServe(t *testing.T, begin func() (serve sse.ServeFunc, end func())) {
 		"once": testOnce, "deadline": testDeadline, "deadline that has passed": testPassedDeadline,
 		"shutdown": testShutdown, "shutdown before the stream": testEarlyShutdown,
 		"shutdown right after an empty batch": testShutdownAfterNext, "heartbeat": testHeartbeat,
-		"client that leaves": testLeave, "client that stalls": testStall, "client that is slow": testSlow,
+		"client that leaves": testLeave, "client that stalls": testStall, "batch that is not taken": testUnsent, "client that is slow": testSlow,
 		"client that reads in bursts": testBursts,
 	} {
 		for protocol, http2 := range map[string]bool{"1.1": false, "2": true} {
@@ -342,6 +342,18 @@ func testStall(s *server) {
 	if took := time.Since(began); o.Reason != sse.ClientStalled || took < s.options.WriteTimeout || took > most {
 		s.Errorf("%+v after %v", o, took)
 	}
+	_ = r.body.Close()
+}
+
+// testUnsent: a batch that the client did not take as a whole is not counted as sent.
+func testUnsent(s *server) {
+	s.options.WriteTimeout = 8 * time.Second
+	s.source.Batch = 200_000 // more than the window of HTTP/2 takes
+	r := s.open()
+	s.source.Add(1)
+	s.reads(r, 1, 1, false)
+	s.source.Add(s.source.Batch)
+	s.outcome(sse.ClientStalled, 1)
 	_ = r.body.Close()
 }
 

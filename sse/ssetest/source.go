@@ -8,10 +8,11 @@ import (
 	"example.com/sse-demo/sse"
 )
 
-// A Source is an [sse.Source] whose events a test adds one by one; each is a batch.
+// A Source is an [sse.Source] whose events a test adds.
 // It may be used by any goroutine. The zero value is ready.
 type Source struct {
 	Begin string // its position
+	Batch int    // events of one Next at most; 0 for one
 	Err   error  // of Next, once all events were given; nil for a source that goes on
 	Panic any    // of Next, if not nil
 	After func() // called by each Next, when its result is settled; may be nil
@@ -53,12 +54,15 @@ func (s *Source) Next(frames [][]byte) ([][]byte, error) {
 	if s.Panic != nil {
 		panic(s.Panic)
 	}
-	if s.given < s.added {
+	if s.given == s.added {
+		return frames, s.Err
+	}
+	for n := min(s.added-s.given, max(s.Batch, 1)); n > 0; n-- {
 		s.given++
 		id := strconv.Itoa(s.given)
-		return append(frames, sse.MustFrame(sse.Event{ID: id, Data: []byte(id)})), nil
+		frames = append(frames, sse.MustFrame(sse.Event{ID: id, Data: []byte(id)}))
 	}
-	return frames, s.Err
+	return frames, nil
 }
 
 // Notify implements [sse.Source].
