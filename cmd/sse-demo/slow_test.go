@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// TestSlowReader: a client that reads much at once, and then nothing for eight
+// TestSlowReader: a client that reads much at once, and then nothing for four
 // times the write timeout, is not cut off: it has that much to read. So read curl -0
 // --limit-rate, and what is behind a large buffer. HTTP/1.0 is served by sse.Serve,
 // HTTP/1.1 by the event loop.
 func TestSlowReader(t *testing.T) {
-	const timeout = 200 * time.Millisecond
+	const timeout = 500 * time.Millisecond
 	p := start(t, nil, "--write-timeout", timeout.String())
 	for range 100 {
 		if err := p.publish(`"` + strings.Repeat("x", 60_000) + `"`); err != nil {
@@ -35,12 +35,12 @@ func TestSlowReader(t *testing.T) {
 			_ = conn.(*net.TCPConn).SetReadBuffer(64 << 10) // of which the kernel would make megabytes
 			_, _ = fmt.Fprintf(conn, "GET /stream/channel?name=a&replay=1000 %s\r\nHost: x\r\n\r\n", protocol)
 			in := bufio.NewReader(conn)
-			for n := range 3 {
+			for n := range 2 {
 				if _, err := io.CopyN(io.Discard, in, 512<<10); err != nil {
 					t.Errorf("%s: after %d bursts: %v", protocol, n, err)
 					return
 				}
-				<-time.After(8 * timeout)
+				<-time.After(4 * timeout)
 			}
 			if text := p.stderr.text(); strings.Contains(text, `"proto":"`+protocol+`","duration"`) {
 				t.Errorf("%s: cut off: %s", protocol, text)
