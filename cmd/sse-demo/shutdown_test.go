@@ -131,7 +131,6 @@ func TestTermWithBodiesThatNeverCome(t *testing.T) {
 // TestTimeLimitsOfConnections: a connection that says nothing is closed, before,
 // in and after a TLS handshake, and so is one that is idle.
 func TestTimeLimitsOfConnections(t *testing.T) {
-	t.Parallel()
 	cert, key := certificate(t)
 	certificates, err := loadCertificate(&flags{TLSCert: cert, TLSKey: key})
 	if err != nil {
@@ -161,7 +160,7 @@ func TestTimeLimitsOfConnections(t *testing.T) {
 		}
 		_, _ = io.WriteString(conn, send)
 		_ = conn.SetReadDeadline(time.Now().Add(patience))
-		if _, err := io.Copy(io.Discard, conn); err != nil {
+		if _, err := io.Copy(io.Discard, conn); err != nil && !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("%s: %v", name, err)
 		}
 		_ = conn.Close()
