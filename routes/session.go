@@ -21,11 +21,10 @@ type session struct {
 	protocol string
 	isHead   bool
 	opened   source
-	options  sse.Options
 	began    time.Time
-	onTime   string      // the reason if the deadline of options ends the stream
-	given    sse.Outcome // Events, Gaps and Bytes that Next has returned
-	counted  sse.Outcome // those of them that the metrics have
+	onTime   string     // the reason if a deadline ends the stream
+	given    sse.Counts // what Next has returned
+	counted  sse.Counts // the part of it that the metrics have
 }
 
 // newSession begins a session for a client that has a slot and a source.
@@ -33,14 +32,7 @@ func (s *Server) newSession(c echo.Context, name string, opened source) *session
 	n := &session{
 		server: s, stream: s.metrics.streams[name], client: c.RealIP(), protocol: c.Request().Proto,
 		isHead: c.Request().Method == http.MethodHead,
-		opened: opened, options: s.config.Stream, began: time.Now(),
-	}
-	n.options.Shutdown = s.shutdown
-	if r := rightsOf(c); r != nil {
-		n.endAt(r.ExpiresAt.Time, endExpired)
-	}
-	if age := s.config.MaxAge; age > 0 {
-		n.endAt(n.began.Add(age-age/10+rand.N(age/5+1)), endAged)
+		opened: opened, began: time.Now(),
 	}
 	if n.isHead {
 		return n
@@ -51,20 +43,28 @@ func (s *Server) newSession(c echo.Context, name string, opened source) *session
 	return n
 }
 
-// limit makes the stream finite if the client asks for that: it ends after its
-// first batch, or when wait ms since it has asked are over.
-func (n *session) limit(wait *int, asked time.Time) {
+// options are those of the service with the earliest of the session's deadlines:
+// that of its token, the maximum age, and the wait (ms since the client has asked)
+// after which a client wants the stream to end, if not after its first batch.
+func (n *session) options(r *rights, wait *int, asked time.Time) sse.Options {
+	o := n.server.config.Stream
+	o.Shutdown = n.server.shutdown
+	endAt := func(t time.Time, reason string) {
+		if o.Deadline.IsZero() || t.Before(o.Deadline) {
+			o.Deadline, n.onTime = t, reason
+		}
+	}
+	if r != nil {
+		endAt(r.ExpiresAt.Time, endExpired)
+	}
+	if age := n.server.config.MaxAge; age > 0 {
+		endAt(n.began.Add(age-age/10+rand.N(age/5+1)), endAged)
+	}
 	if wait != nil {
-		n.options.Once = true
-		n.endAt(asked.Add(time.Duration(*wait)*time.Millisecond), endDone)
+		o.Once = true
+		endAt(asked.Add(time.Duration(*wait)*time.Millisecond), endDone)
 	}
-}
-
-// endAt ends the stream at t, unless it ends before.
-func (n *session) endAt(t time.Time, reason string) {
-	if n.options.Deadline.IsZero() || t.Before(n.options.Deadline) {
-		n.options.Deadline, n.onTime = t, reason
-	}
+	return o
 }
 
 // Next gives what the source has. It is called again only when everything before
@@ -84,7 +84,7 @@ func (n *session) Notify(wake func()) { n.opened.Notify(wake) }
 func (n *session) Position() string { return n.opened.Position() }
 
 // count brings the metrics up to what the stream has sent from its beginning.
-func (n *session) count(sent sse.Outcome) {
+func (n *session) count(sent sse.Counts) {
 	if sent.Bytes == n.counted.Bytes {
 		return
 	}
@@ -101,7 +101,7 @@ func (n *session) end(outcome sse.Outcome) {
 	if n.isHead {
 		return
 	}
-	n.count(outcome)
+	n.count(outcome.Counts)
 	n.stream.open.Add(-1)
 	reason := string(outcome.Reason)
 	if outcome.Reason == sse.DeadlineReached {

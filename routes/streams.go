@@ -20,12 +20,13 @@ func (s *Server) stream(c echo.Context, name string, wait *int, open func(lastEv
 	if err := mayUse(c, name); err != nil {
 		return err
 	}
-	session, err := s.openSession(c, name, wait, open)
+	asked := time.Now()
+	session, err := s.openSession(c, name, open)
 	if err != nil {
 		return s.busy(c, err)
 	}
 	c.Response().Committed = true // from here on there is no error response
-	err = s.config.Serve(c.Response().Writer, c.Request(), session, session.options, session.end)
+	err = s.config.Serve(c.Response().Writer, c.Request(), session, session.options(rightsOf(c), wait, asked), session.end)
 	if err != nil { // nothing was written
 		c.Response().Committed = false
 		session.end(sse.Outcome{Reason: sse.SourceFailed, Err: err})
@@ -35,19 +36,16 @@ func (s *Server) stream(c echo.Context, name string, wait *int, open func(lastEv
 
 // openSession takes a slot and opens the source. Whatever ends the stream,
 // session.end releases both.
-func (s *Server) openSession(c echo.Context, name string, wait *int, open func(lastEventID string) (source, error)) (*session, error) {
+func (s *Server) openSession(c echo.Context, name string, open func(lastEventID string) (source, error)) (*session, error) {
 	if !s.slots.take() {
 		return nil, s.unavailable("no more streams can be opened now")
 	}
-	asked := time.Now()
 	release := s.slots.release
 	defer func() { release() }() // unless there is a session, whose end does so
 	opened, err := open(sse.LastEventID(c.Request()))
 	if err != nil {
 		return nil, err
 	}
-	session := s.newSession(c, name, opened)
-	session.limit(wait, asked)
 	release = func() {}
-	return session, nil
+	return s.newSession(c, name, opened), nil
 }

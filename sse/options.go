@@ -80,25 +80,30 @@ const (
 	ClientStalled Reason = "stalled" // it took no bytes for Options.WriteTimeout
 )
 
-// An Outcome is what became of a stream.
-type Outcome struct {
-	Reason Reason
-	Err    error // of the write or of the source, if one has failed
-	Events int   // that were sent, gaps included
+// Counts are what a stream has sent.
+type Counts struct {
+	Events int   // gaps included
 	Gaps   int   // of them
 	Bytes  int64 // without the framing of HTTP
 }
 
 // Count adds frames that were sent, each of which is an event. It is for servers of
 // streams.
-func (o *Outcome) Count(frames [][]byte) {
-	o.Events += len(frames)
+func (c *Counts) Count(frames [][]byte) {
+	c.Events += len(frames)
 	for _, frame := range frames {
-		o.Bytes += int64(len(frame))
+		c.Bytes += int64(len(frame))
 		if IsGap(frame) {
-			o.Gaps++
+			c.Gaps++
 		}
 	}
+}
+
+// An Outcome is what became of a stream.
+type Outcome struct {
+	Reason Reason
+	Err    error // of the write or of the source, if one has failed
+	Counts
 }
 
 // ClientFailed sets the reason from the error of a write. It is for servers of

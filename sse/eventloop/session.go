@@ -20,7 +20,7 @@ type session struct {
 	ended   func(sse.Outcome)
 
 	outcome   sse.Outcome // its Reason is empty until the end is written or cannot be
-	sending   sse.Outcome // what counts when the connection has taken all that is to be written
+	sending   sse.Counts  // what counts when the connection has taken all that is to be written
 	backlog   sse.Backlog
 	lastWrite time.Time
 	due       time.Time // when a heartbeat or the deadline may be due
@@ -148,7 +148,7 @@ func (s *session) sent(now time.Time) {
 	s.outcome.Events += s.sending.Events
 	s.outcome.Gaps += s.sending.Gaps
 	s.outcome.Bytes += s.sending.Bytes
-	s.sending = sse.Outcome{}
+	s.sending = sse.Counts{}
 	s.lastWrite = now
 }
 
