@@ -135,6 +135,5 @@ func (c *conn) flush(timeout time.Duration) error {
 		}
 	}
 	c.unsent = nil
-	_ = c.socket.SetWriteDeadline(time.Time{}) // tryWrite would heed it; if it fails, so will the next write
 	return nil
 }

@@ -44,6 +44,7 @@ var heartbeat = [][]byte{sse.AppendComment(nil, "heartbeat")}
 // scratch is what a step needs while it runs: a goroutine that makes steps has one
 // for all its streams.
 type scratch struct {
+	now    time.Time // when the pass began
 	frames [][]byte
 	buffer
 }
@@ -54,6 +55,7 @@ var scratches = sync.Pool{New: func() any { return new(scratch) }}
 // the first events are one write, and gives the stream to its worker.
 func (s *session) begin() {
 	scratch := scratches.Get().(*scratch)
+	scratch.now = time.Now()
 	more, err := s.step(scratch)
 	scratches.Put(scratch)
 	if s.hasEnded(err) {
@@ -105,7 +107,7 @@ func (s *session) step(scratch *scratch) (more bool, err error) {
 			s.outcome.Err = failed
 		}
 		if len(frames) > 0 || s.outcome.Reason != "" || len(s.conn.unsent) > 0 {
-			err = s.send(&scratch.buffer, frames)
+			err = s.send(scratch, frames)
 		}
 		clear(frames) // an idle stream holds no events
 		scratch.frames = frames
@@ -128,17 +130,16 @@ func (s *session) next(frames [][]byte) (batch [][]byte, err error) {
 
 // send writes frames as one chunk, behind what is yet to be written, and the end
 // of the response if the stream has ended.
-func (s *session) send(b *buffer, frames [][]byte) error {
+func (s *session) send(scratch *scratch, frames [][]byte) error {
 	s.sending.Count(frames)
-	return s.write(b, frames)
+	return s.write(scratch, frames)
 }
 
-func (s *session) write(b *buffer, frames [][]byte) error {
-	now := time.Now()
-	s.backlog.Add(int(s.sending.Bytes), now, s.options.WriteTimeout)
-	err := s.conn.tryWrite(b, frames, s.outcome.Reason != "")
+func (s *session) write(scratch *scratch, frames [][]byte) error {
+	s.backlog.Add(int(s.sending.Bytes), scratch.now, s.options.WriteTimeout)
+	err := s.conn.tryWrite(&scratch.buffer, frames, s.outcome.Reason != "")
 	if err == nil {
-		s.sent(now)
+		s.sent(scratch.now)
 	}
 	return err
 }
@@ -153,12 +154,12 @@ func (s *session) sent(now time.Time) {
 }
 
 // sendHeartbeat sends a comment if the stream was silent for long enough.
-func (s *session) sendHeartbeat(b *buffer) error {
-	if s.options.Heartbeat <= 0 || time.Since(s.lastWrite) < s.options.Heartbeat {
+func (s *session) sendHeartbeat(scratch *scratch) error {
+	if s.options.Heartbeat <= 0 || scratch.now.Sub(s.lastWrite) < s.options.Heartbeat {
 		return nil
 	}
 	s.sending.Bytes += int64(len(heartbeat[0]))
-	return s.write(b, heartbeat)
+	return s.write(scratch, heartbeat)
 }
 
 // leave is called, by any goroutine, when the client has left. Closing the

@@ -47,15 +47,15 @@ func (w *worker) run() {
 			w.each((*session).leave)
 		}
 		runtime.Gosched() // what publishers and sources have to say now is part of this pass
-		began := time.Now()
+		w.scratch.now = time.Now()
 		for _, s := range w.take() {
 			w.serve(s)
 		}
-		w.checkClock(time.Now())
+		w.checkClock()
 		if closed == nil && w.isDone() {
 			return
 		}
-		if took := time.Since(began); took > pause {
+		if took := time.Since(w.scratch.now); took > pause {
 			timer.Reset(max(pause, took/8))
 			<-timer.C
 		}
@@ -102,7 +102,8 @@ func (w *worker) writeRest(s *session) {
 
 // checkClock sends the heartbeats that are due, and ends streams whose deadline
 // has passed.
-func (w *worker) checkClock(now time.Time) {
+func (w *worker) checkClock() {
+	now := w.scratch.now
 	for len(w.clock) > 0 && !w.clock[0].due.After(now) {
 		s := w.clock[0]
 		switch {
@@ -113,7 +114,7 @@ func (w *worker) checkClock(now time.Time) {
 		case s.options.Ending(0, nil, s.options.IsShuttingDown()) != "":
 			w.serve(s)
 		default:
-			w.settle(s, s.sendHeartbeat(&w.scratch.buffer))
+			w.settle(s, s.sendHeartbeat(&w.scratch))
 		}
 		if s.index != notOnClock && !w.isWriting(s) {
 			s.due = s.options.NextDue(s.lastWrite)

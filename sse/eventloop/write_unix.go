@@ -10,7 +10,7 @@ import (
 
 // An attempt is a write that does not wait.
 type attempt struct {
-	once func(fd uintptr) bool // writeOnce, made into a function value once: each time would be an allocation
+	once func(fd uintptr) // sendOnce, made into a function value once: each time would be an allocation
 	p    []byte
 	n    int
 	err  error
@@ -18,14 +18,14 @@ type attempt struct {
 
 // write writes as much of p as can be written at once.
 func (a *attempt) write(raw syscall.RawConn, p []byte) (int, error) {
-	if raw == nil {
+	if raw == nil || len(p) == 0 {
 		return 0, nil
 	}
 	if a.once == nil {
-		a.once = a.writeOnce
+		a.once = a.sendOnce
 	}
 	a.p = p
-	closed := raw.Write(a.once)
+	closed := raw.Control(a.once) // RawConn.Write prepares to wait, and the sockets of net do not block
 	a.p = nil
 	switch {
 	case closed != nil:
@@ -34,18 +34,17 @@ func (a *attempt) write(raw syscall.RawConn, p []byte) (int, error) {
 		return 0, nil
 	case a.err != nil:
 		return 0, a.err
-	case a.n == 0 && len(p) > 0:
+	case a.n == 0:
 		return 0, io.ErrUnexpectedEOF
 	}
 	return a.n, nil
 }
 
-// writeOnce always says that it is done, so that RawConn.Write does not wait.
-func (a *attempt) writeOnce(fd uintptr) bool {
+func (a *attempt) sendOnce(fd uintptr) {
 	for {
-		a.n, a.err = syscall.Write(int(fd), a.p)
+		a.n, a.err = send(fd, a.p)
 		if !errors.Is(a.err, syscall.EINTR) {
-			return true
+			return
 		}
 	}
 }
