@@ -10,8 +10,8 @@ import (
 var (
 	// ErrNotPublished says that the event was not published and never will be.
 	ErrNotPublished = errors.New("pubsub: not published")
-	// ErrUnconfirmed says that the event was sent, but that no answer came: it may
-	// still appear.
+	// ErrUnconfirmed says that the event was sent, but that no answer came, or that
+	// it was not seen to arrive: it may still appear.
 	ErrUnconfirmed = errors.New("pubsub: not confirmed")
 )
 

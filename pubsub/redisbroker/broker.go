@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -23,8 +24,12 @@ type Broker struct {
 	stop     context.CancelFunc
 	done     sync.WaitGroup
 
-	total int64 // of the entry last; -1 if it is not known. Only the reader uses it
-	count int64 // entries that the next read asks for. Only the reader uses it
+	unchecked atomic.Bool // reads has a new connection, perhaps to a Redis that has lost events
+
+	// Only the reader uses these.
+	total int64     // of the entry last; -1 if it is not known
+	count int64     // entries that the next read asks for
+	lost  pubsub.ID // up to it subscribers know that events may be missing
 
 	mu      sync.Mutex
 	last    pubsub.ID              // of the newest entry that was read
@@ -39,17 +44,18 @@ func New(o Options) (*Broker, error) {
 		return nil, fmt.Errorf("redisbroker: %w", err)
 	}
 	o = o.withDefaults()
-	return &Broker{
+	b := &Broker{
 		options:  o,
 		endpoint: endpoint,
-		commands: endpoint.newClient(o.timing.publish, o.timing.publish),
-		reads:    endpoint.newClient(o.timing.block+o.timing.progress, o.timing.publish),
+		commands: endpoint.newClient(o.timing.publish, o.timing.publish, func() {}),
 		health:   newHealth(o.timing, o.Logger),
 		mirror:   pubsub.NewMirror(o.MirrorEvents, o.MirrorBytes),
 		stop:     func() {},
 		total:    -1, count: firstCount,
 		arrival: map[pubsub.ID]chan int{},
-	}, nil
+	}
+	b.reads = endpoint.newClient(o.timing.block+o.timing.progress, o.timing.publish, func() { b.unchecked.Store(true) })
+	return b, nil
 }
 
 // Start loads what the stream keeps, and then follows it until Close. A Redis that
@@ -86,7 +92,8 @@ func (b *Broker) Close() {
 }
 
 // Publish implements [pubsub.Broker]. It returns when Redis has the event and this
-// process has read it, or after less than two seconds.
+// process has read it, or after less than two seconds. That Redis has it is not
+// enough: a failover may lose it, and only a process that has read it notices.
 func (b *Broker) Publish(ctx context.Context, channel, name string, data []byte) (pubsub.Receipt, error) {
 	if channel == "" || channel == anchorChannel {
 		return pubsub.Receipt{}, fmt.Errorf("publish: %w: channel %q", sse.ErrField, channel)
@@ -97,7 +104,7 @@ func (b *Broker) Publish(ctx context.Context, channel, name string, data []byte)
 	limited, cancel := context.WithTimeout(ctx, b.options.timing.publish)
 	defer cancel()
 	sent := &sentData{data: data}
-	text, err := b.add(limited, b.position(), channel, name, sent)
+	text, err := b.add(limited, b.commands, b.position(), channel, name, sent)
 	if err != nil {
 		if ctx.Err() == nil { // it is Redis that has failed, not the publisher that has left
 			b.health.published(err)
@@ -112,12 +119,16 @@ func (b *Broker) Publish(ctx context.Context, channel, name string, data []byte)
 	if !ok {
 		return pubsub.Receipt{}, fmt.Errorf("publish to %q: %w: Redis gave the id %q", channel, pubsub.ErrUnconfirmed, text)
 	}
-	return pubsub.Receipt{ID: id, Delivered: b.awaitArrival(limited, id, channel)}, nil
+	delivered, err := b.awaitArrival(limited, id, channel)
+	if err != nil {
+		return pubsub.Receipt{}, fmt.Errorf("publish to %q: %w: Redis has it as %s, but this process has not read it: %w", channel, pubsub.ErrUnconfirmed, id, plain(err))
+	}
+	return pubsub.Receipt{ID: id, Delivered: delivered}, nil
 }
 
 // awaitArrival waits until this process has read the event, and returns how many
 // subscriptions it has reached.
-func (b *Broker) awaitArrival(ctx context.Context, id pubsub.ID, channel string) int {
+func (b *Broker) awaitArrival(ctx context.Context, id pubsub.ID, channel string) (int, error) {
 	arrived := make(chan int, 1)
 	b.mu.Lock()
 	late := b.last.Compare(id) >= 0
@@ -126,16 +137,16 @@ func (b *Broker) awaitArrival(ctx context.Context, id pubsub.ID, channel string)
 	}
 	b.mu.Unlock()
 	if late {
-		return b.mirror.SubscribersOf(channel)
+		return b.mirror.SubscribersOf(channel), nil
 	}
 	select {
 	case delivered := <-arrived:
-		return delivered
-	case <-ctx.Done(): // Redis has it; this process will
+		return delivered, nil
+	case <-ctx.Done():
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		delete(b.arrival, id)
-		return 0
+		return 0, ctx.Err()
 	}
 }
 

@@ -2,6 +2,7 @@ package redisbroker
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -89,7 +90,9 @@ func checkDB(db int) error {
 
 // newClient returns a client that never repeats a command: one whose answer was
 // lost may have been carried out. readTimeout is how long no byte may come.
-func (e endpoint) newClient(readTimeout, timeout time.Duration) *redis.Client {
+// connected is called for each new connection.
+func (e endpoint) newClient(readTimeout, timeout time.Duration, connected func()) *redis.Client {
+	onConnect := func(context.Context, *redis.Conn) error { connected(); return nil }
 	if e.master != nil {
 		o := *e.master
 		o.Protocol = 2 // no messages but answers, so an idle connection with something to read is one that was closed
@@ -97,7 +100,7 @@ func (e endpoint) newClient(readTimeout, timeout time.Duration) *redis.Client {
 		o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = timeout, readTimeout, timeout, timeout
 		o.MaxRetries, o.DialerRetries, o.ContextTimeoutEnabled = -1, 1, true
 		o.PoolSize, o.PipelinePoolSize, o.ConnMaxIdleTime = cmp.Or(o.PoolSize, maxConnections), -1, maxIdle
-		o.DisableIdentity = true
+		o.DisableIdentity, o.OnConnect = true, onConnect
 		return redis.NewFailoverClient(&o)
 	}
 	o := *e.single
@@ -106,7 +109,7 @@ func (e endpoint) newClient(readTimeout, timeout time.Duration) *redis.Client {
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = timeout, readTimeout, timeout, timeout
 	o.MaxRetries, o.DialerRetries, o.ContextTimeoutEnabled = -1, 1, true
 	o.PoolSize, o.PipelinePoolSize, o.ConnMaxIdleTime = cmp.Or(o.PoolSize, maxConnections), -1, maxIdle
-	o.DisableIdentity = true
+	o.DisableIdentity, o.OnConnect = true, onConnect
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return redis.NewClient(&o)
 }

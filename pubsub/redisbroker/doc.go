@@ -10,10 +10,11 @@
 //
 // # What it promises
 //
-// What Redis has acknowledged arrives once and in order in every process, whatever
+// What Publish has confirmed arrives once and in order in every process, whatever
 // becomes of the connections. What Redis lost, or trimmed before a process had
 // read it, is a gap. A command whose answer was lost is never repeated, because
-// Redis may have carried it out: Publish then returns pubsub.ErrUnconfirmed.
+// Redis may have carried it out: Publish then returns pubsub.ErrUnconfirmed, as it
+// does if this process does not read the event in time.
 //
 // # Bounds
 //
@@ -31,5 +32,8 @@
 //
 // With a URL like redis://host:26379/0?master_name=NAME the broker follows the
 // master that the Sentinels name. After a failover, events that the new master does
-// not have are a gap, and ids go on above all that were given out.
+// not have are a gap, and ids go on above all that were given out. To a process
+// that has not read what is lost, the new stream is complete. So a process that has
+// read it writes an entry that says so, and all give their subscribers a gap. If no
+// such process is left, the loss cannot be known.
 package redisbroker

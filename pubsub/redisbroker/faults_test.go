@@ -79,8 +79,8 @@ func lineTo(t *testing.T, server *redistest.Server) (*cable, string) {
 			if err != nil {
 				return
 			}
-			far, err := net.Dial("tcp", l.target) //nolint:noctx // ended with the line
 			l.mu.Lock()
+			far, err := net.Dial("tcp", l.target) //nolint:noctx // ended with the line
 			if err != nil || l.cut {
 				_ = near.Close()
 			} else {
@@ -93,6 +93,13 @@ func lineTo(t *testing.T, server *redistest.Server) (*cable, string) {
 	})
 	t.Cleanup(func() { _ = l.Close(); l.set(true); running.Wait() })
 	return l, strings.Replace(server.URL, server.Addr, listener.Addr().String(), 1)
+}
+
+// lead makes new connections lead to another server.
+func (l *cable) lead(server *redistest.Server) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.target = server.Addr
 }
 
 func (l *cable) set(cut bool) {

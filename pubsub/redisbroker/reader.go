@@ -17,7 +17,8 @@ const (
 	firstCount, maxCount = 64, 1000
 	// targetBytes is about how much one read brings.
 	targetBytes = 1 << 20
-	// anchorChannel is that of entries that hold no event. Publish refuses it.
+	// anchorChannel is that of entries that hold no event. Publish refuses it. If
+	// the data is an id, events up to it were lost.
 	anchorChannel = "_anchor"
 )
 
@@ -43,7 +44,7 @@ func (b *Broker) load(ctx context.Context) error {
 		case b.last != pubsub.ID{}:
 			return nil
 		default:
-			if err := b.anchor(ctx); err != nil {
+			if err := b.anchor(ctx, ""); err != nil {
 				return err
 			}
 		}
@@ -68,37 +69,24 @@ func (b *Broker) read(ctx context.Context) error {
 	streams, err := b.reads.XRead(ctx, &redis.XReadArgs{
 		Streams: []string{b.options.Key, b.last.String()}, Count: b.count, Block: b.options.timing.block,
 	}).Result()
-	if errors.Is(err, redis.Nil) {
-		return b.checkPosition(ctx)
-	}
-	if err == nil && len(streams) != 1 {
-		err = fmt.Errorf("%d streams came, one was asked for", len(streams))
-	}
-	if err != nil {
+	silent := errors.Is(err, redis.Nil)
+	if err != nil && !silent {
 		return err
+	}
+	if b.unchecked.Swap(false) || silent {
+		if err := b.checkPosition(ctx); err != nil {
+			b.unchecked.Store(true)
+			return err
+		}
+	}
+	if silent {
+		return nil
+	}
+	if len(streams) != 1 {
+		return fmt.Errorf("%d streams came, one was asked for", len(streams))
 	}
 	entries, err := parse(streams[0].Messages, nil)
 	b.take(entries)
-	return err
-}
-
-// checkPosition is for the silence in which XREAD waits for entries after one that
-// is gone, because Redis has lost it: new ones might come before it, unseen. An
-// entry is added that comes after it.
-func (b *Broker) checkPosition(ctx context.Context) error {
-	last := b.last.String()
-	still, err := b.reads.XRange(ctx, b.options.Key, last, last).Result()
-	if err == nil && len(still) == 0 {
-		return b.anchor(ctx)
-	}
-	return err
-}
-
-// anchor appends an entry that holds no event, so that there is one to read on from.
-func (b *Broker) anchor(ctx context.Context) error {
-	limited, cancel := context.WithTimeout(ctx, b.options.timing.publish)
-	defer cancel()
-	_, err := b.add(limited, b.last, anchorChannel, "", &sentData{})
 	return err
 }
 
@@ -124,23 +112,10 @@ func (b *Broker) take(entries []entry) {
 	b.adapt(len(entries), bytes)
 }
 
-// checkTotal finds out whether entries before e are missing: XREAD says nothing of
-// what was trimmed or lost. The totals of two entries that follow each other differ
-// by the size of the second.
-func (b *Broker) checkTotal(e entry) {
-	if e.total < 0 {
-		return
-	}
-	if b.total >= 0 && e.total-size(e.channel, e.name, e.data) != b.total {
-		b.options.Logger.Warn("Redis no longer has the events that follow; subscribers get a gap", "after", b.last, "next", e.id)
-		b.mirror.Lose(e.id.Previous())
-	}
-	b.total = e.total
-}
-
 // takeOne returns how many subscriptions the event has reached.
 func (b *Broker) takeOne(e entry) int {
 	if e.channel == anchorChannel {
+		b.checkAnchor(e)
 		return 0
 	}
 	if e.channel == "" {

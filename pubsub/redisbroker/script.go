@@ -52,8 +52,8 @@ func (s *sentData) MarshalBinary() ([]byte, error) {
 }
 
 // add appends an entry with an id above after.
-func (b *Broker) add(ctx context.Context, after pubsub.ID, channel, name string, data *sentData) (string, error) {
-	return appendScript.Run(ctx, b.commands, []string{b.options.Key}, b.options.MaxEvents, b.options.MaxBytes, after[0], after[1], channel, name, data).Text()
+func (b *Broker) add(ctx context.Context, client *redis.Client, after pubsub.ID, channel, name string, data *sentData) (string, error) {
+	return appendScript.Run(ctx, client, []string{b.options.Key}, b.options.MaxEvents, b.options.MaxBytes, after[0], after[1], channel, name, data).Text()
 }
 
 // probe returns nil if events can be stored at present.

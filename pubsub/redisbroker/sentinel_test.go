@@ -80,10 +80,7 @@ func TestFailoverLosesEvents(t *testing.T) {
 	s := subscribe(t, b, "a", pubsub.Start{})
 	seen := publish(t, b, "a", "seen")
 	expect(t, "live", await(t, s, 1), "seen")
-	eventually(t, "the standby has it", func() bool {
-		n, err := standby.Client().XRange(t.Context(), DefaultKey, seen, seen).Result()
-		return err == nil && len(n) == 1
-	})
+	awaitReplicated(t, standby, seen)
 	standby.Pause()
 	master.Do("CLIENT", "KILL", "TYPE", "replica") // nothing more is in its socket
 	future := strconv.FormatInt(time.Now().Add(30*time.Second).UnixMilli(), 10) + "-7"
