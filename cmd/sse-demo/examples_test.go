@@ -23,7 +23,7 @@ var withoutExample = map[string]string{
 	"sse.Options.IsShuttingDown":            forServers,
 	"sse.Options.NextDue":                   forServers,
 	"sse.Outcome.ClientFailed":              forServers,
-	"sse.Outcome.Count":                     forServers,
+	"sse.Counts.Count":                      forServers,
 	"sse.ServeInHandler":                    forServers,
 	"sse.Backlog.Add":                       forServers,
 	"sse.Backlog.Patience":                  forServers,

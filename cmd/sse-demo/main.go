@@ -33,7 +33,6 @@ const (
 var errUsage = errors.New("usage")
 
 func main() {
-	tuneCollector()
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	err := run(context.Background(), os.Args[1:], signals, os.Stdout, os.Stderr)

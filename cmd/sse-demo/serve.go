@@ -70,7 +70,7 @@ func serve(ctx context.Context, f *flags, signals <-chan os.Signal, stderr io.Wr
 	logs, stopTails := startTails(ctx, f, logger)
 	defer stopTails()
 
-	serveStream, closeStreams := newStreams()
+	serveStream, closeStreams := newStreams(len(certificates) > 0)
 	defer closeStreams()
 	handler, err := routes.New(routes.Config{
 		Stream:     sse.Options{Retry: f.Retry, Heartbeat: f.Heartbeat, WriteTimeout: f.WriteTimeout},

@@ -4,17 +4,24 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 )
 
+// lastPort is what FreeAddr has tried last. Each process begins somewhere else.
+var lastPort atomic.Uint32
+
+func init() { lastPort.Store(rand.Uint32N(1 << 31)) }
+
 // FreeAddr returns an address for a server that a test starts, and may start again.
-// Systems give its port to no outgoing connection, so it stays free.
+// Systems give its port to no outgoing connection, and no other test of the process
+// gets it, so it stays free.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
 	const first, ports, attempts = 12_000, 20_000, 100
 	for range attempts {
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.IntN(ports)))
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(first+int(lastPort.Add(1)%ports)))
 		if listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", addr); err == nil {
 			_ = listener.Close()
 			return addr
