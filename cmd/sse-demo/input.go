@@ -21,18 +21,19 @@ func withConn(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, conn)
 }
 
-// watchInput has serve notice that a client has left which has sent something after
-// its request. net/http reads one byte beyond a request of HTTP/1, to see the end
+// watchInput lets serve notice that a client has left, even if it has sent something
+// after its request. net/http reads one byte beyond a request of HTTP/1, to see the end
 // of the connection. If a client has sent one, it stops: the slot would be held
 // until heartbeats fail. The event loop does this by itself for the connections
-// that it takes over, and HTTP/2 reads at all times.
+// that it takes over, those of GET requests over HTTP/1.1 without TLS, and HTTP/2
+// reads at all times.
 //
 // The connection is not used for another request: what is read is dropped. So long
 // polling is left out; it ends soon.
 func watchInput(serve sse.ServeFunc) sse.ServeFunc {
 	return func(w http.ResponseWriter, r *http.Request, source sse.Source, o sse.Options, ended func(sse.Outcome)) error {
 		conn, isKnown := r.Context().Value(connKey{}).(net.Conn)
-		isTakenOver := r.TLS == nil && r.ProtoAtLeast(1, 1)
+		isTakenOver := r.TLS == nil && r.ProtoAtLeast(1, 1) && r.Method == http.MethodGet
 		if !isKnown || r.ProtoMajor != 1 || isTakenOver || o.Once || r.Method == http.MethodHead {
 			return serve(w, r, source, o, ended)
 		}

@@ -10,8 +10,12 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"example.com/sse-demo/sse"
+	"example.com/sse-demo/sse/ssetest"
 )
 
 // TestInput: that a client leaves is noticed, whatever it has sent after its
@@ -51,6 +55,40 @@ func TestInput(t *testing.T) {
 		tt.on.eventually(tt.name+": the client has left", func() bool {
 			return strings.Count(tt.on.stderr.text(), `"reason":"client"`) > before
 		})
+	}
+}
+
+// TestInputAfterPost: the event loop takes no such connection over, so net/http serves
+// its stream.
+func TestInputAfterPost(t *testing.T) {
+	outcomes := make(chan sse.Outcome, 1)
+	serve := watchInput(sse.ServeInHandler)
+	server := newServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		_ = serve(w, r, new(ssetest.Source), sse.Options{}, func(o sse.Outcome) { outcomes <- o })
+	}), nil)
+	listener := listenAnywhere(t)
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(listener) })
+	defer serving.Wait()
+	defer func() { _ = server.Close() }()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody")
+	if head, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(head, "200") {
+		t.Fatal(head, err)
+	}
+	_, _ = io.WriteString(conn, "x")
+	_ = conn.Close()
+	select {
+	case o := <-outcomes:
+		if o.Reason != sse.ClientGone {
+			t.Errorf("%+v", o)
+		}
+	case <-time.After(patience):
+		t.Error("the client has left, and its stream goes on")
 	}
 }
 
