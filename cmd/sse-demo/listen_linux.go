@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"net"
 	"syscall"
 	"time"
@@ -23,8 +24,12 @@ const maxUnsent = 16 << 10
 // patience of sse: the kernel counts the time in which a client is there and takes
 // nothing, too.
 func deadPeer(writeTimeout time.Duration) time.Duration {
-	return max(time.Minute, (sse.MaxPatience+2)*writeTimeout)
+	const times = sse.MaxPatience + 2
+	return max(time.Minute, times*min(writeTimeout, maxDeadPeer/times))
 }
+
+// maxDeadPeer is the longest time that the kernel accepts, 25 days.
+const maxDeadPeer = math.MaxInt32 * time.Millisecond
 
 // listenConfig sets the options of connections once, on the socket that listens:
 // those that it accepts inherit them. Set on each connection, the four of Go's
