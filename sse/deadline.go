@@ -23,8 +23,8 @@ type writeDeadline struct {
 }
 
 // extend gives the client at least its patience for the next write, and at most
-// an eighth more: setting a deadline costs, so one serves many writes. So many
-// bytes of the stream were written before.
+// an eighth of the timeout more: setting a deadline costs, so one serves many
+// writes. So many bytes of the stream were written before.
 func (d *writeDeadline) extend(written int64) error {
 	if d.timeout <= 0 {
 		return nil
@@ -36,7 +36,7 @@ func (d *writeDeadline) extend(written int64) error {
 	if d.until.Sub(now) >= patience {
 		return nil
 	}
-	return d.set(now.Add(patience + patience/8))
+	return d.set(now.Add(patience + d.timeout/8))
 }
 
 // written is called after the last write of a batch.

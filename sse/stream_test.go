@@ -116,8 +116,16 @@ func TestWriteDeadlines(t *testing.T) {
 			t.Errorf("%d deadlines for 1000 writes", n)
 		}
 		// A large frame is written in pieces, each with its own deadline.
-		if err := stream.Send(make([]byte, 1<<20)); err != nil {
+		if err := stream.Send(make([]byte, 10<<20)); err != nil {
 			t.Fatal(err)
+		}
+		// When there was time to read it, a write has as much as before it.
+		<-time.After((sse.MaxPatience - 1) * timeout)
+		if err := stream.Send(frame); err != nil {
+			t.Fatal(err)
+		}
+		if left := time.Until(w.deadlines[len(w.deadlines)-1]); left < timeout || left > timeout*9/8+100*time.Millisecond {
+			t.Errorf("a write after a large one had %v", left)
 		}
 	})
 }

@@ -116,11 +116,11 @@ func (c *conn) tryWrite(b *buffer, frames [][]byte, last bool) error {
 }
 
 // flush writes what is yet to be written, and waits for the client as long as it
-// takes some of it within each timeout. Otherwise the error wraps
-// [os.ErrDeadlineExceeded].
-func (c *conn) flush(timeout time.Duration) error {
+// takes some of it within its patience each time; 0 is for ever. Otherwise the
+// error wraps [os.ErrDeadlineExceeded]. The deadline stays: tryWrite does not use it.
+func (c *conn) flush(patience func() time.Duration) error {
 	for len(c.unsent) > 0 {
-		if timeout > 0 {
+		if timeout := patience(); timeout > 0 {
 			if err := c.socket.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
 				return fmt.Errorf("eventloop: write deadline: %w", err)
 			}

@@ -144,6 +144,11 @@ func (s *session) write(scratch *scratch, frames [][]byte) error {
 	return err
 }
 
+// patience is how long the client may take no bytes from now on.
+func (s *session) patience() time.Duration {
+	return s.backlog.Patience(time.Now(), s.options.WriteTimeout)
+}
+
 // sent counts what the connection has taken.
 func (s *session) sent(now time.Time) {
 	s.outcome.Events += s.sending.Events

@@ -160,7 +160,8 @@ func (s *session) dropInput() bool {
 
 // unacknowledged is how many bytes the kernel holds that the client has yet to
 // confirm (SIOCOUTQ, tcp(7)). That fewer are left is progress, even if the socket
-// takes no more: it does so only when a third of its buffer is free.
+// takes no more: without TCP_NOTSENT_LOWAT it does so only when a third of its
+// buffer is free.
 func (c *conn) unacknowledged() (n int) {
 	if c.raw == nil {
 		return 0

@@ -90,7 +90,7 @@ func (w *worker) settle(s *session, err error) {
 // writeRest writes what the socket did not take, in a goroutine of its own, and
 // returns the stream to its worker.
 func (w *worker) writeRest(s *session) {
-	if err := s.conn.flush(s.backlog.Patience(time.Now(), s.options.WriteTimeout)); err != nil {
+	if err := s.conn.flush(s.patience); err != nil {
 		s.clientFailed(err)
 	} else {
 		s.sent(time.Now())

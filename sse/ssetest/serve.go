@@ -25,7 +25,7 @@ func TestServe(t *testing.T, begin func() (serve sse.ServeFunc, end func())) {
 		"shutdown": testShutdown, "shutdown before the stream": testEarlyShutdown,
 		"shutdown right after an empty batch": testShutdownAfterNext, "heartbeat": testHeartbeat,
 		"client that leaves": testLeave, "client that stalls": testStall, "batch that is not taken": testUnsent, "client that is slow": testSlow,
-		"client that reads in bursts": testBursts,
+		"client that reads in bursts": testBursts, "client that stops later": testStop,
 	} {
 		for protocol, http2 := range map[string]bool{"1.1": false, "2": true} {
 			t.Run(name+"/HTTP "+protocol, func(t *testing.T) {
@@ -341,6 +341,28 @@ func testStall(s *server) {
 	most := backlog.Patience(began, s.options.WriteTimeout) * 9 / 8
 	if took := time.Since(began); o.Reason != sse.ClientStalled || took < s.options.WriteTimeout || took > most {
 		s.Errorf("%+v after %v", o, took)
+	}
+	_ = r.body.Close()
+}
+
+// testStop: a client that was sent much, and stops when there was time to read it, is
+// cut off after the write timeout, and an eighth of it at the most.
+func testStop(s *server) {
+	s.options.WriteTimeout = 8 * time.Second
+	s.source.Batch = 400_000 // more than the window of HTTP/2 takes
+	r := s.open()
+	s.source.Add(s.source.Batch)
+	p := make([]byte, 10_000)
+	for range 2 * sse.MaxPatience * 8 {
+		<-time.After(time.Second)
+		if _, err := io.ReadFull(r.body, p); err != nil {
+			s.Fatalf("%v, %+v", err, <-s.outcomes)
+		}
+	}
+	stopped := time.Now()
+	s.outcome(sse.ClientStalled, 0)
+	if took := time.Since(stopped); took > s.options.WriteTimeout*9/8+time.Second {
+		s.Errorf("cut off %v after its last read", took)
 	}
 	_ = r.body.Close()
 }
