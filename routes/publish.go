@@ -137,7 +137,7 @@ func (s *Server) publishProblem(err error) error {
 	if err == nil {
 		return nil
 	}
-	s.config.Logger.Error().Err(err).Msg("an event was not published")
+	s.config.Logger.Error().Err(err).Msg("an event was not published, or not confirmed")
 	if errors.Is(err, pubsub.ErrUnconfirmed) {
 		return s.unavailable("the broker did not confirm the event; it may still appear, so publishing it again may publish it twice")
 	}

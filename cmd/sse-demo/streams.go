@@ -5,10 +5,9 @@ import (
 	"example.com/sse-demo/sse/eventloop"
 )
 
-// newStreams chooses what serves the streams. Without the event loop it returns
-// nil and a function that does nothing: sse.Serve then serves each stream in the
-// goroutine of its handler, as it does over TLS, where no connection can be taken
-// over.
+// newStreams chooses what serves the streams: the event loop or, over TLS, where no
+// connection can be taken over, sse.Serve in the goroutine of each handler. closeAll
+// cuts the streams of the event loop that are still open.
 func newStreams(overTLS bool) (serve sse.ServeFunc, closeAll func()) {
 	if overTLS {
 		return watchInput(sse.ServeInHandler), func() {}
