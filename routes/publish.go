@@ -2,6 +2,7 @@ package routes
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
+	"github.com/rs/zerolog"
 
 	"example.com/sse-demo/pubsub"
 )
@@ -137,7 +139,11 @@ func (s *Server) publishProblem(err error) error {
 	if err == nil {
 		return nil
 	}
-	s.config.Logger.Error().Err(err).Msg("an event was not published, or not confirmed")
+	level := zerolog.ErrorLevel
+	if errors.Is(err, context.Canceled) { // the publisher has left; nothing is wrong with the broker
+		level = zerolog.DebugLevel
+	}
+	s.config.Logger.WithLevel(level).Err(err).Msg("an event was not published, or not confirmed")
 	if errors.Is(err, pubsub.ErrUnconfirmed) {
 		return s.unavailable("the broker did not confirm the event; it may still appear, so publishing it again may publish it twice")
 	}

@@ -22,7 +22,6 @@ var page embed.FS
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
 
 	broker := pubsub.NewMemory(1024, 64<<20) // keeps up to 1,024 events per channel, and 64 MiB in total
 	options := sse.Options{Retry: 3 * time.Second, Heartbeat: 15 * time.Second, WriteTimeout: 10 * time.Second}
@@ -55,5 +54,6 @@ func main() {
 		}
 	}()
 	<-ctx.Done()
+	stop() // a second signal ends the program at once
 	_ = server.Shutdown(context.Background())
 }

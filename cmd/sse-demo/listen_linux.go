@@ -15,8 +15,9 @@ import (
 // them; when half of them are sent, it takes more. Without such a limit a write to
 // a client that is slow waits until a third of a send buffer of up to 4 MB is free,
 // and a client that needs longer than the write timeout for that looks like one
-// that takes nothing. With it, a client that takes 1 kB/s is safe. It also bounds
-// the memory that slow clients hold, and how old the events are that they get.
+// that takes nothing. With it, one whose kernel acknowledges 1 kB/s is safe. It also
+// bounds the memory that slow clients hold, and how old the events are that they
+// get.
 const maxUnsent = 16 << 10
 
 // deadPeer is how long the kernel waits for a client that has vanished without a

@@ -42,7 +42,7 @@ func TestSlowReader(t *testing.T) {
 				}
 				<-time.After(4 * timeout)
 			}
-			if text := p.stderr.text(); strings.Contains(text, `"proto":"`+protocol+`","duration"`) {
+			if text := p.stderr.text(); strings.Contains(text, `"reason":"stalled"`) {
 				t.Errorf("%s: cut off: %s", protocol, text)
 			}
 		})

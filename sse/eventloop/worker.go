@@ -46,7 +46,7 @@ func (w *worker) run() {
 			closed = nil
 			w.each((*session).leave)
 		}
-		runtime.Gosched() // what publishers and sources have to say now is part of this pass
+		runtime.Gosched() // what is published meanwhile is part of this pass
 		w.scratch.now = time.Now()
 		for _, s := range w.take() {
 			w.serve(s)
