@@ -19,7 +19,7 @@ type writeDeadline struct {
 	isHTTP2 bool          // a deadline that stays behind would end an idle stream
 	until   time.Time     // the deadline that is set; zero for none
 	backlog Backlog
-	counted int64 // bytes of the stream that the backlog knows of
+	counted int64 // bytes of the stream that are in the backlog
 }
 
 // extend gives the client at least its patience for the next write, and at most

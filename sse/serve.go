@@ -167,16 +167,18 @@ type ServeFunc func(w http.ResponseWriter, r *http.Request, source Source, o Opt
 // goes on.
 func ServeInHandler(w http.ResponseWriter, r *http.Request, source Source, o Options, ended func(Outcome)) error {
 	s := &session{source: source, options: o}
-	err := errPanicked // until serve returns
+	hasPanicked := true
 	defer func() {
-		if errors.Is(err, errPanicked) {
-			s.outcome.Reason, s.outcome.Err = SourceFailed, err
-			ended(s.outcome)
-		} else if err == nil {
+		if hasPanicked {
+			s.outcome.Reason, s.outcome.Err = SourceFailed, errPanicked
 			ended(s.outcome)
 		}
 	}()
-	err = s.serve(w, r)
+	err := s.serve(w, r)
+	hasPanicked = false
+	if err == nil {
+		ended(s.outcome)
+	}
 	return err
 }
 

@@ -28,11 +28,7 @@ func installed(t *testing.T, name string) string {
 	t.Helper()
 	path := filepath.Join("testjs/node_modules", name)
 	if _, err := os.Stat(path); err != nil {
-		missing := path + " is missing: npm ci --prefix web/testjs"
-		if os.Getenv("CI") == "true" {
-			t.Fatal(missing)
-		}
-		t.Skip(missing)
+		ssetest.Missing(t, path, "npm ci --prefix web/testjs")
 	}
 	return path
 }

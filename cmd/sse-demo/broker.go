@@ -60,7 +60,7 @@ func startBroker(ctx context.Context, f *flags, signals <-chan os.Signal, logger
 	return channels, jobs, stop, nil
 }
 
-// errInterrupted says that a signal has ended the start.
+// errInterrupted is returned if a signal has ended the start.
 var errInterrupted = errors.New("a signal came while the history was loaded")
 
 // startUntilSignal starts the brokers. A large history may take long to load; a

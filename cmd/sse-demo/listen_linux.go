@@ -20,10 +20,10 @@ import (
 // get.
 const maxUnsent = 16 << 10
 
-// deadPeer is how long the kernel waits for a client that has vanished without a
-// word to acknowledge what was sent, heartbeats included. It must be more than the
-// patience of sse: the kernel counts the time in which a client is there and takes
-// nothing, too.
+// deadPeer is how long the kernel waits for a client that has vanished to
+// acknowledge what was sent, heartbeats included. It must be more than the patience
+// of sse: the kernel also counts the time in which a client is there and takes
+// nothing.
 func deadPeer(writeTimeout time.Duration) time.Duration {
 	const times = sse.MaxPatience + 2
 	return max(time.Minute, times*min(writeTimeout, maxDeadPeer/times))

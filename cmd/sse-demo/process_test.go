@@ -180,16 +180,10 @@ func TestSecondSignal(t *testing.T) {
 // counter and the goroutines are where they were.
 func TestDisconnectsOverTCP(t *testing.T) {
 	p := start(t, nil)
-	goroutines := func() (n int) {
-		http.DefaultClient.CloseIdleConnections()
-		_, after, _ := strings.Cut(p.get("/metrics"), "\ngo_goroutines ")
-		_, _ = fmt.Sscan(after, &n)
-		return n
-	}
 	p.curl("202", p.url("/jobs"), "--json", `{"id":"a","durationMs":600000}`) // its goroutine belongs to the baseline
 	_ = p.open("/stream/tick").Close()                                        // so do those of the event loop, which begin with the first stream
 	p.eventually("no connection is counted", func() bool { return p.connections() == 0 })
-	before := goroutines()
+	before := p.goroutines()
 	paths := []string{"/stream/tick", "/stream/channel?name=a", "/stream/log", "/stream/progress?id=a"}
 	for i := range 1000 {
 		conn := p.open(paths[i%len(paths)])
@@ -199,5 +193,5 @@ func TestDisconnectsOverTCP(t *testing.T) {
 		_ = conn.Close()
 	}
 	p.eventually("no connection is counted", func() bool { return p.connections() == 0 })
-	p.eventually("no goroutine is left", func() bool { return goroutines() <= before })
+	p.eventually("no goroutine is left", func() bool { return p.goroutines() <= before })
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -235,6 +236,24 @@ func (p *program) connections() (n int) {
 		p.Fatal(err)
 	}
 	return health.Connections["total"]
+}
+
+// gauge reads a metric.
+func (p *program) gauge(name string) (value float64) {
+	p.Helper()
+	_, after, _ := strings.Cut(p.get("/metrics"), "\n"+name+" ")
+	if _, err := fmt.Sscan(after, &value); err != nil {
+		p.Fatal(name, err)
+	}
+	return value
+}
+
+// goroutines is how many the program has, without those of this client's idle
+// connections.
+func (p *program) goroutines() float64 {
+	p.Helper()
+	http.DefaultClient.CloseIdleConnections()
+	return p.gauge("go_goroutines")
 }
 
 // curl runs the real curl until its output holds want, and returns the output.

@@ -2,12 +2,10 @@ package main
 
 import (
 	"encoding/binary"
-	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -95,13 +93,7 @@ func TestResets(t *testing.T) {
 // TestResetsOfStreams: nothing is left of streams that were reset at once.
 func TestResetsOfStreams(t *testing.T) {
 	p := start(t, nil)
-	goroutines := func() (n int) {
-		http.DefaultClient.CloseIdleConnections()
-		_, after, _ := strings.Cut(p.get("/metrics"), "\ngo_goroutines ")
-		_, _ = fmt.Sscan(after, &n)
-		return n
-	}
-	before := goroutines()
+	before := p.goroutines()
 	var storm sync.WaitGroup
 	for range 4 {
 		storm.Go(func() {
@@ -115,5 +107,5 @@ func TestResetsOfStreams(t *testing.T) {
 	}
 	storm.Wait()
 	p.eventually("no stream is counted", func() bool { return p.connections() == 0 })
-	p.eventually("no goroutine is left", func() bool { return goroutines() <= before })
+	p.eventually("no goroutine is left", func() bool { return p.goroutines() <= before })
 }

@@ -133,7 +133,7 @@ func startTails(ctx context.Context, f *flags, logger zerolog.Logger) (logs []ro
 	return logs, func() { cancel(); running.Wait() }
 }
 
-// errForced says that open requests were cut off by a second signal.
+// errForced is returned if a second signal has cut off open requests.
 var errForced = errors.New("ended before all requests were")
 
 // serveUntil serves until the end of ctx or a signal, and then gives open

@@ -96,16 +96,6 @@ func TestSoak(t *testing.T) {
 	t.Logf("heap %.1f MB before, %.1f MB after", heap/1e6, p.gauge("go_memstats_heap_inuse_bytes")/1e6)
 }
 
-// gauge reads a metric.
-func (p *program) gauge(name string) (value float64) {
-	p.Helper()
-	_, after, _ := strings.Cut(p.get("/metrics"), "\n"+name+" ")
-	if _, err := fmt.Sscan(after, &value); err != nil {
-		p.Fatal(name, err)
-	}
-	return value
-}
-
 func (p *program) publishUntil(ctx context.Context, publisher int, sent *atomic.Int64) {
 	tick := time.NewTicker(soakRate)
 	defer tick.Stop()

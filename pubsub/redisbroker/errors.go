@@ -29,7 +29,7 @@ func isRefusal(err error) bool {
 	return ok
 }
 
-// plain says what a reset connection or a passed deadline means.
+// plain explains a reset connection or a passed deadline.
 func plain(err error) error {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):

@@ -9,7 +9,7 @@ import (
 // checkPosition finds out whether Redis still has the entry last. If it is gone,
 // new ones might come before it, unseen, so an entry is added that comes after it.
 // If older entries are there, it was not trimmed but lost, and other processes may
-// not know: to those that have not read it, all fits. The new entry says so.
+// not know: to those that have not read it, all fits. The new entry has its id.
 func (b *Broker) checkPosition(ctx context.Context) error {
 	last := b.last.String()
 	upTo, err := b.reads.XRevRangeN(ctx, b.options.Key, last, "-", 1).Result()
@@ -33,7 +33,7 @@ func (b *Broker) anchor(ctx context.Context, lost string) error {
 	return err
 }
 
-// checkTotal finds out whether entries before e are missing: XREAD says nothing of
+// checkTotal finds out whether entries before e are missing: XREAD does not report
 // what was trimmed or lost. The totals of two entries that follow each other differ
 // by the size of the second.
 func (b *Broker) checkTotal(e entry) {

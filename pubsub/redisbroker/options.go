@@ -45,8 +45,8 @@ type timing struct {
 	progress time.Duration // how long no byte may come while an answer is read
 	retry    time.Duration // between two attempts to reach Redis
 	probe    time.Duration // between two probes, and how long one may take
-	failing  time.Duration // reads fail for so long before Err says so
-	recover  time.Duration // without any failure, before Err says that all is well
+	failing  time.Duration // reads fail for so long before Err reports it
+	recover  time.Duration // without any failure, before Err is nil again
 }
 
 var defaultTiming = timing{

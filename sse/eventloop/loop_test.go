@@ -308,6 +308,19 @@ func (*flood) Next(frames [][]byte) ([][]byte, error) { return append(frames, fl
 func (*flood) Notify(wake func())                     { wake() }
 func (*flood) Position() string                       { return "" }
 
+// openInMemory opens a stream over a connection that is not one of the system's.
+func openInMemory(t *testing.T) (*service, net.Conn) {
+	network := ssetest.NewNetwork()
+	s := newService(t, network).begin()
+	conn, err := network.Dial(t.Context(), "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	s.readHead(conn)
+	return s, conn
+}
+
 // TestInput: what a client sends after its request hides nothing. That it leaves
 // is noticed at once, and one that does not stop is cut off.
 func TestInput(t *testing.T) {
@@ -334,14 +347,7 @@ func TestInput(t *testing.T) {
 	})
 	t.Run("in memory", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			network := ssetest.NewNetwork()
-			s := newService(t, network).begin()
-			conn, err := network.Dial(t.Context(), "", "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-			s.readHead(conn)
+			s, conn := openInMemory(t)
 			_, _ = io.WriteString(conn, "x")
 			_ = conn.Close()
 			s.ends(sse.ClientGone)
@@ -349,14 +355,7 @@ func TestInput(t *testing.T) {
 	})
 	t.Run("too much in memory", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			network := ssetest.NewNetwork()
-			s := newService(t, network).begin()
-			conn, err := network.Dial(t.Context(), "", "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-			s.readHead(conn)
+			s, conn := openInMemory(t)
 			_, _ = conn.Write(make([]byte, 64<<10))
 			synctest.Wait()
 			if n := len(s.outcomes); n > 0 {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Need finds a program that a test drives. If it is missing, the test is
-// skipped and says which package of Debian to install; with CI=true it fails.
+// Need finds a program that a test drives, which is in a package of Debian. See
+// [Missing] for what happens without it.
 func Need(t testing.TB, name, debian string) string {
 	t.Helper()
 	for _, dir := range []string{"", "/usr/sbin/", "/usr/local/sbin/"} { // nginx is often not in PATH
@@ -15,9 +15,16 @@ func Need(t testing.TB, name, debian string) string {
 			return path
 		}
 	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is missing: apt-get install %s", name, debian)
-	}
-	t.Skipf("%s is missing: apt-get install %s", name, debian)
+	Missing(t, name, "apt-get install "+debian)
 	return ""
+}
+
+// Missing skips a test that lacks something, and prints how to install it; with
+// CI=true the test fails.
+func Missing(t testing.TB, what, install string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s is missing: %s", what, install)
+	}
+	t.Skipf("%s is missing: %s", what, install)
 }

@@ -132,7 +132,7 @@ func retryAfter(response *http.Response) string {
 	return fmt.Sprintf("in %d s", seconds)
 }
 
-// errorBody is what a body says is wrong, as JSON in one of the usual forms.
+// errorBody is the error message of a body that is JSON in one of the usual forms.
 func (c *client) errorBody(body io.Reader) string {
 	text, _ := io.ReadAll(io.LimitReader(body, maxErrorBody)) // what was read of it will do
 	return c.message(text)

@@ -1,0 +1,121 @@
+package ssetest
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"example.com/sse-demo/sse"
+)
+
+func testLeave(s *server) {
+	s.options.Heartbeat = time.Hour
+	r := s.open()
+	s.source.Add(1)
+	s.reads(r, 1, 1, false)
+	began := time.Now()
+	_ = r.body.Close()
+	s.outcome(sse.ClientGone, 1)
+	if took := time.Since(began); took > time.Second {
+		s.Errorf("noticed after %v", took)
+	}
+}
+
+// testStall: a client that takes no bytes is cut off after its patience, and an
+// eighth of it at the most.
+func testStall(s *server) {
+	s.options.WriteTimeout = 8 * time.Second
+	s.client.Transport.(*http.Transport).ReadBufferSize = 1
+	r := s.open()
+	s.source.Add(1)
+	s.reads(r, 1, 1, false)
+	<-time.After(time.Minute)
+	began := time.Now()
+	s.source.Add(200_000) // more than the window of HTTP/2 takes
+	o := <-s.outcomes
+	var backlog sse.Backlog
+	backlog.Add(int(o.Bytes), began, s.options.WriteTimeout)
+	most := backlog.Patience(began, s.options.WriteTimeout) * 9 / 8
+	if took := time.Since(began); o.Reason != sse.ClientStalled || took < s.options.WriteTimeout || took > most {
+		s.Errorf("%+v after %v", o, took)
+	}
+	_ = r.body.Close()
+}
+
+// testStop: a client that was sent much, and stops when there was time to read it, is
+// cut off after the write timeout, and an eighth of it at the most.
+func testStop(s *server) {
+	s.options.WriteTimeout = 8 * time.Second
+	s.source.Batch = 400_000 // more than the window of HTTP/2 takes
+	r := s.open()
+	s.source.Add(s.source.Batch)
+	p := make([]byte, 10_000)
+	for range 2 * sse.MaxPatience * 8 {
+		<-time.After(time.Second)
+		if _, err := io.ReadFull(r.body, p); err != nil {
+			s.Fatalf("%v, %+v", err, <-s.outcomes)
+		}
+	}
+	stopped := time.Now()
+	s.outcome(sse.ClientStalled, 0)
+	if took := time.Since(stopped); took > s.options.WriteTimeout*9/8+time.Second {
+		s.Errorf("cut off %v after its last read", took)
+	}
+	_ = r.body.Close()
+}
+
+// testUnsent: a batch that the client did not take as a whole is not counted as sent.
+func testUnsent(s *server) {
+	s.options.WriteTimeout = 8 * time.Second
+	s.source.Batch = 200_000 // more than the window of HTTP/2 takes
+	r := s.open()
+	s.source.Add(1)
+	s.reads(r, 1, 1, false)
+	s.source.Add(s.source.Batch)
+	s.outcome(sse.ClientStalled, 1)
+	_ = r.body.Close()
+}
+
+// testSlow: a client that takes a few bytes now and then is not cut off, although
+// it needs longer than the write timeout for what one step writes.
+func testSlow(s *server) {
+	s.options.WriteTimeout = 4 * time.Second
+	s.source.Add(20)
+	s.source.End()
+	r := s.open()
+	var got strings.Builder
+	p := make([]byte, 10)
+	for {
+		<-time.After(time.Second)
+		n, err := r.body.Read(p)
+		got.Write(p[:n])
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			s.Fatalf("%v after %d bytes, %+v", err, got.Len(), <-s.outcomes)
+		}
+	}
+	s.reads(&stream{Reader: NewReader(strings.NewReader(got.String()))}, 1, 20, true)
+	s.outcome(sse.SourceDone, 20)
+}
+
+// testBursts: a client that takes much at once and then nothing until it has read
+// it is not cut off, although it takes no bytes for longer than the write timeout.
+func testBursts(s *server) {
+	const events = 100_000
+	s.options.WriteTimeout = time.Second
+	s.source.Add(events)
+	s.source.End()
+	r := s.open()
+	burst := make([]byte, 512<<10) // eight seconds of a client that reads 64 KiB a second
+	for {
+		if _, err := io.ReadFull(r.body, burst); err != nil {
+			break
+		}
+		<-time.After(6 * time.Second)
+	}
+	s.outcome(sse.SourceDone, events)
+}
