@@ -16,7 +16,7 @@ const pieceSize = 4 << 10
 type writeDeadline struct {
 	control *http.ResponseController
 	timeout time.Duration // 0 for no deadlines
-	isHTTP2 bool          // a deadline that stays behind would end an idle stream
+	isHTTP2 bool          // one that passes ends the stream, even if nothing is being written
 	until   time.Time     // the deadline that is set; zero for none
 	backlog Backlog
 	counted int64 // bytes of the stream that are in the backlog
@@ -39,12 +39,21 @@ func (d *writeDeadline) extend(written int64) error {
 	return d.set(now.Add(patience + d.timeout/8))
 }
 
-// written is called after the last write of a batch.
-func (d *writeDeadline) written() error {
+// clear takes the deadline away if it would end a stream that is silent.
+func (d *writeDeadline) clear() error {
 	if !d.isHTTP2 || d.until.IsZero() {
 		return nil
 	}
 	return d.set(time.Time{})
+}
+
+// clearBefore is the earlier of t and the time by which clear is needed if nothing
+// is written: half a timeout before the deadline.
+func (d *writeDeadline) clearBefore(t time.Time) time.Time {
+	if due := d.until.Add(-d.timeout / 2); d.isHTTP2 && !d.until.IsZero() && due.Before(t) {
+		return due
+	}
+	return t
 }
 
 // set does without if the writer has no deadlines, as in tests.

@@ -3,7 +3,10 @@ package sse_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"example.com/sse-demo/sse"
 	"example.com/sse-demo/sse/ssetest"
@@ -11,6 +14,35 @@ import (
 
 func TestServe(t *testing.T) {
 	ssetest.TestServe(t, func() (sse.ServeFunc, func()) { return sse.ServeInHandler, func() {} })
+}
+
+// TestServeSetsFewDeadlines: over HTTP/2 a deadline that passes ends the stream, and
+// setting one costs, so a busy stream sets few, and a silent one has none.
+func TestServeSetsFewDeadlines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const timeout = 8 * time.Second
+		w, source := newWriter(), new(ssetest.Source)
+		var serving sync.WaitGroup
+		serving.Go(func() {
+			if o, err := sse.Serve(w, newRequest(t, 2), source, sse.Options{WriteTimeout: timeout}); err != nil || o.Events != 1000 {
+				t.Error(o, err)
+			}
+		})
+		for range 1000 { // in 100 s
+			<-time.After(100 * time.Millisecond)
+			source.Add(1)
+			synctest.Wait()
+		}
+		if n := len(w.deadlines); n > 150 { // one a second, and each clearing
+			t.Errorf("%d deadlines for 1000 writes", n)
+		}
+		<-time.After(timeout)
+		if last := w.deadlines[len(w.deadlines)-1]; !last.IsZero() {
+			t.Errorf("a silent stream would end at %v", last)
+		}
+		source.End()
+		serving.Wait()
+	})
 }
 
 // TestPanic: a source that panics after two events has ended as failed, with what

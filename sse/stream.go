@@ -86,6 +86,14 @@ func Jitter(base time.Duration) time.Duration {
 // gone; it wraps [os.ErrDeadlineExceeded] if the client took no bytes for
 // Options.WriteTimeout (see [Backlog]).
 func (s *Stream) Send(frames ...[]byte) error {
+	if err := s.send(frames); err != nil {
+		return err
+	}
+	return s.deadline.clear()
+}
+
+// send is Send for a caller that clears the write deadline before it passes.
+func (s *Stream) send(frames [][]byte) error {
 	left := 0 // of the piece that the deadline is for
 	for _, frame := range frames {
 		for len(frame) > 0 {
@@ -106,7 +114,7 @@ func (s *Stream) Send(frames ...[]byte) error {
 	if err := s.control.Flush(); err != nil {
 		return fmt.Errorf("sse: flush: %w", s.deadline.cause(err))
 	}
-	return s.deadline.written()
+	return nil
 }
 
 // Written is the number of bytes of the stream so far, without the framing of
