@@ -43,8 +43,8 @@ func Serve(w http.ResponseWriter, r *http.Request, source Source, o Options) (Ou
 }
 
 // A session is one client on one source. It is on the heap, as are the buffers that
-// it needs: net/http's functions below need most of a stack of 8 kB, and with a
-// little more each stream would have one of 16 kB.
+// it needs, and few functions are below run: net/http needs most of a stack of 8 kB,
+// and with a little more each stream would have one of 16 kB.
 type session struct {
 	stream    *Stream
 	source    Source
@@ -58,7 +58,19 @@ type session struct {
 }
 
 // serve returns an error if nothing was written.
-func (s *session) serve(w http.ResponseWriter, r *http.Request) (err error) {
+func (s *session) serve(w http.ResponseWriter, r *http.Request) error {
+	if err := s.open(w, r); err != nil {
+		return err
+	}
+	if s.outcome.Reason == "" {
+		s.run(r.Context())
+	}
+	s.outcome.Bytes = s.stream.Written() // with comments, and what was written of a batch that failed
+	return nil
+}
+
+// open sends the head. It returns an error if nothing was written.
+func (s *session) open(w http.ResponseWriter, r *http.Request) (err error) {
 	SetHeader(w.Header(), s.options, s.source.Position())
 	s.stream, err = Open(w, r, s.options)
 	switch {
@@ -68,11 +80,7 @@ func (s *session) serve(w http.ResponseWriter, r *http.Request) (err error) {
 		s.outcome.ClientFailed(err)
 	case r.Method == http.MethodHead:
 		s.outcome.Reason = SourceDone
-	default:
-		s.run(r.Context())
-		_ = s.stream.deadline.extend(s.stream.written) // for the final chunk, which net/http writes
 	}
-	s.outcome.Bytes = s.stream.Written() // with comments, and what was written of a batch that failed
 	return nil
 }
 
@@ -92,6 +100,7 @@ func (s *session) run(client context.Context) {
 			s.outcome.Reason = ClientGone
 		}
 	}
+	_ = s.stream.deadline.extend(s.stream.written) // for the final chunk, which net/http writes
 }
 
 // notify is called, by any goroutine, when there may be more to send.

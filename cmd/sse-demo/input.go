@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"example.com/sse-demo/sse"
@@ -38,23 +39,29 @@ func watchInput(serve sse.ServeFunc) sse.ServeFunc {
 			return serve(w, r, source, o, ended)
 		}
 		w.Header().Set("Connection", "close")
-		ctx, cancel := context.WithCancel(r.Context())
-		stopped := make(chan struct{})
-		go func() {
-			defer close(stopped)
-			defer cancel()
-			dropInput(conn)
-		}()
-		defer func() {
-			_ = conn.SetReadDeadline(time.Unix(1, 0)) // ends dropInput
-			<-stopped
-		}()
+		ctx, stop := dropInput(r.Context(), conn)
+		defer stop()
 		return serve(w, r.WithContext(ctx), source, o, ended)
 	}
 }
 
-// dropInput returns when the client has left, or has sent too much.
-func dropInput(conn net.Conn) {
+// dropInput reads what the client sends, in a goroutine, until stop. The context ends
+// when the client has left, or has sent too much.
+func dropInput(parent context.Context, conn net.Conn) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(parent)
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		defer cancel()
+		readInput(conn)
+	})
+	return ctx, func() {
+		_ = conn.SetReadDeadline(time.Unix(1, 0)) // ends readInput
+		reading.Wait()
+	}
+}
+
+// readInput returns when the client has left, or has sent too much.
+func readInput(conn net.Conn) {
 	var dropped [256]byte
 	for sum := 0; sum <= maxInput; {
 		n, err := conn.Read(dropped[:])

@@ -239,11 +239,17 @@ func (p *program) connections() (n int) {
 }
 
 // gauge reads a metric.
-func (p *program) gauge(name string) (value float64) {
+func (p *program) gauge(name string) float64 {
 	p.Helper()
-	_, after, _ := strings.Cut(p.get("/metrics"), "\n"+name+" ")
+	return valueIn(p.T, p.get("/metrics"), name)
+}
+
+// valueIn is the value of a metric.
+func valueIn(t *testing.T, metrics, name string) (value float64) {
+	t.Helper()
+	_, after, _ := strings.Cut(metrics, "\n"+name+" ")
 	if _, err := fmt.Sscan(after, &value); err != nil {
-		p.Fatal(name, err)
+		t.Fatal(name, err)
 	}
 	return value
 }
