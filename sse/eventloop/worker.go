@@ -140,14 +140,20 @@ func (w *worker) each(do func(*session)) {
 	}
 }
 
-// untilDue is how long the worker may sleep. A stream that joins meanwhile and is
-// due earlier wakes it.
+// untilDue is how long the worker may sleep. A stream that joins from now on and is
+// due earlier wakes it; one that has joined since the last take could not, because
+// the worker was awake.
 func (w *worker) untilDue() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.sleeps = time.Now().Add(longestSleep)
 	if len(w.clock) > 0 && w.clock[0].due.Before(w.sleeps) {
 		w.sleeps = w.clock[0].due
+	}
+	for _, s := range w.joined {
+		if s.due.Before(w.sleeps) {
+			w.sleeps = s.due
+		}
 	}
 	return time.Until(w.sleeps)
 }
