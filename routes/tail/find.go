@@ -37,7 +37,7 @@ func (f *Follower) backfill(n int) (location, pubsub.ID) {
 	if err != nil {
 		return f.atEnd()
 	}
-	id := pubsub.ID{markAt(g.inode, window), uint64(start)}
+	id := pubsub.ID{g.mark(window), uint64(start)}
 	l, ok := f.locate(pubsub.ID{g.number, uint64(start)})
 	if !ok {
 		return f.atEnd()
@@ -115,6 +115,8 @@ func (f *Follower) findInFiles(id pubsub.ID) (line pubsub.ID, ok bool) {
 	}
 	var candidates []candidate
 	f.mu.Lock()
+	salt := id[0] >> 32
+	isEarlier := salt > 0 && !slices.ContainsFunc(f.known, func(g *generation) bool { return g.salt == salt }) // of before a restart
 	for _, g := range slices.Backward(f.known) {
 		if g.users > 0 && !g.gone && g.file != nil && id[1] > 0 && id[1] <= uint64(g.end) {
 			candidates = append(candidates, candidate{g.hold(), g.file})
@@ -124,7 +126,7 @@ func (f *Follower) findInFiles(id pubsub.ID) (line pubsub.ID, ok bool) {
 	for _, c := range candidates {
 		if !ok {
 			window, err := windowBefore(c.file, int64(id[1]))
-			ok = err == nil && markAt(c.inode, window) == id[0]
+			ok = err == nil && (c.mark(window) == id[0] || isEarlier && markAt(c.inode, window) == id[0]&(1<<32-1))
 			line = pubsub.ID{c.number, id[1]}
 		}
 		f.mu.Lock()

@@ -72,7 +72,7 @@ func (f *Follower) begin() {
 	offset := int64(0)
 	if err == nil {
 		if offset, err = firstOffset(g); err == nil {
-			f.reader, err = newLineReader(g.file, g.inode, offset)
+			f.reader, err = newLineReader(g.file, g.mark, offset)
 		}
 		if err != nil { // it shrinks at this moment
 			_ = g.file.Close()

@@ -40,6 +40,7 @@ type generation struct {
 	rank  int // of its name among those of rotated files, when it was last seen there
 
 	number uint64    // generations are counted
+	salt   uint64    // part of its lines' ids; not 0 if an earlier generation had the same file
 	start  pubsub.ID // for clients, of its first offset
 	before position  // of the line that was read last before it
 
@@ -83,12 +84,15 @@ func (f *Follower) truncated() *generation {
 
 // follow makes g the generation that is read, from its start.
 func (f *Follower) follow(g *generation) {
-	f.reader = &lineReader{file: g.file, inode: g.inode}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	g.before = f.last
 	g.number = f.current.number + 1
 	g.start = f.newStart(g.inode)
+	if slices.ContainsFunc(f.known, func(old *generation) bool { return old.inode == g.inode }) {
+		g.salt = g.start[0] >> 32 // what is written now may equal what was there, and is another line
+	}
+	f.reader = &lineReader{file: g.file, mark: g.mark}
 	g.users = 2 // the follower, and the generation before
 	f.current.next = g
 	f.release(f.current)
@@ -118,6 +122,9 @@ func (f *Follower) newStart(inode uint64) pubsub.ID {
 	f.started = max(f.started+1, uint64(time.Now().Unix()))
 	return pubsub.ID{f.started<<32 | markAt(inode, nil), 0}
 }
+
+// mark is the mark in the id of the offset that window stands before.
+func (g *generation) mark(window []byte) uint64 { return g.salt<<32 | markAt(g.inode, window) }
 
 // hold keeps a generation that is held open, to be released. It needs the
 // lock, as release and shut do.

@@ -17,8 +17,8 @@ var errChanged = errors.New("tail: the file was truncated")
 // A lineReader reads whole lines from a file that grows: fill reads a chunk of
 // it, and next takes the lines out of the chunk.
 type lineReader struct {
-	file  io.ReaderAt
-	inode uint64
+	file io.ReaderAt
+	mark func(window []byte) uint64
 
 	read   int64  // offset up to which the file was read
 	window []byte // what stands just before it
@@ -33,12 +33,12 @@ type lineReader struct {
 }
 
 // newLineReader begins at offset, which must be the start of a line.
-func newLineReader(file io.ReaderAt, inode uint64, offset int64) (*lineReader, error) {
+func newLineReader(file io.ReaderAt, mark func(window []byte) uint64, offset int64) (*lineReader, error) {
 	window, err := windowBefore(file, offset)
 	if err != nil {
 		return nil, err
 	}
-	return &lineReader{file: file, inode: inode, read: offset, window: window}, nil
+	return &lineReader{file: file, mark: mark, read: offset, window: window}, nil
 }
 
 // fill reads a chunk, up to limit at the most, after next has taken all lines of
@@ -75,7 +75,7 @@ func (r *lineReader) next() (id pubsub.ID, frame []byte, ok bool) {
 	}
 	r.extend(rest[:end])
 	r.taken += end + 1
-	id = pubsub.ID{markAt(r.inode, r.chunk[:r.taken]), uint64(r.read) - uint64(len(r.chunk)-r.taken)}
+	id = pubsub.ID{r.mark(r.chunk[:r.taken]), uint64(r.read) - uint64(len(r.chunk)-r.taken)}
 	return id, r.complete(id), true
 }
 
@@ -90,7 +90,7 @@ func (r *lineReader) rest() (id pubsub.ID, frame []byte, ok bool) {
 
 // pos is the id of the offset up to which the file was read.
 func (r *lineReader) pos() pubsub.ID {
-	return pubsub.ID{markAt(r.inode, r.window), uint64(r.read)}
+	return pubsub.ID{r.mark(r.window), uint64(r.read)}
 }
 
 func (r *lineReader) extend(piece []byte) {

@@ -117,7 +117,7 @@ func (f *Follower) openAt(l *location) (*lineReader, error) {
 	if handle == nil {
 		return nil, errChanged
 	}
-	r, err := newLineReader(handle, l.gen.inode, l.offset)
+	r, err := newLineReader(handle, l.gen.mark, l.offset)
 	if err == nil && l.offset > 0 && len(l.id) > 0 && r.pos().String() != string(l.id) {
 		return nil, errChanged
 	}

@@ -176,3 +176,39 @@ func TestOtherFilesAreNotTaken(t *testing.T) {
 		t.Errorf("%+v", c.queue)
 	}
 }
+
+// TestTruncatedAndWrittenAgain: what is written after a truncation may equal what was
+// there before, and is other lines all the same.
+func TestTruncatedAndWrittenAgain(t *testing.T) {
+	f := follow(t, "old\n")
+	c := f.client(0, "", "")
+	again := func(lines ...string) (ids []string) {
+		f.emptied()
+		for _, line := range lines {
+			f.write(line + "\n")
+			ids = append(ids, c.expect(line))
+		}
+		return ids
+	}
+	first, second := again("a", "b"), again("a", "b")
+	f.client(10, "", first[0]).expect("b", "a", "b")
+	f.client(10, "", first[1]).expect("a", "b")
+	f.restart()
+	f.write("c\n")
+	f.client(10, "", second[0]).expect("b", "c")
+	f.client(10, "", second[1]).expect("c")
+}
+
+// emptied truncates the file, and waits until the follower has seen that.
+func (f *fixture) emptied() {
+	start := func() string {
+		feed := f.Follow(10, nil, "")
+		defer feed.Close()
+		return feed.Position()
+	}
+	before := start()
+	f.must(os.Truncate(f.path, 0))
+	for start() == before {
+		<-time.After(time.Millisecond)
+	}
+}

@@ -23,7 +23,8 @@
 // So an id is valid as long as the file is, over restarts of the service too, and
 // is not valid in another file of the same name. The start of a file has an id of
 // its own, "<mark>-0", with the time in its mark; so has a file that does not
-// exist yet.
+// exist yet. What is written after a truncation has the time of the truncation in
+// its marks, too: it may equal what was there before.
 //
 // # Rotation
 //
