@@ -116,8 +116,9 @@ func (s *Server) cancelJob(c echo.Context) error {
 	if err := mayUse(c, progressStream); err != nil {
 		return err
 	}
+	id := strings.TrimPrefix(c.Request().URL.Path, "/jobs/") // c.Param may be as it was sent, like %2D
 	err := s.write(func() error {
-		return s.config.Jobs.Cancel(c.Request().Context(), c.Param("id"))
+		return s.config.Jobs.Cancel(c.Request().Context(), id)
 	})
 	if err != nil {
 		return s.jobProblem(err)

@@ -45,7 +45,9 @@ func (s *Server) bind(params any, tag string, set setter) []fieldError {
 // bindQuery sets params from the query. A parameter that is given must be valid:
 // an empty one is not the default.
 func (s *Server) bindQuery(c echo.Context, params any) error {
-	query, err := url.ParseQuery(c.Request().URL.RawQuery)
+	pairs := strings.Split(c.Request().URL.RawQuery, "&")
+	isLastID := func(pair string) bool { return strings.HasPrefix(pair, "lastEventId=") } // never an error
+	query, err := url.ParseQuery(strings.Join(slices.DeleteFunc(pairs, isLastID), "&"))
 	if err != nil {
 		return invalid(fieldError{"query", "encoding", "query is not URL-encoded: " + err.Error()})
 	}

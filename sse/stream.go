@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -129,5 +131,15 @@ func LastEventID(r *http.Request) string {
 	if id := r.Header.Get("Last-Event-ID"); id != "" {
 		return id
 	}
-	return r.URL.Query().Get("lastEventId")
+	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		text, ok := strings.CutPrefix(pair, "lastEventId=")
+		if !ok {
+			continue
+		}
+		if id, err := url.QueryUnescape(text); err == nil {
+			return id
+		}
+		return text // it is no id, and the stream says so
+	}
+	return ""
 }

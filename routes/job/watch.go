@@ -52,17 +52,23 @@ func (m *Manager) Peek(ctx context.Context, id, after string) (*Watch, error) {
 
 // watchKnown watches a job that is known, or was. It returns nil if it never was.
 func (m *Manager) watchKnown(ctx context.Context, id, after string) (*Watch, error) {
-	if hasSeenEnd(after) {
+	j, hasSeen := m.find(id), hasSeenEnd(after)
+	if hasSeen && !j.beganBefore(after) {
 		return nil, ErrSeen
 	}
-	j := m.find(id)
 	if !m.isUpToDate(j, after) {
-		if err := m.sync(ctx); err != nil && j == nil {
+		err := m.sync(ctx)
+		if err != nil && hasSeen { // it may be of a later job of this id
+			return nil, ErrSeen
+		}
+		if err != nil && j == nil {
 			return nil, err
 		}
 		j = m.find(id)
 	}
 	switch {
+	case hasSeen && !j.beganBefore(after):
+		return nil, ErrSeen
 	case j != nil:
 		return j.watch(after), nil
 	case isPast(after):
@@ -134,6 +140,13 @@ func gone(id, after string) *Watch {
 func hasSeenEnd(after string) bool {
 	id, ok := pubsub.ParseID(after)
 	return ok && id[1] == doneNumber && isPast(after)
+}
+
+// beganBefore reports whether there is a job, and it began before the one of this
+// event, which is then another job's.
+func (j *job) beganBefore(event string) bool {
+	id, _ := pubsub.ParseID(event)
+	return j != nil && j.run[0] < id[0]
 }
 
 // isPast reports whether the id may have been given out by some replica.
