@@ -154,6 +154,8 @@ func newServer(handler http.Handler, certificates []tls.Certificate) *http.Serve
 		Protocols:         new(http.Protocols),
 		HTTP2:             http2Limits(),
 		ConnContext:       withConn,
+
+		DisableGeneralOptionsHandler: true, // it waits for bodies without a limit
 		ConnState: func(conn net.Conn, state http.ConnState) {
 			growStack(conn, state)
 			unused.note(conn, state)
