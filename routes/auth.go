@@ -37,7 +37,12 @@ func (s *Server) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 		return next
 	}
 	parser := jwt.NewParser(jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithExpirationRequired())
-	secret := func(*jwt.Token) (any, error) { return s.config.JWTSecret, nil }
+	secret := func(token *jwt.Token) (any, error) {
+		if _, ok := token.Header["crit"]; ok { // extensions that must be understood (RFC 7515, section 4.1.11)
+			return nil, jwt.ErrTokenUnverifiable
+		}
+		return s.config.JWTSecret, nil
+	}
 	return func(c echo.Context) error {
 		token := tokenOf(c.Request())
 		if token == "" {
@@ -54,17 +59,21 @@ func (s *Server) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// tokenOf finds the token of a request. EventSource can set no header, so a
-// cookie and the query do, too; the latter is never logged.
+// tokenOf finds the token of a request. EventSource can set no header, so the query,
+// which is never logged, and a cookie do, too; what is of this request wins over a
+// cookie, which may be old.
 func tokenOf(r *http.Request) string {
 	scheme, token, _ := strings.Cut(r.Header.Get(echo.HeaderAuthorization), " ")
 	if strings.EqualFold(scheme, "Bearer") {
 		return strings.TrimSpace(token)
 	}
-	if cookie, err := r.Cookie("sse_token"); err == nil && cookie.Value != "" {
+	if token := r.URL.Query().Get("access_token"); token != "" {
+		return token
+	}
+	if cookie, err := r.Cookie("sse_token"); err == nil {
 		return cookie.Value
 	}
-	return r.URL.Query().Get("access_token")
+	return ""
 }
 
 // mayUse returns a problem unless the token gives access to the stream. A token

@@ -95,6 +95,7 @@ func TestBadTokens(t *testing.T) {
 			"no exp":             token(hs256, claims(map[string]any{"exp": nil}), secret),
 			"exp is no number":   token(hs256, claims(map[string]any{"exp": "soon"}), secret),
 			"not yet":            token(hs256, claims(map[string]any{"nbf": time.Now().Add(time.Minute).Unix()}), secret),
+			"crit":               token(`{"alg":"HS256","crit":["b64"],"b64":true}`, claims(nil), secret),
 			"rights are no list": token(hs256, claims(map[string]any{"subscribe": "news"}), secret),
 		} {
 			p := h.problem(401, "GET", "/stream/channel?name=news", "", bearer(bad))
@@ -158,6 +159,7 @@ func TestWhereTheTokenIs(t *testing.T) {
 		h.stream("/stream/tick", "Authorization: bearer "+good).close()
 		h.stream("/stream/tick", "Cookie: a=b; sse_token="+good).close()
 		h.stream("/stream/tick?access_token=" + good).close()
+		h.stream("/stream/tick?access_token="+good, "Cookie: sse_token=expired").close()
 		h.problem(401, "GET", "/stream/tick?access_token="+good+"x", "")
 		_, _, metrics := h.answer("GET", "/metrics", "")
 		for part := range strings.SplitSeq(good, ".") {

@@ -23,7 +23,26 @@ import (
 const (
 	maxBody     = 64 << 10         // bytes of a request body
 	bodyTimeout = 10 * time.Second // in which it must arrive
+
+	// restTimeout is for what is left of a body that was refused: net/http reads it
+	// after the answer.
+	restTimeout = time.Second
 )
+
+// limitBody gives each body its time to arrive, also one that no handler reads:
+// net/http reads what is left of it, before the answer or after, and would wait for
+// ever.
+func limitBody(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if c.Request().ContentLength != 0 {
+			control := http.NewResponseController(c.Response().Writer)
+			if err := control.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil {
+				return fmt.Errorf("deadline of a body: %w", err)
+			}
+		}
+		return next(c)
+	}
+}
 
 // readBody reads the body of every request that has one, before its handler, so
 // that no handler waits for a client. A body that is in the way would also keep
@@ -62,17 +81,14 @@ func (b *bodies) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, err
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	return body, errors.Join(err, b.end(control))
+	return body, errors.Join(err, b.end(control, err))
 }
 
 func (b *bodies) begin(control *http.ResponseController) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
-		return errDraining
-	}
-	if err := control.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil {
-		return fmt.Errorf("deadline of a body: %w", err)
+		return errors.Join(errDraining, control.SetReadDeadline(time.Now().Add(restTimeout)))
 	}
 	if b.reading == nil {
 		b.reading = map[*http.ResponseController]struct{}{}
@@ -81,12 +97,16 @@ func (b *bodies) begin(control *http.ResponseController) error {
 	return nil
 }
 
-func (b *bodies) end(control *http.ResponseController) error {
+// end takes err from reading a body.
+func (b *bodies) end(control *http.ResponseController, err error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.reading, control)
 	if b.closed {
-		return errDraining
+		return errDraining // close has set a deadline
+	}
+	if err != nil {
+		return control.SetReadDeadline(time.Now().Add(restTimeout))
 	}
 	return control.SetReadDeadline(time.Time{})
 }
@@ -124,7 +144,8 @@ func mediaType(r *http.Request) (string, error) {
 	if err != nil {
 		return "", newProblem(http.StatusUnsupportedMediaType, "the Content-Type is malformed")
 	}
-	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "us-ascii") {
+	isUTF8 := slices.Contains([]string{"", "utf-8", "utf8", "us-ascii"}, strings.ToLower(params["charset"]))
+	if !isUTF8 && media != echo.MIMEApplicationJSON { // which has no such parameter (RFC 8259, section 11)
 		return "", newProblem(http.StatusUnsupportedMediaType, "the charset of the body must be UTF-8")
 	}
 	return media, nil

@@ -95,3 +95,33 @@ func TestTooLongABodyOverHTTP2(t *testing.T) {
 		}
 	})
 }
+
+// TestConnectionsOfUnfinishedBodies: a client that never sends the rest of a body
+// gets its answer in time, and does not keep its connection.
+func TestConnectionsOfUnfinishedBodies(t *testing.T) {
+	const unfinished = "\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n"
+	for _, tt := range []struct{ request, status string }{
+		{"POST /publish HTTP/1.1" + unfinished + "\r\n{", "408"},
+		{"POST /nowhere HTTP/1.1" + unfinished + "\r\n{", "408"},
+		{"GET /stream/tick HTTP/1.1" + unfinished + "\r\n{", "408"},
+		{"POST /publish HTTP/1.1" + unfinished + "Sec-Fetch-Site: cross-site\r\n\r\n", "408"},
+		{"OPTIONS /publish HTTP/1.1" + unfinished + "Origin: https://good.test\r\nAccess-Control-Request-Method: POST\r\n\r\n", "204"},
+		{"POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("x", 64<<10+1), "413"},
+	} {
+		config := options()
+		config.CORSOrigins = []string{"https://good.test"}
+		bubble(t, config, func(h *harness) {
+			conn, err := h.net.Dial(h.Context(), "", "")
+			if err != nil {
+				h.Fatal(err)
+			}
+			defer func() { _ = conn.Close() }()
+			go func() { _, _ = io.WriteString(conn, tt.request) }()
+			_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+			answer, err := io.ReadAll(conn)
+			if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 "+tt.status) {
+				h.Errorf("%.60q: %.40q, %v; want %s and the end of the connection", tt.request, answer, err, tt.status)
+			}
+		})
+	}
+}

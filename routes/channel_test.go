@@ -82,6 +82,8 @@ func TestChannelReplayAndResume(t *testing.T) {
 			"name=a&lastEventId=no%0Aid":            append([]string{gap(`no\nid`, `"`+ids[3]+`"`)}, kept...),
 			"name=b&name=a&lastEventId=" + ids[5]:   {"6", "7"}, // b was never used
 			"name=b&lastEventId=rubbish":            {gap("rubbish", "null")},
+			"name=b&lastEventId=%zz":                {gap("%zz", "null")},
+			"lastEventId=1;2&name=b":                {gap("1;2", "null")},
 		} {
 			s := h.stream("/stream/channel?" + query)
 			s.expect(want...)

@@ -226,7 +226,7 @@ func TestMediaTypes(t *testing.T) {
 		for _, header := range []string{"X: none", "Content-Type: text/css", "Content-Type: text/plain; charset=latin1", "Content-Type: application/x-www-form-urlencoded", "Content-Type: application/jsonx", "Content-Type: ;"} {
 			h.problem(415, "POST", "/publish", body, header)
 		}
-		for _, header := range []string{jsonType, "Content-Type: application/json; charset=utf-8", "Content-Type: Application/JSON"} {
+		for _, header := range []string{jsonType, "Content-Type: application/json; charset=utf-8", "Content-Type: application/json; charset=latin1", "Content-Type: Application/JSON"} {
 			if status, _, text := h.answer("POST", "/publish", body, header); status != 200 {
 				t.Error(header, status, text)
 			}

@@ -124,6 +124,17 @@ func TestJobResume(t *testing.T) {
 		if e := jobEventOf(t, s.next()); e.ID != "b" || e.Percent != 0 {
 			t.Errorf("%+v", e)
 		}
+		<-time.After(time.Millisecond)
+		h.answer("POST", "/jobs", `{"id":"c","durationMs":500}`, jsonType)
+		_, end := h.stream("/stream/progress?id=c").watch()
+		s = h.stream("/stream/progress?id=b", "Last-Event-ID: "+end) // b goes on, although c has ended
+		defer s.close()
+		if e := s.next(); e.Name != "gap" {
+			t.Errorf("%+v", e)
+		}
+		if status, _, _ := h.answer("DELETE", "/jobs/%62", ""); status != 204 {
+			t.Errorf("DELETE of b: %d", status)
+		}
 	})
 }
 

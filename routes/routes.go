@@ -84,7 +84,7 @@ func New(config Config) (*Server, error) {
 	}
 	s.echo.Use(
 		middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: s.logPanic}),
-		allowOrigins(config.CORSOrigins), crossSite, s.readBody,
+		limitBody, allowOrigins(config.CORSOrigins), s.readBody, crossSite,
 	)
 	s.addRoutes()
 	return s, nil
