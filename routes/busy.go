@@ -11,9 +11,9 @@ import (
 	"example.com/sse-demo/sse"
 )
 
-// busy returns err, but if it means "later" and the client is an EventSource, it
-// answers with a stream that says so: EventSource gives up for good at any status
-// but 200, and after the end of a stream it comes back by itself. It sends no POST.
+// busy returns err. But if err is a 503 and the client is an EventSource, it answers
+// with a stream of one event, busy: EventSource gives up for good at any status but
+// 200, and after the end of a stream it comes back by itself. It sends no POST.
 func (s *Server) busy(c echo.Context, err error) error {
 	p, ok := errors.AsType[*problem](err)
 	if !ok || c.Request().Method == http.MethodPost || p.Status != http.StatusServiceUnavailable || !accepts(c.Request(), sse.MediaType) {

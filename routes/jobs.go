@@ -126,7 +126,7 @@ func (s *Server) cancelJob(c echo.Context) error {
 	return c.NoContent(http.StatusNoContent)
 }
 
-// jobProblem is what a client reads of an error of the jobs.
+// jobProblem is the answer to an error of the jobs.
 func (s *Server) jobProblem(err error) error {
 	switch {
 	case errors.Is(err, job.ErrRunning):

@@ -108,7 +108,7 @@ func compileGrep(expr string) (*regexp.Regexp, error) {
 }
 
 // untilShutdown is a source that has nothing more to send when the service shuts
-// down, because a restart loses nothing of it.
+// down: its clients get the rest after the restart, because the file is still there.
 type untilShutdown struct {
 	source
 	shutdown <-chan struct{}

@@ -82,7 +82,7 @@ func (s *Server) unavailable(detail string) *problem {
 	return p
 }
 
-// busyRetry is the base of the delay for clients that there was no room for.
+// busyRetry is the base of the delay for clients that get no slot.
 func (s *Server) busyRetry() time.Duration { return 10 * s.config.Stream.Retry }
 
 // answerError is Echo's error handler, the only place that answers errors.

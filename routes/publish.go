@@ -134,7 +134,7 @@ func refuseUnknown(query url.Values, known ...string) error {
 	return nil
 }
 
-// publishProblem is what the publisher reads of an error of the broker.
+// publishProblem is the answer to an error of the broker, nil for none.
 func (s *Server) publishProblem(err error) error {
 	if err == nil {
 		return nil

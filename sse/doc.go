@@ -33,8 +33,9 @@
 // # Streams
 //
 // [Serve] sends the head that keeps proxies from buffering, a jittered retry
-// field, and what the source has, until one of the two ends. An [Outcome] says
-// which. [Open] is for responses without a source.
+// field, and what the source has, until the client leaves, the source ends, or the
+// options end the stream. The [Outcome] says which. [Open] is for responses without
+// a source.
 //
 // # Heartbeats
 //
@@ -45,14 +46,15 @@
 //
 // # Slow clients
 //
-// A client that takes no bytes for Options.WriteTimeout ends with the reason
-// [ClientStalled]. Each write has a deadline for that, and a deadline serves many
-// writes: the time is an eighth longer at the most. It begins when a client that
-// reads 64 KiB a second has read all that was written, after ten such times at the
-// most (see [Backlog]): until then it is normal that a client takes nothing, and
-// nothing on the wire tells such a client from one that has stopped. For clients
-// that are slower, set TCP_NOTSENT_LOWAT on the listening socket on Linux, or the
-// kernel lets a write wait until a third of a large send buffer is free.
+// If a client takes no bytes for Options.WriteTimeout, its stream ends with the
+// reason [ClientStalled]. Each write has a deadline for that. One deadline serves
+// many writes, so the time may be an eighth longer. It begins when a client that
+// reads 64 KiB a second has read all that was written, but no later than ten
+// timeouts after the last write (see [Backlog]): until then it is normal that a
+// client takes nothing, and nothing on the wire tells such a client from one that
+// has stopped. For clients that are slower, set TCP_NOTSENT_LOWAT on the listening
+// socket on Linux, or the kernel lets a write wait until a third of a large send
+// buffer is free.
 //
 // # Resuming
 //

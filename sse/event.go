@@ -61,12 +61,12 @@ func (e Event) Append(dst []byte) ([]byte, error) {
 	return append(dst, '\n'), nil
 }
 
-// isValue reports whether s is UTF-8 without the bytes of not. Most values are
+// isValue reports whether s is UTF-8 without the forbidden bytes. Most values are
 // short and plain: one pass over them costs less than a search for each byte.
-func isValue(s, not string) bool {
+func isValue(s, forbidden string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] >= utf8.RuneSelf {
-			return !strings.ContainsAny(s, not) && utf8.ValidString(s)
+			return !strings.ContainsAny(s, forbidden) && utf8.ValidString(s)
 		}
 	}
 	return true

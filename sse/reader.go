@@ -53,8 +53,8 @@ type Reader struct {
 // NewReader returns a Reader of the stream in.
 func NewReader(in io.Reader) *Reader { return &Reader{in: bufio.NewReader(in)} }
 
-// LastEventID is what a client sends when it reconnects now: the id of the last
-// complete block, which an event that is cut off does not change.
+// LastEventID is what a client would send if it reconnected now: the id of the
+// last complete block, which an event that is cut off does not change.
 func (r *Reader) LastEventID() string { return r.lastID }
 
 // HasID reports whether the event that Next returned last has an id of its own,

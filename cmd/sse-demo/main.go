@@ -29,7 +29,7 @@ const (
 	idleTimeout = 2 * time.Minute
 )
 
-// errUsage says that the command line is wrong.
+// errUsage means that the command line is wrong.
 var errUsage = errors.New("usage")
 
 func main() {

@@ -111,15 +111,9 @@ func (m *Manager) publish(ctx context.Context, name string, msg message) error {
 
 // sync reads all that was published before on other replicas.
 func (m *Manager) sync(ctx context.Context) error {
-	broker, ok := m.broker.(interface {
-		Sync(ctx context.Context) error
-	})
-	if !ok {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
-	if err := broker.Sync(ctx); err != nil {
+	if err := m.broker.Sync(ctx); err != nil {
 		return fmt.Errorf("%w: %w", ErrAway, err)
 	}
 	return nil

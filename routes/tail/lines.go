@@ -10,7 +10,7 @@ import (
 	"example.com/sse-demo/sse"
 )
 
-// errChanged says that the file no longer holds what was read from it: it was
+// errChanged means that the file no longer holds what was read from it: it was
 // truncated, or written anew.
 var errChanged = errors.New("tail: the file was truncated")
 

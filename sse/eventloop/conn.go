@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// errWouldBlock says that a socket takes no more at present. What it did not take
+// errWouldBlock means that a socket takes no more at present. What it did not take
 // is kept in conn.unsent.
 var errWouldBlock = errors.New("eventloop: the socket is full")
 

@@ -25,9 +25,9 @@ type worker struct {
 }
 
 // pause: after a pass that took longer than this the worker waits for an eighth of
-// it, and for this at least. Publishers then have the processor, which on a single
-// core wait for each pass as a whole, and what they publish meanwhile is one write
-// a stream.
+// it, and at least this long. Publishers, which on a single core wait for the whole
+// pass, then get the processor, and all that they publish meanwhile is one write a
+// stream.
 const pause = time.Millisecond
 
 // run serves streams until the loop is closed and the last one has ended.
