@@ -84,7 +84,7 @@ func New(config Config) (*Server, error) {
 	}
 	s.echo.Use(
 		middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: s.logPanic}),
-		limitBody, allowOrigins(config.CORSOrigins), s.readBody, crossSite,
+		allowOrigins(config.CORSOrigins), s.readBody, crossSite,
 	)
 	s.addRoutes()
 	return s, nil
@@ -130,7 +130,10 @@ func clientAddress(proxies []*net.IPNet) echo.IPExtractor {
 }
 
 // ServeHTTP implements [http.Handler].
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	limitBody(w, r)
+	s.echo.ServeHTTP(w, r)
+}
 
 func (s *Server) logPanic(c echo.Context, err error, stack []byte) error {
 	s.metrics.panics.Add(1)

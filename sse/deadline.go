@@ -16,16 +16,24 @@ const pieceSize = 4 << 10
 type writeDeadline struct {
 	control *http.ResponseController
 	timeout time.Duration // 0 for no deadlines
-	isHTTP2 bool          // one that passes ends the stream, even if nothing is being written
-	until   time.Time     // the deadline that is set; zero for none
+	guard   *writeGuard   // of HTTP/2; nil for HTTP/1, where the deadline is the connection's
+	until   time.Time     // the deadline; zero before the first
 	backlog Backlog
 	counted int64 // bytes of the stream that are in the backlog
 }
 
-// extend gives the client at least its patience for the next write, and at most
-// an eighth of the timeout more: setting a deadline costs, so one serves many
-// writes. So many bytes of the stream were written before.
-func (d *writeDeadline) extend(written int64) error {
+func newWriteDeadline(control *http.ResponseController, timeout time.Duration, isHTTP2 bool) writeDeadline {
+	d := writeDeadline{control: control, timeout: timeout}
+	if isHTTP2 && timeout > 0 {
+		d.guard = &writeGuard{cut: func() { _ = control.SetWriteDeadline(time.Unix(1, 0)) }}
+	}
+	return d
+}
+
+// begin gives the client at least its patience for the next write, and at most an
+// eighth of the timeout more: setting a deadline costs, so one serves many writes.
+// Written are the bytes of the stream that were written before.
+func (d *writeDeadline) begin(written int64) error {
 	if d.timeout <= 0 {
 		return nil
 	}
@@ -33,36 +41,38 @@ func (d *writeDeadline) extend(written int64) error {
 	d.backlog.Add(int(written-d.counted), now, d.timeout)
 	d.counted = written
 	patience := d.backlog.Patience(now, d.timeout)
-	if d.until.Sub(now) >= patience {
+	isExtended := d.until.Sub(now) < patience
+	if isExtended {
+		d.until = now.Add(patience + d.timeout/8)
+	}
+	if d.guard != nil {
+		d.guard.begin(d.until)
 		return nil
 	}
-	return d.set(now.Add(patience + d.timeout/8))
-}
-
-// clear takes the deadline away if it would end a stream that is silent.
-func (d *writeDeadline) clear() error {
-	if !d.isHTTP2 || d.until.IsZero() {
+	if !isExtended {
 		return nil
 	}
-	return d.set(time.Time{})
-}
-
-// clearBefore is the earlier of t and the time by which clear is needed if nothing
-// is written: half a timeout before the deadline.
-func (d *writeDeadline) clearBefore(t time.Time) time.Time {
-	if due := d.until.Add(-d.timeout / 2); d.isHTTP2 && !d.until.IsZero() && due.Before(t) {
-		return due
-	}
-	return t
-}
-
-// set does without if the writer has no deadlines, as in tests.
-func (d *writeDeadline) set(until time.Time) error {
-	d.until = until
-	if err := d.control.SetWriteDeadline(until); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	err := d.control.SetWriteDeadline(d.until)
+	if err != nil && !errors.Is(err, http.ErrNotSupported) { // as the writers of tests
 		return fmt.Errorf("sse: write deadline: %w", err)
 	}
 	return nil
+}
+
+// end is called after the last write of a batch, whatever has become of it.
+func (d *writeDeadline) end() {
+	if d.guard != nil {
+		d.guard.end()
+	}
+}
+
+// finish is called after the last batch.
+func (d *writeDeadline) finish() {
+	if d.guard != nil {
+		d.guard.stop()
+		return
+	}
+	_ = d.begin(d.counted) // for the final chunk, which net/http writes
 }
 
 // cause is the error of a write, or that the deadline has passed: HTTP/2 says only

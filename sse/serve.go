@@ -51,8 +51,7 @@ type session struct {
 	options   Options
 	frames    [][]byte // to be used again
 	lastWrite time.Time
-	timer     *time.Timer
-	due       time.Time // when a heartbeat or a deadline may be due
+	due       time.Time // when a heartbeat or the deadline may be due
 	wake      chan struct{}
 	outcome   Outcome // its Reason is empty until the end
 }
@@ -89,18 +88,18 @@ func (s *session) run(client context.Context) {
 	s.lastWrite = time.Now()
 	s.wake = make(chan struct{}, 1)
 	s.source.Notify(s.notify)
-	s.timer = time.AfterFunc(s.setDue(), s.notify)
-	defer s.timer.Stop()
+	timer := time.AfterFunc(s.setDue(), s.notify)
+	defer timer.Stop()
 	for s.sendAll() {
 		select {
 		case <-s.wake:
-			s.checkClock()
+			s.checkClock(timer)
 		case <-s.options.Shutdown: // sendAll ends the stream when the source has no more
 		case <-client.Done():
 			s.outcome.Reason = ClientGone
 		}
 	}
-	_ = s.stream.deadline.extend(s.stream.written) // for the final chunk, which net/http writes
+	s.stream.deadline.finish()
 }
 
 // notify is called, by any goroutine, when there may be more to send.
@@ -139,40 +138,31 @@ func (s *session) sendAll() bool {
 }
 
 func (s *session) send(frames ...[]byte) bool {
-	if err := s.stream.send(frames); err != nil {
+	if err := s.stream.Send(frames...); err != nil {
 		s.outcome.ClientFailed(err)
 		return false
 	}
 	s.lastWrite = time.Now()
-	if s.stream.deadline.clearBefore(s.due) != s.due {
-		s.timer.Reset(s.setDue())
-	}
 	return true
 }
 
 // checkClock sends a heartbeat if one is due. The timer is not set anew with
-// every event, so when it fires the silence may just have begun. The write deadline
-// is not cleared with every event either, which over HTTP/2 is a message to another
-// goroutine, and would be a fifth of the time that an event takes.
-func (s *session) checkClock() {
+// every event, so when it fires the silence may just have begun.
+func (s *session) checkClock(timer *time.Timer) {
 	if time.Now().Before(s.due) {
-		return
-	}
-	if err := s.stream.deadline.clear(); err != nil {
-		s.outcome.ClientFailed(err)
 		return
 	}
 	isSilent := s.options.Heartbeat > 0 && time.Since(s.lastWrite) >= s.options.Heartbeat
 	if isSilent && s.options.Ending(0, nil, s.options.IsShuttingDown()) == "" { // else the end is what comes next
 		s.send(heartbeat)
 	}
-	s.timer.Reset(s.setDue())
+	timer.Reset(s.setDue())
 }
 
-// setDue notes when the next heartbeat or a deadline is due, whichever comes
+// setDue notes when the next heartbeat or the deadline is due, whichever comes
 // first, and returns the time until then.
 func (s *session) setDue() time.Duration {
-	s.due = s.stream.deadline.clearBefore(s.options.NextDue(s.lastWrite))
+	s.due = s.options.NextDue(s.lastWrite)
 	return time.Until(s.due)
 }
 

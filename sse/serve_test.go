@@ -16,9 +16,9 @@ func TestServe(t *testing.T) {
 	ssetest.TestServe(t, func() (sse.ServeFunc, func()) { return sse.ServeInHandler, func() {} })
 }
 
-// TestServeSetsFewDeadlines: over HTTP/2 a deadline that passes ends the stream, and
-// setting one costs, so a busy stream sets few, and a silent one has none.
-func TestServeSetsFewDeadlines(t *testing.T) {
+// TestServeSetsNoDeadlines: over HTTP/2 a deadline that passes ends the stream, and
+// setting one costs, so a stream whose client takes what it is sent has none.
+func TestServeSetsNoDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const timeout = 8 * time.Second
 		w, source := newWriter(), new(ssetest.Source)
@@ -33,12 +33,9 @@ func TestServeSetsFewDeadlines(t *testing.T) {
 			source.Add(1)
 			synctest.Wait()
 		}
-		if n := len(w.deadlines); n > 150 { // one a second, and each clearing
-			t.Errorf("%d deadlines for 1000 writes", n)
-		}
 		<-time.After(timeout)
-		if last := w.deadlines[len(w.deadlines)-1]; !last.IsZero() {
-			t.Errorf("a silent stream would end at %v", last)
+		if len(w.deadlines) > 0 {
+			t.Error(w.deadlines)
 		}
 		source.End()
 		serving.Wait()

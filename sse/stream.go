@@ -49,7 +49,7 @@ func Open(w http.ResponseWriter, r *http.Request, o Options) (*Stream, error) {
 		return nil, fmt.Errorf("sse: %T cannot flush, is it a middleware's writer without Unwrap? %w", w, http.ErrNotSupported)
 	}
 	control := http.NewResponseController(w)
-	s := &Stream{w: w, control: control, deadline: writeDeadline{control: control, timeout: o.WriteTimeout, isHTTP2: r.ProtoMajor != 1}}
+	s := &Stream{w: w, control: control, deadline: newWriteDeadline(control, o.WriteTimeout, r.ProtoMajor != 1)}
 	w.WriteHeader(http.StatusOK)
 	if r.Method == http.MethodHead { // net/http sends it when the handler returns
 		return s, nil
@@ -88,19 +88,12 @@ func Jitter(base time.Duration) time.Duration {
 // gone; it wraps [os.ErrDeadlineExceeded] if the client took no bytes for
 // Options.WriteTimeout (see [Backlog]).
 func (s *Stream) Send(frames ...[]byte) error {
-	if err := s.send(frames); err != nil {
-		return err
-	}
-	return s.deadline.clear()
-}
-
-// send is Send for a caller that clears the write deadline before it passes.
-func (s *Stream) send(frames [][]byte) error {
+	defer s.deadline.end()
 	left := 0 // of the piece that the deadline is for
 	for _, frame := range frames {
 		for len(frame) > 0 {
 			if left == 0 {
-				if err := s.deadline.extend(s.written); err != nil {
+				if err := s.deadline.begin(s.written); err != nil {
 					return err
 				}
 				left = pieceSize

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -130,22 +129,49 @@ func TestWriteDeadlines(t *testing.T) {
 	})
 }
 
-// TestWriteDeadlinesOfHTTP2: one that is left behind would end an idle stream.
+// TestWriteDeadlinesOfHTTP2: one that is left behind would end an idle stream, and one
+// that is cleared in time would do so if the process was stopped meanwhile. So none is
+// set but one that has passed, in the middle of a write.
 func TestWriteDeadlinesOfHTTP2(t *testing.T) {
-	w := newWriter()
-	stream, err := sse.Open(w, newRequest(t, 2), sse.Options{WriteTimeout: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 3 {
-		if err := stream.Send(sse.MustFrame(sse.Event{})); err != nil {
+	synctest.Test(t, func(t *testing.T) {
+		const timeout = 8 * time.Second
+		w := newWriter()
+		slow := &slowWriter{writer: w}
+		stream, err := sse.Open(slow, newRequest(t, 2), sse.Options{WriteTimeout: timeout})
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	cleared := slices.IndexFunc(w.deadlines, time.Time.IsZero)
-	if len(w.deadlines) != 6 || cleared != 1 || !w.deadlines[5].IsZero() {
-		t.Error(w.deadlines)
-	}
+		for _, pause := range []time.Duration{0, timeout / 2, timeout * 9 / 8, 3 * timeout, timeout / 8, timeout} {
+			for _, slow.takes = range []time.Duration{0, timeout - time.Second} {
+				<-time.After(pause)
+				if err := stream.Send([]byte("x")); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if len(w.deadlines) > 0 {
+			t.Error(w.deadlines)
+		}
+		slow.takes = timeout*9/8 + time.Second
+		began := time.Now()
+		if err := stream.Send([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		if len(w.deadlines) != 1 || w.deadlines[0].After(began) {
+			t.Error(w.deadlines)
+		}
+	})
+}
+
+// slowWriter is a writer whose client takes its time for each write.
+type slowWriter struct {
+	*writer
+	takes time.Duration
+}
+
+func (w *slowWriter) Write(p []byte) (int, error) {
+	<-time.After(w.takes)
+	return w.writer.Write(p)
 }
 
 // TestFailedWrites: HTTP/2 says only that the stream was closed, so the clock
