@@ -6,6 +6,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,24 +17,31 @@ const (
 	headersFrame  = 1
 	resetFrame    = 3
 	settingsFrame = 4
+	windowFrame   = 8
 )
+
+const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 func appendFrame(dst []byte, kind, flags byte, stream uint32, payload []byte) []byte {
 	dst = append(dst, 0, byte(len(payload)>>8), byte(len(payload)), kind, flags)
 	return append(binary.BigEndian.AppendUint32(dst, stream), payload...)
 }
 
-// appendReset appends a request and its reset, as in a "rapid reset"
-// (CVE-2023-44487).
-func appendReset(dst []byte, stream uint32, path string) []byte {
+// appendGet appends a request.
+func appendGet(dst []byte, stream uint32, path string) []byte {
 	const get, http = "\x82", "\x86" // of the static table of HPACK (RFC 7541, appendix A)
 	literal := func(name, value string) string {
 		return "\x00" + string(rune(len(name))) + name + string(rune(len(value))) + value
 	}
 	block := get + http + literal(":path", path) + literal(":authority", "x")
 	const endStream, endHeaders = 1, 4
-	dst = appendFrame(dst, headersFrame, endStream|endHeaders, stream, []byte(block))
-	return appendFrame(dst, resetFrame, 0, stream, []byte{0, 0, 0, 8}) // CANCEL
+	return appendFrame(dst, headersFrame, endStream|endHeaders, stream, []byte(block))
+}
+
+// appendReset appends a request and its reset, as in a "rapid reset"
+// (CVE-2023-44487).
+func appendReset(dst []byte, stream uint32, path string) []byte {
+	return appendFrame(appendGet(dst, stream, path), resetFrame, 0, stream, []byte{0, 0, 0, 8}) // CANCEL
 }
 
 // resetRapidly sends so many requests over one connection, each with its reset, and
@@ -45,7 +53,7 @@ func resetRapidly(t *testing.T, conn net.Conn, path string, requests int) {
 		defer close(reading)
 		_, _ = io.Copy(io.Discard, conn)
 	}()
-	_, err := conn.Write(appendFrame([]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), settingsFrame, 0, 0, nil))
+	_, err := conn.Write(appendFrame([]byte(preface), settingsFrame, 0, 0, nil))
 	for n := 0; n < requests && err == nil; n++ {
 		_, err = conn.Write(appendReset(nil, uint32(2*n+1), path))
 	}
@@ -108,4 +116,33 @@ func TestResetsOfStreams(t *testing.T) {
 	storm.Wait()
 	p.eventually("no stream is counted", func() bool { return p.connections() == 0 })
 	p.eventually("no goroutine is left", func() bool { return p.goroutines() <= before })
+}
+
+// TestStoppedConnection: a client of HTTP/2 that grants all that it is asked for, and
+// stops reading its connection, does not keep the slots of its streams.
+func TestStoppedConnection(t *testing.T) {
+	p := start(t, nil, "--write-timeout", "100ms")
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", p.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	const initialWindow, streams = 4, 20
+	grant := binary.BigEndian.AppendUint32(nil, 1<<30)
+	sent := appendFrame([]byte(preface), settingsFrame, 0, 0, append([]byte{0, initialWindow}, grant...))
+	sent = appendFrame(sent, windowFrame, 0, 0, grant)
+	for n := range uint32(streams) {
+		sent = appendGet(sent, 2*n+1, "/stream/channel?name=a")
+	}
+	if _, err := conn.Write(sent); err != nil {
+		t.Fatal(err)
+	}
+	p.eventually("the streams are open", func() bool { return p.connections() == streams })
+	payload := `"` + strings.Repeat("x", 60_000) + `"`
+	p.eventually("no stream is counted", func() bool {
+		if err := p.publish(payload); err != nil {
+			t.Fatal(err)
+		}
+		return p.connections() == 0
+	})
 }

@@ -92,6 +92,7 @@ func serve(ctx context.Context, f *flags, signals <-chan os.Signal, stderr io.Wr
 		return err
 	}
 	server := newServer(handler, certificates)
+	server.HTTP2.WriteByteTimeout = sse.MaxPatience * f.WriteTimeout // of a client that stops reading its connection
 	server.ErrorLog = stdlog.New(logger, "", 0)
 	return serveUntil(ctx, f, server, handler, listener, signals, logger)
 }
