@@ -191,6 +191,7 @@ func TestTooManyJobs(t *testing.T) {
 			t.Error("no Retry-After")
 		}
 		h.problem(503, "POST", "/jobs", `{"id":"x"}`, jsonType)
+		h.problem(409, "POST", "/jobs", `{"id":"0"}`, jsonType)
 		h.problem(503, "GET", "/stream/progress?id=x", "")
 		s := h.stream("/stream/progress?id=x", "Accept: text/event-stream")
 		if e := s.next(); e.Name != "busy" {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -108,4 +109,12 @@ func openOwnLog(addr net.Addr) (*lumberjack.Logger, error) {
 	}
 	_, err = own.Write(nil) // opens it, or says why not
 	return own, err
+}
+
+// warnings writes what net/http has to say, of TLS handshakes for example.
+type warnings struct{ zerolog.Logger }
+
+func (w warnings) Write(line []byte) (int, error) {
+	w.Warn().Msg(string(bytes.TrimSpace(line)))
+	return len(line), nil
 }

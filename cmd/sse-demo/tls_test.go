@@ -62,6 +62,10 @@ func TestTLS(t *testing.T) {
 	if out, err := programCommand(t, nil, "healthcheck", "--addr", p.addr, "--tls-cert", cert, "--tls-key", key).CombinedOutput(); err != nil {
 		t.Errorf("%s %v", out, err)
 	}
+	p.curl("400 Bad Request", "--http1.1", p.url("/"))
+	p.eventually("the failed handshake is a warning", func() bool {
+		return strings.Contains(p.stderr.text(), `{"level":"warn",`) && strings.Contains(p.stderr.text(), "TLS handshake error")
+	})
 	p.signal(syscall.SIGTERM)
 	p.ends(0)
 }

@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -35,6 +36,9 @@ func (m *Manager) start(ctx context.Context, id, name string, r Request) (*job, 
 		return nil, fmt.Errorf("%w: %q", ErrKind, name)
 	}
 	number, c, err := m.claim(kind, r)
+	if j := m.find(id); errors.Is(err, ErrTooMany) && j != nil && !j.over.Load() {
+		return nil, fmt.Errorf("%w: %s", ErrRunning, id) // which does not pass by waiting for another to end
+	}
 	if err != nil {
 		return nil, err
 	}
