@@ -183,14 +183,14 @@ export function openStream(url, options = {}) {
     if (found) location = new URL(found, response.url || origin);
     if (found || [401, 429, 503].includes(status)) stranded = false;
     if (ok && hasType(response, "text/event-stream")) return read(response);
-    if (found && status !== 200) return {}; // 202: the stream is there
+    const atLeast = retryAfter(response.headers.get("Retry-After") ?? "");
+    const later = atLeast > 0 && {delay: atLeast * (1 + Math.random() / 2), firm: true};
+    if (found && status !== 200) return {...later}; // 202: the stream is there
 
     const problem = await problemOf(response);
     const final = status >= 400 && status < 500 && ![401, 408, 425, 429].includes(status);
     const over = final || stranded || refusals > 1;
-    const atLeast = retryAfter(response.headers.get("Retry-After") ?? "");
-    if (atLeast > 0) return {problem, over, delay: atLeast * (1 + Math.random() / 2), firm: true};
-    return {problem, over, delay: refusals ? 0 : backoff()};
+    return {problem, over, ...(later || {delay: refusals ? 0 : backoff()})};
   }
 
   /** @param {Response} response @returns {Promise<Problem>} */
@@ -211,7 +211,7 @@ export function openStream(url, options = {}) {
     const reader = response.body?.getReader();
     alive();
     setState("open");
-    for (let chunk; !ended.signal.aborted && (chunk = await reader?.read()) && !chunk.done;) {
+    for (let chunk; (chunk = await reader?.read()) && !chunk.done && !ended.signal.aborted;) { // close() may have come first
       alive();
       firstByte = Math.min(firstByte, Date.now());
       for (const event of parser.feed(decoder.decode(chunk.value, {stream: true}))) {

@@ -144,6 +144,17 @@ describe("the end", () => {
     assert.equal(server.unanswered(), 0);
   });
 
+  test("while a chunk is on its way from a fetch that heeds no signal", async (t) => {
+    let source;
+    const body = new ReadableStream({start: (controller) => (source = controller)});
+    const stream = open(t, "http://a/", {fetch: async () => new Response(body, {headers: {"Content-Type": "text/event-stream"}})});
+    await stream.seen.state("open");
+    stream.close();
+    source.enqueue(new TextEncoder().encode("id: 1\ndata: a\n\n"));
+    await settle();
+    assert.deepEqual([stream.seen.events, stream.seen.states, stream.lastEventId], [[], ["connecting", "open", "closed"], ""]);
+  });
+
   test("before the beginning", async (t) => {
     const closed = open(t, "http://a/");
     closed.close();

@@ -57,6 +57,19 @@ describe("a POST that was acted on", () => {
     assert.deepEqual([stream.seen.states, stream.seen.problems], [["connecting", "open"], []]);
   });
 
+  test("and not before Retry-After", async (t) => {
+    const clock = stopClock(t);
+    const server = await startServer(t);
+    const stream = open(t, server.url, post);
+    (await server.next()).answer("202 Accepted", {Location: "/p", "Retry-After": "8"});
+    await stream.seen.state("reconnecting");
+    await clock.move(9_999);
+    assert.equal(stream.seen.attempts, 1);
+    await clock.move(1);
+    assert.equal((await server.next()).path, "/p");
+    assert.deepEqual(stream.seen.problems, []);
+  });
+
   test("goes on after a 200 that is no event stream, which is a problem", async (t) => {
     const clock = stopClock(t);
     const server = await startServer(t);
