@@ -56,7 +56,8 @@ type service struct {
 	running *http.Server
 	secret  []byte
 
-	heartbeat time.Duration // a second if 0
+	heartbeat  time.Duration // a second if 0
+	maxStreams int           // 100 if 0
 
 	open atomic.Int64 // connections
 
@@ -84,7 +85,7 @@ func (s *service) start() {
 	jobs := job.NewManager(zerolog.Nop(), broker)
 	handler, err := routes.New(routes.Config{
 		Stream:     sse.Options{Retry: 200 * time.Millisecond, Heartbeat: cmp.Or(s.heartbeat, time.Second), WriteTimeout: 10 * time.Second},
-		MaxStreams: 100,
+		MaxStreams: cmp.Or(s.maxStreams, 100),
 		Version:    "test",
 		Logger:     zerolog.Nop(),
 		Broker:     broker,
@@ -378,6 +379,14 @@ func (p *tab) publish(channel, payload string) {
 	p.fill(form, "channel", channel)
 	p.fill(form, "payload", payload)
 	p.do(chromedp.Click(chromedp.CSS(form + " button")))
+}
+
+// showsNoProblem fails the test if a panel shows a problem that is over.
+func (p *tab) showsNoProblem(stream string) {
+	p.Helper()
+	if got := p.eval(text(stream, `[role="alert"]`)); got != "" {
+		p.Errorf("the panel %s says %q", stream, got)
+	}
 }
 
 // hasWorker reports whether the page's SharedWorker runs.

@@ -64,7 +64,7 @@ export function channel() {
     const value = valueOf(String(payload));
     if (value.error) return showProblem(publish, {errors: [{field: "payload", message: `payload must be JSON: ${value.error}`}]});
     listenTo(String(channel));
-    const {problem, value: receipt} = await send("POST", "/publish", {channel, payload: value.json, ...(event && {event})});
+    const {problem, value: receipt} = await send("POST", "/publish", requestOf({channel, ...(event && {event})}, value.json));
     showProblem(publish, problem);
     if (!problem) publish.querySelector(".done").textContent = `published as ${receipt.id}; subscribers here: ${receipt.delivered}`;
   });
@@ -106,11 +106,18 @@ function row({id, name, data, channels}) {
   return item;
 }
 
-/** Reads JSON; a text that does not even look like it stands for itself. @param {string} text */
+/**
+ * The request with the payload as it was typed: JSON.parse would change 12345678901234567890, 1.0 and 1e400.
+ * @param {object} fields @param {string} payload JSON
+ */
+const requestOf = (fields, payload) => `${JSON.stringify(fields).slice(0, -1)},"payload":${payload}}`;
+
+/** The text if it is JSON, or as a JSON string if it does not even look like it. @param {string} text */
 function valueOf(text) {
   try {
-    return {json: JSON.parse(text)};
+    JSON.parse(text);
+    return {json: text};
   } catch (error) {
-    return /^\s*(["{[\d-]|$)/.test(text) ? {error: error.message} : {json: text};
+    return /^\s*(["{[\d-]|$)/.test(text) ? {error: error.message} : {json: JSON.stringify(text)};
   }
 }

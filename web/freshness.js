@@ -34,7 +34,7 @@ export class Freshness {
     const age = Math.max(0, Date.now() - this.#last);
     const open = this.#section.dataset.state === "open";
     const late = open && this.#last > 0 && this.#heartbeat > 0 && age > this.#heartbeat + Math.min(slack, this.#heartbeat / 4);
-    setText(this.#text, this.#last ? `last byte ${age < 1000 ? (age / 1000).toFixed(1) : Math.floor(age / 1000)} s ago` : "no byte yet");
+    setText(this.#text, this.#last ? `last byte ${Math.floor(age / 1000)} s ago` : "no byte yet");
     this.#text.dataset.fresh = late ? "late" : "";
     this.#bar.dataset.fresh = late ? "late" : "";
     this.#bar.title = this.#heartbeat ? `Silence. One part is a heartbeat of ${this.#heartbeat / 1000} s; after three the connection is replaced.` : "";

@@ -67,6 +67,7 @@ export class Hub {
 
   async #set(tab, name, settings) {
     const problem = await this.#check(name, settings);
+    if (problem?.status === 403) this.#askForToken(this.#token, problem);
     if (problem) return tab.postMessage({refused: name, problem});
     const old = this.#streams.get(name);
     old?.flush();

@@ -33,6 +33,10 @@ func TestJob(t *testing.T) {
 	}
 	p.until(`document.querySelector("progress").value === 100`)
 	p.until(state("progress", "closed") + ` && document.querySelector(".stage").textContent === "succeeded"`)
+	p.click("progress", "toggle") // 204: there is nothing more to come
+	p.until(`[...document.querySelectorAll('[data-stream="progress"] [data-kind="response"]')].at(-1).textContent.startsWith("204")`)
+	p.until(state("progress", "closed"))
+	p.showsNoProblem("progress")
 	p.click("progress", "start-job")
 	p.until(`document.querySelector("progress").value < 90 && ` + state("progress", "open"))
 	p.click("progress", "stop-job")
@@ -84,9 +88,16 @@ func TestLostJob(t *testing.T) {
 	p.until(text("progress", ".job-notice") + fmt.Sprintf(` === %q`, lost))
 	p.until(state("progress", "closed") + ` && document.querySelector(".stage").textContent === "lost"`)
 
+	other := b.open(s)
+	other.until(state("progress", "closed") + ` && ` + jobID + fmt.Sprintf(` === %q`, id))
 	p.click("progress", "start-job")
 	p.until(state("progress", "open") + ` && document.querySelector("progress").value > 0 && ` + text("progress", ".job-notice") + ` === ""`)
 	id = p.eval(jobID)
+	other.until(jobID + fmt.Sprintf(` === %q`, id))
+	if got := other.eval(text("progress", ".job-notice")); got != "" {
+		t.Errorf("the other tab shows job %s and says %q", id, got)
+	}
+	call(other, page.Close, cdp.Empty{})
 	p.until(`JSON.parse(localStorage.getItem("sse-demo.job")).id === "` + id + `"`) // a page that is left may write it too late
 	p.do(chromedp.Navigate("about:blank"))
 	s.stop()

@@ -43,7 +43,7 @@ export class Line {
       const signal = AbortSignal.any([init.signal, this.#connection.signal]);
       const response = await fetch(url, {...init, signal});
       this.#report({head: headOf(response), at: Date.now()});
-      if (!response.ok || !response.body) return response;
+      if (!response.ok || !response.body || response.status === 204) return response; // Chromium gives 204 a body, and no Response can be made of both
       return new Response(this.#watch(response.body), response);
     } catch (error) {
       this.#report(lost(error));

@@ -7,10 +7,10 @@ import {draw} from "./frames.js";
 import {Freshness} from "./freshness.js";
 import {showProblem} from "./problems.js";
 import {Timeline} from "./timeline.js";
+import {streamIsOpen} from "./token.js";
 import {Wire} from "./wire.js";
 
 const offlineFor = 5_000; // ms
-const problemStays = 10_000; // ms after the stream is open again
 
 /**
  * @typedef {object} Options
@@ -33,7 +33,6 @@ export class Panel {
   #received = 0;
   #lastId = ""; // after which this tab goes on if it opens the stream again
   #polling = false;
-  #problemTimer;
   #isReconnecting = false; // the problem on display says so
   #wire;
   #timeline;
@@ -160,10 +159,8 @@ export class Panel {
     setText(toggle, this.#listening && state !== "closed" ? "Close" : "Open");
     toggle.setAttribute("aria-label", `${toggle.textContent} the ${section.dataset.title} stream`);
     for (const button of buttonsOf(section, ".break button")) button.disabled = state === "closed";
-    if (state === "closed" && this.#isReconnecting) this.#showProblem(null); // it no longer is
-    if (state !== "open") return;
-    clearTimeout(this.#problemTimer);
-    this.#problemTimer = setTimeout(() => this.#showProblem(null), problemStays);
+    if (state === "open") streamIsOpen();
+    if (state === "open" || (state === "closed" && this.#isReconnecting)) this.#showProblem(null);
   }
 
   #setPolling(on) {
@@ -171,11 +168,11 @@ export class Panel {
     this.find('[data-action="poll"]').setAttribute("aria-pressed", String(on));
   }
 
-  /** What the service or the network has said. A status of 0 means that there was no answer. */
+  /** What the service or the network has said, until the stream is open. A status of 0 means that there was no answer. */
   #showProblem(problem) {
-    clearTimeout(this.#problemTimer);
-    this.#isReconnecting = problem?.status === 0;
-    showProblem(this.section, this.#isReconnecting ? {title: `${problem.title}. A new connection follows.`} : problem);
+    this.#isReconnecting = problem?.status === 0 || problem?.status === 503;
+    const reconnecting = () => ({title: `${problem.detail || problem.title}. A new connection follows.`});
+    showProblem(this.section, this.#isReconnecting ? reconnecting() : problem);
   }
 }
 

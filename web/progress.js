@@ -8,7 +8,7 @@ import {findJob, remember} from "./jobs.js";
 import {Panel} from "./panel.js";
 import {showProblem} from "./problems.js";
 import {send} from "./request.js";
-import {onToken} from "./token.js";
+import {onToken, tokenIsMissing} from "./token.js";
 
 const recent = 5_000; // events: all pieces of an answer, for a tab that joins
 const firstMs = 60_000; // of the job that a first visit starts, so that there is something to see
@@ -30,6 +30,7 @@ export function progress() {
     until: "done",
     names: () => ["progress", "token", "done"],
     async none() {
+      if (await tokenIsMissing()) return self.close();
       const {job, fate} = await findJob();
       if (!job) return start({durationMs: firstMs});
       if (fate === "another") notice = lost(job.id, true);
@@ -44,6 +45,7 @@ export function progress() {
       draw(show);
     },
     applied(query) {
+      if (id && id !== query.get("id")) notice = ""; // it was about another job
       id = query.get("id");
       draw(show);
     },

@@ -1,11 +1,11 @@
 // Requests of this tab, each with a time limit and, if there is one, the token.
 
-import {askForToken, tokenHeader} from "./token.js";
+import {askForToken, hasToken, tokenHeader} from "./token.js";
 
 const limit = 10_000; // ms
 
 /**
- * Sends a request, with a JSON body if there is one. Problems do not throw: without an answer there is one, too.
+ * Sends a request, with a JSON body if there is one: a value, or JSON as text. Problems do not throw: without an answer there is one, too.
  * @returns {Promise<{problem: object | null, value?: any}>}
  */
 export async function send(method, path, body) {
@@ -13,12 +13,12 @@ export async function send(method, path, body) {
     const response = await fetch(path, {
       method,
       headers: {...tokenHeader(), ...(body && {"Content-Type": "application/json"})},
-      body: body && JSON.stringify(body),
+      body: typeof body === "string" ? body : body && JSON.stringify(body),
       signal: AbortSignal.timeout(limit),
     });
     if (response.ok) return {problem: null, value: response.status === 204 ? null : await response.json()};
     const problem = await problemOf(response);
-    if (response.status === 401) askForToken(problem);
+    if (response.status === 401 || (response.status === 403 && hasToken())) askForToken(problem);
     return {problem};
   } catch (error) {
     const late = error.name === "TimeoutError";

@@ -63,6 +63,8 @@ func TestOffline(t *testing.T) {
 	s.publish("news", "2")
 	p.wantNumbers(3)
 	p.until(text("channel", ".summary") + `.includes("2 missed events came at once, and no gap: none is lost")`)
+	p.until(state("channel", "open"))
+	p.showsNoProblem("channel")
 	p.until(state("tick", "open"))
 }
 
@@ -156,7 +158,27 @@ func TestBadGateway(t *testing.T) {
 	s.start()
 	for _, stream := range []string{"tick", "log", "channel"} {
 		p.until(state(stream, "open"))
+		p.showsNoProblem(stream)
 	}
+}
+
+// TestBusy: a panel that the service has no room for says so, until it is open.
+func TestBusy(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	s.stop()
+	s.maxStreams = 1
+	s.start()
+	b := startBrowser(t)
+	p := b.open(s)
+	const says = "The service is busy: no more streams can be opened now. A new connection follows."
+	const busyPanels = `[...document.querySelectorAll("section [role=alert]")].filter((e) => e.textContent === "` + says + `").length === 3`
+	p.until(busyPanels)
+	other := b.open(s)
+	other.until(busyPanels)
+	p.eval(`document.querySelector('section[data-state="open"] button[data-action="toggle"]').click()`)
+	other.eval(`document.querySelector('section[data-state="open"] button[data-action="toggle"]').click()`)
+	p.until(`document.querySelector('section[data-state="open"] [role="alert"]')?.textContent === ""`)
 }
 
 // TestBlackHole: a proxy that lets nothing through any more, and closes nothing.

@@ -28,6 +28,7 @@ export class SharedStream {
   #wire = new Recent(wireKeeps);
   #updates = []; // that the listeners have not been sent yet
   #timer = null;
+  #problem = null; // why the stream is not open
   #sent = null; // the newest request, and how the line ended after it
   #clean = false;
 
@@ -64,6 +65,7 @@ export class SharedStream {
         const update = {event, at: Date.now()};
         this.#events.add(update, event.data.length + 100, this.#settings.recent);
         this.#tell(update);
+        if (event.name === "busy") this.#setProblem(busy(JSON.parse(event.data)));
       },
       onState: (state) => source === this.#source && this.#setState(state, source.lastEventId !== before),
       onProblem: (problem) => this.#setProblem(problem),
@@ -99,7 +101,7 @@ export class SharedStream {
   join(port) {
     this.flush();
     this.listeners.add(port);
-    const updates = [{poll: this.#line.poll > 0}, ...this.#wire.all, ...this.#events.all.map((update) => ({...update, recent: true})), {state: this.#state}];
+    const updates = [{poll: this.#line.poll > 0}, ...this.#wire.all, ...this.#events.all.map((update) => ({...update, recent: true})), {state: this.#state}, {problem: this.#problem}];
     port.postMessage({stream: this.#name, query: this.#settings.query, reset: true, updates});
   }
 
@@ -130,16 +132,20 @@ export class SharedStream {
     }
     if (this.#line.poll && state === "connecting" && this.#state === "closed") return; // it is between two polls
     this.#state = state;
+    if (state === "open") this.#problem = null;
     this.#tell({state});
   }
 
   #setProblem(problem) {
+    this.#problem = problem;
     this.#tell({problem});
-    if (problem.status !== 401) return;
+    if (problem.status !== 401 && problem.status !== 403) return; // 403: another token may have the rights
     this.refused = true;
     this.#onRefused(this.#sent.sent.token, problem);
   }
 }
+
+const busy = (problem) => ({...problem, detail: `The service is busy: ${problem.detail || problem.title}`});
 
 /** The newest of a sequence, up to a number and a size. */
 class Recent {

@@ -1,4 +1,5 @@
-// The token that the service wants with --jwt-secret: asked for at the first 401, kept for the session of the tab.
+// The token that the service wants with --jwt-secret: asked for at the first 401, and again if it has expired or gives
+// no access (403). It is kept for the session of the tab.
 
 import {onMessage, send} from "./connect.js";
 import {field} from "./dom.js";
@@ -7,10 +8,14 @@ import {load, saveSoon} from "./storage.js";
 
 const key = "sse-demo.token";
 const limit = 10_000; // ms
+const patience = 10_000; // ms in which a stream shows whether a token is missing
 
 const form = /** @type {HTMLFormElement} */ (document.querySelector('form[data-action="token"]'));
 const handlers = [];
 let token = load(() => sessionStorage, key)?.token ?? "";
+
+let answer; // resolves missing
+let missing = new Promise((resolve) => (answer = resolve));
 
 export const hasToken = () => token !== "";
 export const tokenHeader = () => (token ? {Authorization: `Bearer ${token}`} : {});
@@ -18,8 +23,18 @@ export const tokenHeader = () => (token ? {Authorization: `Bearer ${token}`} : {
 /** What to do once there is a token. @param {() => void} handle */
 export const onToken = (handle) => handlers.push(handle);
 
+/** A stream is open, so no token is missing. */
+export const streamIsOpen = () => answer(false);
+
+/**
+ * Whether a token is missing, as the streams of the hub have shown. A request of the page itself would be answered
+ * by 401 too, which the browser logs in its console. @returns {Promise<boolean>}
+ */
+export const tokenIsMissing = () => Promise.race([missing, new Promise((resolve) => setTimeout(resolve, patience, false))]);
+
 /** Shows the form, with what the service has said. @param {object} problem */
 export function askForToken(problem) {
+  answer(problem.status === 401);
   form.hidden = false;
   showProblem(form, {title: problem.detail || problem.title});
 }
@@ -33,6 +48,7 @@ export function startWithToken() {
 
 function accept(accepted) {
   token = accepted;
+  missing = new Promise((resolve) => (answer = resolve)); // the streams try the new one
   saveSoon(() => sessionStorage, key, () => ({token}));
   form.hidden = true;
   form.reset();

@@ -11,6 +11,11 @@ import (
 // token returns one that opens everything and lives for a while.
 func (s *service) token(life time.Duration) string {
 	s.Helper()
+	return s.tokenFor(life, streams...)
+}
+
+func (s *service) tokenFor(life time.Duration, streams ...string) string {
+	s.Helper()
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
 		"exp": time.Now().Add(life).Unix(), "subscribe": []string{"*"}, "publish": []string{"*"}, "streams": streams,
 	}).SignedString(s.secret)
@@ -20,31 +25,47 @@ func (s *service) token(life time.Duration) string {
 	return token
 }
 
-// TestToken: the page asks for a token, keeps it, and asks for another one when it
-// has expired; the streams go on after their last ids.
-func TestToken(t *testing.T) {
-	t.Parallel()
+func startServiceWithSecret(t *testing.T) *service {
+	t.Helper()
 	s := startService(t)
 	s.stop()
 	s.secret = []byte("a secret of at least thirty-two bytes")
 	s.start()
+	return s
+}
+
+const (
+	tokenForm    = `form[data-action="token"]`
+	tokenShown   = `!document.querySelector('` + tokenForm + `').hidden`
+	tokenProblem = `document.querySelector('` + tokenForm + ` .problem').textContent`
+)
+
+func (p *tab) giveToken(token string) {
+	p.Helper()
+	p.fill(tokenForm, "token", token)
+	p.do(chromedp.Click(chromedp.CSS(tokenForm + " button")))
+}
+
+// TestToken: the page asks for a token, keeps it, and asks for another one when it
+// has expired; the streams go on after their last ids.
+func TestToken(t *testing.T) {
+	t.Parallel()
+	s := startServiceWithSecret(t)
 	b := startBrowser(t)
 	p := b.open(s)
-	const form = `form[data-action="token"]`
-	give := func(token string) {
-		p.fill(form, "token", token)
-		p.do(chromedp.Click(chromedp.CSS(form + " button")))
+	p.until(tokenShown + ` && ` + tokenProblem + `.includes("token")`)
+	p.until(state("progress", "closed"))
+	p.clean(s)
+	p.giveToken("no token")
+	p.until(tokenProblem + `.startsWith("Refused")`)
+	p.until(tokenShown)
+	p.giveToken("")
+	p.until(tokenProblem + `.startsWith("Paste the token")`)
+	p.giveToken(s.token(time.Minute))
+	p.until(all("open") + ` && !(` + tokenShown + `)`)
+	for _, stream := range streams {
+		p.showsNoProblem(stream)
 	}
-	shown := `!document.querySelector('` + form + `').hidden`
-	problem := `document.querySelector('` + form + ` .problem').textContent`
-	p.until(shown + ` && ` + problem + `.includes("token")`)
-	give("no token")
-	p.until(problem + `.startsWith("Refused")`)
-	p.until(shown)
-	give("")
-	p.until(problem + `.startsWith("Paste the token")`)
-	give(s.token(time.Minute))
-	p.until(all("open") + ` && document.querySelector('` + form + `').hidden`)
 	p.publish("news", "0")
 	p.until(`document.querySelectorAll(".events .data").length === 1`)
 
@@ -53,22 +74,37 @@ func TestToken(t *testing.T) {
 	other.publish("news", "1")
 	p.wantNumbers(2)
 	p.do(chromedp.Reload())
-	p.until(all("open") + ` && document.querySelector('` + form + `').hidden`)
+	p.until(all("open") + ` && !(` + tokenShown + `)`)
 	p.wantNumbers(2)
 
 	s.stop() // a secret that has changed makes all tokens invalid, as time does
 	s.secret = []byte("another secret of thirty-two bytes or more")
 	s.start()
-	p.until(shown)
-	give(s.token(4 * time.Second))
+	p.until(tokenShown)
+	p.giveToken(s.token(4 * time.Second))
 	s.publish("news", "2")
-	p.until(`!(` + shown + `) || ` + problem + `.startsWith("Refused")`) // the machine may be slow
-	p.until(shown)                                                       // it has expired
-	give(s.token(time.Minute))
+	p.until(`!(` + tokenShown + `) || ` + tokenProblem + `.startsWith("Refused")`) // the machine may be slow
+	p.until(tokenShown)                                                            // it has expired
+	p.giveToken(s.token(time.Minute))
 	p.until(state("channel", "open"))
 	p.publish("news", "3")
 	p.until(`document.querySelector(".events li:last-child .data")?.textContent === "3"`)
 	if got := p.eval(seen); got != numbers(4) {
 		t.Error(got)
 	}
+}
+
+// TestTokenWithoutRights: a token that the service accepts, and that does not open
+// all streams, can be replaced by another one.
+func TestTokenWithoutRights(t *testing.T) {
+	t.Parallel()
+	s := startServiceWithSecret(t)
+	p := startBrowser(t).open(s)
+	p.until(tokenShown)
+	p.giveToken(s.tokenFor(time.Minute, "log", "channel", "progress"))
+	p.until(state("log", "open") + ` && ` + state("channel", "open") + ` && ` + state("progress", "open"))
+	p.until(state("tick", "closed") + ` && ` + text("tick", `[role="alert"]`) + ` === "the token does not give access to tick"`)
+	p.until(tokenShown + ` && ` + tokenProblem + ` === "the token does not give access to tick"`)
+	p.giveToken(s.token(time.Minute))
+	p.until(all("open") + ` && !(` + tokenShown + `) && ` + text("tick", `[role="alert"]`) + ` === ""`)
 }
