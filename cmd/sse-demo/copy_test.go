@@ -2,13 +2,16 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -110,14 +113,64 @@ func TestCopyEcho(t *testing.T) {
 	}
 	options := sse.Options{Deadline: time.Now()} // what there is, and the end
 	e.GET("/events", func(c echo.Context) error {
-		news := broker.Subscribe([]string{"news"}, pubsub.Start{After: sse.LastEventID(c.Request())})
+		news := broker.Subscribe([]string{"news"}, pubsub.Start{After: sse.LastEventID(c.Request()), Replay: 10})
 		defer news.Close()
 		_, err := sse.Serve(c.Response().Writer, c.Request(), news, options)
 		return err
 	})
-	w := httptest.NewRecorder()
-	e.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/events?lastEventId="+receipt.ID.Previous().String(), nil))
-	if want := "id: " + receipt.ID.String() + "\ndata: one\n\n"; !strings.HasSuffix(w.Body.String(), want) {
-		t.Errorf("%q, want %q", w.Body, want)
+	for _, query := range []string{"", "?lastEventId=" + receipt.ID.Previous().String()} {
+		w := httptest.NewRecorder()
+		e.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/events"+query, nil))
+		if want := "id: " + receipt.ID.String() + "\ndata: one\n\n"; !strings.HasSuffix(w.Body.String(), want) {
+			t.Errorf("%q, want %q", w.Body, want)
+		}
 	}
+}
+
+// pollHandler is the handler of docs/copy.md with the lines for long polling.
+func pollHandler(broker pubsub.Broker, options sse.Options) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		options := options
+		if ms, err := strconv.Atoi(r.URL.Query().Get("wait")); err == nil { // long polling
+			options.Once = true // the response ends after the first events
+			options.Deadline = time.Now().Add(time.Duration(min(ms, 60_000)) * time.Millisecond)
+		}
+		news := broker.Subscribe([]string{"news"}, pubsub.Start{After: sse.LastEventID(r), Replay: 10})
+		defer news.Close()
+		if _, err := sse.Serve(w, r, news, options); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	}
+}
+
+// TestCopyPoll: a poll ends after the first events, or when its time has passed.
+func TestCopyPoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broker := pubsub.NewMemory(10, 1<<20)
+		publish := func(text string) string {
+			receipt, err := broker.Publish(t.Context(), "news", "", []byte(text))
+			if err != nil {
+				t.Error(err)
+			}
+			return receipt.ID.String()
+		}
+		handler := pollHandler(broker, sse.Options{})
+		poll := func(lastEventID, wait, want string, after time.Duration) {
+			t.Helper()
+			w, r := httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "GET", "/events?wait="+wait, nil)
+			r.Header.Set("Last-Event-ID", lastEventID)
+			start := time.Now()
+			handler(w, r)
+			if took := time.Since(start); w.Code != http.StatusOK || !strings.HasSuffix(w.Body.String(), want) || took != after {
+				t.Errorf("wait=%s: %d %q after %v, want %q after %v", wait, w.Code, w.Body, took, want, after)
+			}
+		}
+		one := publish("one")
+		poll("", "1000", "data: one\n\n", 0)
+		poll(one, "1000", "", time.Second)
+		poll(one, "-1", "", 0)
+		poll(one, "9999999999999", "", time.Minute)
+		time.AfterFunc(time.Second, func() { publish("two") })
+		poll(one, "20000", "data: two\n\n", time.Second)
+	})
 }
