@@ -242,7 +242,7 @@ func (r *Reader) endOfStream(line []byte) {
 		r.fault(LoneCR, "")
 	}
 	complete := len(r.fields) == 0 || len(r.fields) == 1 && r.fields[0] == "retry" // which needs no blank line
-	if !complete || len(line) > 0 {
+	if !complete || len(line) > 0 && line[0] != ':' {
 		r.fault(Unfinished, "")
 	}
 }

@@ -62,6 +62,30 @@ func TestReaderHasID(t *testing.T) {
 	}
 }
 
+// TestReaderEnd: what is lost at the end of a stream is a fault, and nothing else.
+func TestReaderEnd(t *testing.T) {
+	for stream, want := range map[string]bool{
+		"data: a\n\n":           false,
+		"data: a\n":             true,
+		"data: a\n\nid: 1":      true,
+		"data: a\n\nretry: 1":   true,
+		"retry: 1\n":            false,
+		"data: a\n\n: bye\n":    false,
+		"data: a\n\n: bye":      false,
+		"data: a\n\n:":          false,
+		"data: a\n: bye":        true,
+		"data: a\n\ndata: b\n:": true,
+	} {
+		unfinished := false
+		for _, f := range parse(strings.NewReader(stream)).Faults {
+			unfinished = unfinished || f.Kind == sse.Unfinished
+		}
+		if unfinished != want {
+			t.Errorf("%q: %v, want %v", stream, unfinished, want)
+		}
+	}
+}
+
 // parsed is all that a reader has seen of a stream.
 type parsed struct {
 	Events   []sse.Event
