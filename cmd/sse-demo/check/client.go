@@ -51,7 +51,9 @@ func (c *client) open(ctx context.Context, a ask, timeout time.Duration) (*answe
 	limit := time.AfterFunc(timeout, func() { cancel(errNoAnswer) })
 	asked := time.Now()
 	transport := c.transport()
+	ctx, orHandshake := watchHandshake(ctx)
 	response, err := c.send(ctx, transport, a)
+	err = orHandshake(err)
 	if !limit.Stop() && errors.Is(context.Cause(ctx), errNoAnswer) {
 		err = fmt.Errorf("%w in %s", errNoAnswer, seconds(timeout))
 	}
@@ -127,7 +129,7 @@ func (c *client) setHeader(request *http.Request, a ask) {
 // checkRedirect keeps the user's headers, which may be secrets, and the address
 // that was asked for, whose query may have some, from other origins.
 func (c *client) checkRedirect(request *http.Request, via []*http.Request) error {
-	if len(via) >= maxRedirect {
+	if len(via) > maxRedirect {
 		return fmt.Errorf("over %d redirects", maxRedirect)
 	}
 	request.Header.Del("Referer")

@@ -37,12 +37,17 @@ func Command(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	if err != nil {
 		return err
 	}
-	_, err = parser.Parse(args)
+	parsed, err := parser.Parse(args)
 	if exited { // --help was all that was wanted
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w (sse-demo check --help)", ErrNotTried, err)
+	}
+	for _, p := range parsed.Path {
+		if p.Flag != nil && parsed.FlagValue(p.Flag) == "" {
+			return fmt.Errorf("%w: --%s is empty; is it a variable that is not set?", ErrNotTried, p.Flag.Name)
+		}
 	}
 	return Run(ctx, o, stdout, stderr)
 }

@@ -3,6 +3,7 @@ package check
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
@@ -36,6 +37,11 @@ func TestNotTried(t *testing.T) {
 		http.NotFound(w, r)
 		return true
 	}})
+	certified := httptest.NewUnstartedServer(goodEndpoint())
+	certified.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12} // so that the handshake fails
+	certified.StartTLS()
+	t.Cleanup(certified.Close)
+	certified.Config.ErrorLog = log.New(io.Discard, "", 0)
 	closed := closedPort(t)
 	for _, tt := range []struct {
 		says string
@@ -45,6 +51,10 @@ func TestNotTried(t *testing.T) {
 		{"refused", []string{"http://" + closed}},
 		{"certificate is not trusted (--insecure", []string{encrypted.URL}},
 		{"no TLS connection", []string{"https" + strings.TrimPrefix(good, "http")}},
+		{"no TLS connection: remote error: tls: ", []string{certified.URL, "--insecure"}},
+		{"no TLS connection: ", []string{"https://" + rawServer(t, "", "")}},
+		{"no TLS connection: the answer is not TLS", []string{"https://" + rawServer(t, "SSH-2.0-x\r\n", "")}},
+		{"--compare: no TLS connection", []string{good, "--compare", "https://" + rawServer(t, "", "")}},
 		{"--compare: no connection", []string{good, "--compare", "http://" + closed}},
 		{"--compare: there is no host", []string{good, "--compare", "http://nosuch.invalid/"}},
 		{"--compare: it answered 404 Not Found", []string{good, "--compare", missing}},
@@ -63,12 +73,39 @@ func TestNotTried(t *testing.T) {
 		{"--header must be like", []string{good, "--header", "novalue"}},
 		{"--header must be like", []string{good, "--header", "a b: c"}},
 		{"--header must be like", []string{good, "--header", "a: b\nc: d"}},
+		{"--compare is empty", []string{good, "--compare", ""}},
+		{"--compare is empty", []string{good, "--compare="}},
+		{"--origin is empty", []string{good, "--origin", ""}},
 		{"--origin must be like", []string{good, "--origin", "app.example.com"}},
 		{"--origin must be like", []string{good, "--origin", "https://app.example.com/"}},
 	} {
 		out, err := command(t, tt.args...)
 		if !errors.Is(err, ErrNotTried) || !strings.Contains(err.Error(), tt.says) || strings.Contains(err.Error(), "\n") || out != "" {
 			t.Errorf("%q: %v, printed %q; want %q", tt.args, err, out, tt.says)
+		}
+	}
+}
+
+// TestAlert: TLS 1.3 refuses a client without a certificate after the handshake.
+func TestAlert(t *testing.T) {
+	err := unreachable(&net.OpError{Op: "remote error", Err: errors.New("tls: certificate required")})
+	if err == nil || err.Error() != "no TLS connection: remote error: tls: certificate required" {
+		t.Error(err)
+	}
+}
+
+// TestPassword: what is no URL is printed without the password in it.
+func TestPassword(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{
+		"http://me:secret@127.0.0.1:1x/", "http://me:secret#1@127.0.0.1/", "http://me:secret/@127.0.0.1/", "http://me:secret%@127.0.0.1/",
+		"http://me:se cret@127.0.0.1/", "http://me:se@cret@[::1/", "ftp://me:secret@127.0.0.1/", "me:secret@127.0.0.1/events",
+	} {
+		for _, args := range [][]string{{url}, {"http://127.0.0.1", "--compare", url}} {
+			_, err := command(t, args...)
+			if !errors.Is(err, ErrNotTried) || strings.Contains(err.Error(), "cret") || !strings.Contains(err.Error(), "…@") {
+				t.Errorf("%s: %v", url, err)
+			}
 		}
 	}
 }
@@ -227,7 +264,8 @@ func closedPort(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// rawServer answers each connection with head, and then with more again and again.
+// rawServer answers each connection with head, and then with more again and again;
+// it closes the connection if more is empty.
 func rawServer(t *testing.T, head, more string) string {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -244,7 +282,7 @@ func rawServer(t *testing.T, head, more string) string {
 			go func() {
 				defer func() { _ = conn.Close() }()
 				_, err := io.WriteString(conn, head)
-				for err == nil {
+				for err == nil && more != "" {
 					_, err = io.WriteString(conn, more)
 				}
 			}()

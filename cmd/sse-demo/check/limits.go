@@ -24,5 +24,5 @@ const (
 	maxIDs      = 4 << 20   // bytes of all ids of one connection
 	maxQuoted   = 60        // bytes of anything that is shown
 	maxReason   = 200       // bytes of a reason that no answer came
-	maxRedirect = 10
+	maxRedirect = 20        // as browsers (Fetch, "HTTP-redirect fetch")
 )

@@ -55,12 +55,28 @@ func (o *Options) parse() (main, compare *client, err error) {
 func parseURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil {
+		if strings.Contains(text, "@") { // the cause may be a part of the password
+			return nil, fmt.Errorf("the URL %s cannot be read; is each special character of the password percent-encoded?", quote(withoutUser(text)))
+		}
 		return nil, fmt.Errorf("the URL %s cannot be read: %w", quote(text), plain(err))
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return nil, fmt.Errorf("the URL must be like https://example.com/events: %s", quote(text))
+		return nil, fmt.Errorf("the URL must be like https://example.com/events: %s", quote(withoutUser(text)))
 	}
 	return u, nil
+}
+
+// withoutUser takes the user and the password out of what may be no URL.
+func withoutUser(text string) string {
+	at := strings.LastIndexByte(text, '@')
+	if at < 0 {
+		return text
+	}
+	scheme, _, found := strings.Cut(text[:at], "://")
+	if !found {
+		return "…" + text[at:]
+	}
+	return scheme + "://…" + text[at:]
 }
 
 // isOrigin reports whether text is what a browser sends as Origin.
