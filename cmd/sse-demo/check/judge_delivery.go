@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -24,6 +25,9 @@ func judgeDelivery(o *observation) Result {
 	if c := clumpsOf(s.events); c.again() {
 		return warn(fmt.Sprintf("events came several at once (up to %d), then silence, %d times", c.largest, c.clumps),
 			"Something holds events back and passes them on in lots: a buffer in a proxy, a compressor, or a missing flush. Clients see old news.", fix)
+	}
+	if o.direct != nil && o.direct.total == 0 {
+		return ok("%d events; without the proxy none came to compare them with", s.total)
 	}
 	if o.direct != nil {
 		return ok("%d events, none over %s later than without the proxy", s.total, seconds(maxLate))
@@ -53,4 +57,7 @@ func judgeCompression(o *observation) Result {
 	return ok("not compressed")
 }
 
-func isGzip(encoding string) bool { return encoding == "gzip" || encoding == "x-gzip" }
+func isGzip(encoding string) bool {
+	encoding = strings.ToLower(strings.TrimSpace(encoding))
+	return encoding == "gzip" || encoding == "x-gzip"
+}

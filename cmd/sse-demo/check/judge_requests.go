@@ -51,13 +51,13 @@ func (o *observation) corsRefusal() string {
 	case p.code < 200 || p.code > 299:
 		return p.status + " to the OPTIONS request that a browser sends first, because of --header"
 	}
-	if refused := refusal(p, origin, false); refused != "" {
+	if refused := refusal(p, origin, o.cookie); refused != "" {
 		return "to the OPTIONS request that a browser sends first: " + refused
 	}
 	allowed := strings.ToLower(strings.Join(p.header.Values("Access-Control-Allow-Headers"), ","))
 	list := strings.FieldsFunc(allowed, func(c rune) bool { return c == ',' || c == ' ' || c == '\t' })
 	for _, name := range o.unsafe {
-		wildcard := slices.Contains(list, "*") && name != "authorization" // Fetch, "CORS non-wildcard request-header name"
+		wildcard := !o.cookie && slices.Contains(list, "*") && name != "authorization" // Fetch, "CORS non-wildcard request-header name"
 		if !wildcard && !slices.Contains(list, name) {
 			return fmt.Sprintf("Access-Control-Allow-Headers does not allow %s", name)
 		}
@@ -94,8 +94,8 @@ func judgeMethods(o *observation) Result {
 	}
 	var acting []string
 	for _, method := range changing {
-		if p := o.methods[method]; p.sent && p.err == nil && p.code/100 == 2 {
-			acting = append(acting, fmt.Sprintf("%s answers %s", method, p.status))
+		if p := o.methods[method]; p.sent && p.err == nil && p.code == http.StatusOK {
+			acting = append(acting, method+" answers "+p.status)
 		}
 	}
 	if len(acting) > 0 {
@@ -106,10 +106,21 @@ func judgeMethods(o *observation) Result {
 	if len(seen) > 0 {
 		return warn(strings.Join(seen, "; "), strings.Join(means, " "), strings.Join(fix, " "))
 	}
-	if o.options.AllMethods {
-		return ok("HEAD answers like GET; POST, PUT and DELETE are refused")
+	return ok("HEAD answers like GET%s", o.otherMethods())
+}
+
+// otherMethods says what --all-methods has found.
+func (o *observation) otherMethods() string {
+	var text strings.Builder
+	for _, method := range changing {
+		switch p := o.methods[method]; {
+		case p.err != nil:
+			text.WriteString("; no answer to " + method)
+		case p.sent:
+			text.WriteString("; " + method + " answers " + p.status)
+		}
 	}
-	return ok("HEAD answers like GET")
+	return text.String()
 }
 
 // headProblem says in what the answer to HEAD differs from that to GET.

@@ -42,14 +42,14 @@ func (s *session) observe(parent context.Context) error {
 	var all sync.WaitGroup
 	compared := make(chan struct{})
 	all.Go(func() {
-		if err := s.listenDirectly(listening, compared); err != nil {
+		if err := s.listenDirectly(ctx, listening, compared); err != nil {
 			cancel(err)
 		}
 	})
 	answer, err := s.client.open(listening, ask{}, headTimeout)
 	s.head = s.newProbe(answer, err)
 	if err == nil && answer.StatusCode == http.StatusOK {
-		s.listen(ctx, listening, stop, answer, &all)
+		s.listen(ctx, listening, stop, answer, compared, &all)
 	} else {
 		if err == nil {
 			answer.close()
@@ -71,7 +71,7 @@ func (s *session) observe(parent context.Context) error {
 }
 
 // listen returns when the listening and the probes have ended.
-func (s *session) listen(ctx, listening context.Context, stop func(), answer *answer, all *sync.WaitGroup) {
+func (s *session) listen(ctx, listening context.Context, stop func(), answer *answer, compared <-chan struct{}, all *sync.WaitGroup) {
 	s.main.change(func(m *seen) { m.asked = answer.asked })
 	all.Go(func() {
 		defer stop() // a client has given up
@@ -81,6 +81,10 @@ func (s *session) listen(ctx, listening context.Context, stop func(), answer *an
 	defer end()
 	var probes sync.WaitGroup
 	s.probe(probing, &probes)
+	select { // there is nothing to compare with before
+	case <-compared:
+	case <-listening.Done():
+	}
 	s.main.awaitEnough(listening, s.options.For)
 	stop()
 	close(s.over)
@@ -90,8 +94,8 @@ func (s *session) listen(ctx, listening context.Context, stop func(), answer *an
 }
 
 // listenDirectly listens to the endpoint without the proxy. It closes opened when
-// that has answered.
-func (s *session) listenDirectly(ctx context.Context, opened chan<- struct{}) error {
+// that has answered; an answer is waited for even if the listening ends before.
+func (s *session) listenDirectly(ctx, listening context.Context, opened chan<- struct{}) error {
 	defer func() {
 		if opened != nil {
 			close(opened)
@@ -115,7 +119,8 @@ func (s *session) listenDirectly(ctx context.Context, opened chan<- struct{}) er
 	close(opened)
 	opened = nil
 	direct := newRecord(answer.asked)
-	s.compare.listen(ctx, answer, direct)
+	defer context.AfterFunc(listening, answer.close)()
+	s.compare.listen(listening, answer, direct)
 	record := direct.now()
 	s.direct = &record
 	return nil
