@@ -148,6 +148,9 @@ func TestFaults(t *testing.T) {
 		{"media-type: none", header("Content-Type", ""), "media-type=fail"},
 		{"media-type: capitals", header("Content-Type", "Text/Event-Stream; Charset=UTF-8"), ""},
 		{"media-type: Latin-1", header("Content-Type", "text/event-stream; charset=iso-8859-1"), "media-type=warn"},
+		{"media-type: Latin-1, too", header("Content-Type", "text/event-stream; charset=utf-8; charset=latin1"), "media-type=warn"},
+		{"media-type: UTF-8 twice", header("Content-Type", `text/event-stream;charset=UTF-8;charset="utf-8"`), ""},
+		{"media-type: no charset", header("Content-Type", "text/event-stream; charset=; x"), ""},
 		{"media-type: cacheable", header("Cache-Control", "public, max-age=60"), "media-type=warn"},
 		{"media-type: no Cache-Control", header("Cache-Control"), "media-type=warn"},
 		{"media-type: two lines", header("Cache-Control", "no-transform", "Max-Age=0"), ""},
@@ -181,6 +184,7 @@ func TestFaults(t *testing.T) {
 		{"format: NUL in an id", frame("id: N\x00\ndata: N\n\n"), "format=fail ids=warn resume=skip"},
 		{"format: retry", retry("retry: 3000\nretry: soon\n"), "format=fail retry=warn"},
 		{"format: cut off", func(e *endpoint) { e.age, e.onEnd = 7*time.Second, "id: 99\ndata: cut" }, "format=fail"},
+		{"format: a comment cut off", func(e *endpoint) { e.age, e.onEnd = 7*time.Second, ": bye" }, ""},
 		{"format: a clean end", func(e *endpoint) { e.age = 7 * time.Second }, ""},
 		{"format: CRLF", frame("id: N\r\ndata: N\r\n\r\n"), ""},
 		{"format: CR", frame("id: N\rdata: N\r\r"), "format=warn"},
@@ -215,6 +219,13 @@ func TestFaults(t *testing.T) {
 		{"resume: out of order", resume(func(id, newest int) (int, string) {
 			return newest + 1, fmt.Sprintf("id: %d\ndata: {\"n\":%d}\n\nid: %d\ndata: {\"n\":%d}\n\n", id+2, id+2, id+1, id+1)
 		}), "resume=fail"},
+		{"resume: nothing new", resume(func(id, newest int) (int, string) {
+			missed := ""
+			for n := id + 1; n <= newest; n++ {
+				missed += fmt.Sprintf("id: %d\ndata: {\"n\":%d}\n\n", n, n)
+			}
+			return 1 << 20, missed
+		}), "resume=fail"},
 		{"resume: refused", statusIf(500, func(r *http.Request) bool {
 			return r.Header.Get("Last-Event-ID") != "" && !isUnknown(r)
 		}), "resume=fail"},
@@ -242,6 +253,7 @@ func TestFaults(t *testing.T) {
 			}
 		}, "unknown-id=warn"},
 		{"unknown-id: an unnamed event", unknown(func(newest int) (int, string) { return newest + 1, "data: lost\n\n" }), ""},
+		{"unknown-id: a gap, and streams end at once", func(e *endpoint) { e.age = time.Millisecond }, "delivery=skip ids=skip resume=skip"},
 		{"unknown-id: a greeting to each client", func(e *endpoint) {
 			greeted := 0
 			e.resume = func(_ string, newest int) (int, string) {
@@ -262,6 +274,14 @@ func TestFaults(t *testing.T) {
 		}, "unknown-id=warn"},
 
 		{"compression: held back", func(e *endpoint) { e.gzip, e.noFlush = true, true }, "compression=fail"},
+		{"compression: held back, in capitals", func(e *endpoint) {
+			e.noFlush = true
+			e.header = func(h http.Header, r *http.Request) {
+				if r.Header.Get("Accept-Encoding") == "gzip" {
+					h.Set("Content-Encoding", "GZIP")
+				}
+			}
+		}, "compression=fail"},
 		{"compression: flushed", func(e *endpoint) { e.gzip = true }, ""},
 		{"compression: forced", func(e *endpoint) {
 			e.header = func(h http.Header, _ *http.Request) { h.Set("Content-Encoding", "gzip") }

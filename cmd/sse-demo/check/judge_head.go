@@ -2,7 +2,6 @@ package check
 
 import (
 	"fmt"
-	"mime"
 	"net/http"
 	"slices"
 	"strings"
@@ -79,7 +78,8 @@ func explain(h probe) (means, fix string) {
 
 func judgeMediaType(o *observation) Result {
 	given := o.head.header.Get("Content-Type")
-	mediaType, parameters, err := mime.ParseMediaType(given)
+	mediaType, parameters, _ := strings.Cut(given, ";")
+	mediaType = strings.ToLower(strings.TrimSpace(mediaType))
 	if mediaType != sse.MediaType {
 		seen := "Content-Type is " + quote(given)
 		if given == "" {
@@ -88,8 +88,7 @@ func judgeMediaType(o *observation) Result {
 		return fail(seen, "EventSource gives up for good: it takes nothing but text/event-stream.",
 			"Answer with Content-Type: text/event-stream; if that is what the server sends, see what the proxy in front answers.")
 	}
-	charset, hasCharset := parameters["charset"]
-	if err != nil || hasCharset && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") {
+	if hasOtherCharset(parameters) {
 		return warn("Content-Type is "+quote(given), "Event streams are always UTF-8: browsers ignore the charset, other clients may believe it.",
 			"Send Content-Type: text/event-stream without a charset.")
 	}
@@ -103,6 +102,20 @@ func judgeMediaType(o *observation) Result {
 			"Send Cache-Control: no-cache, or no-store.")
 	}
 	return ok("%s, %s", quote(given), quote(control))
+}
+
+// hasOtherCharset reports whether one of the parameters of a Content-Type is a
+// charset that is not UTF-8. It takes what browsers take: a parameter may come
+// twice, or be empty (WHATWG MIME Sniffing, 4.4).
+func hasOtherCharset(parameters string) bool {
+	for parameter := range strings.SplitSeq(strings.ToLower(parameters), ";") {
+		name, value, _ := strings.Cut(strings.TrimSpace(parameter), "=")
+		value = strings.Trim(value, `"`)
+		if name == "charset" && value != "" && value != "utf-8" && value != "utf8" {
+			return true
+		}
+	}
+	return false
 }
 
 // isCacheable reports whether a Cache-Control lets a cache answer with what it

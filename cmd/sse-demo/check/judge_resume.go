@@ -9,18 +9,25 @@ import (
 func judgeResume(o *observation) Result {
 	s := o.stream
 	_, repeated := repeatedID(s)
+	refused := ""
+	if s.refused != "" {
+		refused = "; when the stream had ended and the client came back, it got " + s.refused
+	}
 	switch {
 	case s.total < enoughEvents:
-		return skip("%s seen, too few to judge", count(s.total, "event", "events"))
+		return skip("%s seen, too few to judge%s", count(s.total, "event", "events"), refused)
 	case s.ids == 0:
-		return skip("the events have no ids")
+		return skip("the events have no ids%s", refused)
 	case repeated:
-		return skip("the ids are not unique")
-	case !o.resumed.sent:
+		return skip("the ids are not unique%s", refused)
+	case !o.resumed.sent && s.refused == "":
 		return skip("too few events have an id that can be sent back")
 	}
 	const means = "A client whose connection breaks, as mobile ones do all the time, misses events, or gets them twice."
 	const fix = "Keep the last events, and send a client that comes with Last-Event-ID everything after that id, in order, then what is new."
+	if s.refused != "" {
+		return fail(fmt.Sprintf("coming back after id %s, when the stream had ended, got no stream: %s", quote(s.lastID), s.refused), means, fix)
+	}
 	came := fmt.Sprintf("coming back after id %s ", quote(o.lastID))
 	if r := o.resumed; r.err != nil || r.code != http.StatusOK {
 		return fail(came+"got no stream: "+answerOf(r), means, fix)
@@ -56,16 +63,36 @@ func (o *observation) resumeFault() string {
 		}
 		got[i], newest = true, i
 	}
+	var missing []arrival // after the newest that came
 	for i := after + 1; i < len(stayed); i++ {
-		if index[stayed[i].id] != i { // the client that stayed got it twice
+		if index[stayed[i].id] != i || got[i] { // the client that stayed got it twice, or both got it
 			continue
 		}
 		missed := stayed[i].at.Before(o.resumed.stream.asked) // while the client was away
-		if !got[i] && (i < newest || missed) {
+		if i < newest || missed {
 			return fmt.Sprintf("lost the event with id %s", quote(stayed[i].id))
 		}
+		missing = append(missing, stayed[i])
+	}
+	if o.neverLive(stayed[newest], missing) {
+		return fmt.Sprintf("gave what was missed, and then nothing new: it lost the event with id %s", quote(missing[0].id))
 	}
 	return ""
+}
+
+// neverLive reports whether the client that came back got nothing that happened
+// since then, although more is missing than a buffer on the way may hold. The newest
+// event is the last one that it got.
+func (o *observation) neverLive(newest arrival, missing []arrival) bool {
+	r := o.resumed.stream
+	from, until := r.opened.Add(subscribed), r.end().Add(-2*maxLate)
+	due := 0
+	for _, e := range missing {
+		if e.at.After(from) && e.at.Before(until) {
+			due++
+		}
+	}
+	return newest.at.Before(from) && due > clumpsOf(o.stream.events).largest+1
 }
 
 func judgeUnknownID(o *observation) Result {
@@ -111,7 +138,8 @@ func (o *observation) signOfLoss() string {
 	if o.isFromOldest() {
 		return "everything from the oldest event"
 	}
-	span := fresh.closed.Sub(fresh.opened) - subscribed
+	// What comes at once is no chance, even if the fresh client's stream ended at once.
+	span := max(fresh.closed.Sub(fresh.opened)-subscribed, burstSilence)
 	for _, e := range unknown.events {
 		if e.at.Sub(unknown.opened) > span || inFresh.has(e) {
 			continue

@@ -136,9 +136,12 @@ func pairByOrder(direct, through *seen) []pair {
 type clumping struct{ groups, clumps, largest int }
 
 // clumpsOf counts the groups of events between silences, and those of several at
-// once. What a client gets at once when it comes back does not count.
+// once. What a client gets at once when it comes back does not count, nor what it
+// gets at once when it connects, if that is more than ever comes at once later: it
+// is a replay.
 func clumpsOf(events []arrival) clumping {
 	var c clumping
+	replayed := 0 // events, if the client gets several at once when it connects
 	for start := 0; start < len(events); {
 		end, atOnce := start+1, true
 		for end < len(events) && events[end].burst == events[start].burst {
@@ -146,14 +149,21 @@ func clumpsOf(events []arrival) clumping {
 			end++
 		}
 		returned := start > 0 && events[start].connection != events[start-1].connection
-		if !returned {
+		isClump := atOnce && end-start > 1
+		switch {
+		case returned:
+		case isClump && events[start].burst == 1:
+			replayed = end - start
+		case isClump:
+			c.groups, c.clumps = c.groups+1, c.clumps+1
+			c.largest = max(c.largest, end-start)
+		default:
 			c.groups++
-			if atOnce && end-start > 1 {
-				c.clumps++
-				c.largest = max(c.largest, end-start)
-			}
 		}
 		start = end
+	}
+	if replayed > 0 && replayed <= c.largest {
+		c.groups, c.clumps = c.groups+1, c.clumps+1
 	}
 	return c
 }

@@ -2,7 +2,6 @@ package check
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"time"
 )
@@ -27,7 +26,9 @@ func (c *client) listen(ctx context.Context, a *answer, r *record) {
 		}
 		failures = 0
 		if a.StatusCode != http.StatusOK {
-			r.change(func(s *seen) { s.gaveUp = fmt.Sprintf("it answered %s when the client came back", status(a)) })
+			if a.StatusCode != http.StatusNoContent { // which says that nothing will follow
+				r.change(func(s *seen) { s.refused = status(a) })
+			}
 			a.close()
 			return
 		}
@@ -64,6 +65,13 @@ func pause(ctx context.Context, d time.Duration) bool {
 func (r *record) awaitEnough(ctx context.Context, d time.Duration) {
 	if !pause(ctx, d) {
 		return
+	}
+	for r.now().connections == 0 { // the head has come, and is not noted yet
+		select {
+		case <-r.changed:
+		case <-ctx.Done():
+			return
+		}
 	}
 	for at := r.now().last; ; {
 		s := r.now()

@@ -28,7 +28,8 @@ func (r *record) read(a *answer, accepted string) error {
 	reader := sse.NewReader(in)
 	reader.MaxEvent = maxEvent
 	reader.OnFault = func(f sse.Fault) { r.change(func(s *seen) { s.fault(f) }) }
-	body.before = r.noteRetry(reader)
+	noteRetry, noteID := r.noteRetry(reader), r.noteLastID(reader)
+	body.before = func() { noteRetry(); noteID() }
 	for {
 		event, err := reader.Next()
 		body.before()
@@ -40,12 +41,19 @@ func (r *record) read(a *answer, accepted string) error {
 		if reader.HasID() {
 			id = event.ID
 		}
-		r.change(func(s *seen) {
-			s.event(event, id)
-			if isFieldValue(event.ID) && event.ID != "" {
-				s.lastID = event.ID
-			}
-		})
+		r.change(func(s *seen) { s.event(event, id) })
+	}
+}
+
+// noteLastID returns a function that notes the last event id as a client keeps it:
+// a block without data sets it, too, and an empty id resets it.
+func (r *record) noteLastID(reader *sse.Reader) func() {
+	last := ""
+	return func() {
+		if id := reader.LastEventID(); id != last && isFieldValue(id) {
+			r.change(func(s *seen) { s.lastID = id })
+			last = id
+		}
 	}
 }
 

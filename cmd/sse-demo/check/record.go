@@ -41,7 +41,7 @@ type seen struct {
 	encoding    string // that nobody asked for
 	unreadable  bool   // the encoding cannot be decoded
 	tooLong     bool   // an event was over maxEvent
-	gaveUp      string // why the client did not come back
+	refused     string // the status that a client that came back got, so that it gave up
 }
 
 // An arrival is an event: when its last byte came, and enough to know it again.

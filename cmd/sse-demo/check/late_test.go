@@ -1,0 +1,34 @@
+package check
+
+import (
+	"testing"
+	"time"
+)
+
+func TestClumps(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		sizes []int // of what comes at once; the first when the client connects
+		want  bool
+	}{
+		{"one by one", []int{1, 1, 1, 1, 1, 1}, false},
+		{"from the beginning", []int{3, 3, 3}, true},
+		{"from the beginning, two", []int{3, 3}, false},
+		{"after a smaller one", []int{2, 3, 3}, true},
+		{"after one event", []int{1, 3, 3, 3}, true},
+		{"a replay, then two clumps", []int{10, 3, 3}, false},
+		{"a replay, then three clumps", []int{10, 3, 3, 3}, true},
+		{"a replay, then one by one", []int{10, 1, 1, 1, 1, 1}, false},
+		{"now and then", []int{1, 2, 1, 2, 1, 2}, false},
+	} {
+		var events []arrival
+		for i, size := range tt.sizes {
+			for range size {
+				events = append(events, arrival{at: time.Unix(int64(i), 0), connection: 1, burst: i + 1})
+			}
+		}
+		if c := clumpsOf(events); c.again() != tt.want {
+			t.Errorf("%s: %+v", tt.name, c)
+		}
+	}
+}
