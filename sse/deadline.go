@@ -32,7 +32,7 @@ func newWriteDeadline(control *http.ResponseController, timeout time.Duration, i
 
 // begin gives the client at least its patience for the next write, and at most an
 // eighth of the timeout more: setting a deadline costs, so one serves many writes.
-// Written are the bytes of the stream that were written before.
+// written is how many bytes of the stream were written before.
 func (d *writeDeadline) begin(written int64) error {
 	if d.timeout <= 0 {
 		return nil
@@ -84,11 +84,11 @@ func (d *writeDeadline) cause(err error) error {
 	return err
 }
 
-// slowestRate is that of a client whose backlog is never counted against it, in
-// bytes a second.
+// slowestRate is the rate at which a client is taken to read its backlog, in bytes
+// a second.
 const slowestRate = 64 << 10
 
-// MaxPatience is for how many write timeouts a client may take no bytes at the
+// MaxPatience is how many write timeouts long a client may take no bytes, at the
 // most.
 const MaxPatience = 11
 

@@ -20,11 +20,11 @@ type Source interface {
 	// and does not use the source. Next may be called before Notify.
 	Notify(wake func())
 	// Next appends to frames what follows the position, a batch at the most, and
-	// moves on. It must not wait, for a disk or a lock that is held meanwhile
-	// either: others may be served by the same goroutine. If there is nothing, it
-	// returns frames as they are. It is called again only when all of the batch was
-	// sent. io.EOF, possibly with the last frames, ends the stream; so does any
-	// other error, as a failure.
+	// moves on. It must not wait, neither for a disk nor for a lock that is held
+	// while something else waits: the goroutine may serve other streams, too. If
+	// there is nothing, it returns frames as they are. It is called again only when
+	// all of the batch was sent. io.EOF, possibly with the last frames, ends the
+	// stream; so does any other error, as a failure.
 	Next(frames [][]byte) ([][]byte, error)
 }
 
@@ -34,8 +34,8 @@ var heartbeat = AppendComment(nil, "heartbeat")
 
 // Serve answers the request with an event stream: the head, the retry field, and
 // what the source has, until the client leaves, the source ends, or the options
-// end it. An error means that nothing was written, because w cannot flush;
-// everything later is in the Outcome. So a handler may return the error.
+// end it. An error means that nothing was written, because w cannot flush, so a
+// handler can still answer with it. Everything later is in the Outcome.
 func Serve(w http.ResponseWriter, r *http.Request, source Source, o Options) (Outcome, error) {
 	s := &session{source: source, options: o}
 	err := s.serve(w, r)
@@ -43,8 +43,8 @@ func Serve(w http.ResponseWriter, r *http.Request, source Source, o Options) (Ou
 }
 
 // A session is one client on one source. It is on the heap, as are the buffers that
-// it needs, and few functions are below run: net/http needs most of a stack of 8 kB,
-// and with a little more each stream would have one of 16 kB.
+// it needs, and only a few functions call each other down to run: net/http needs
+// most of a stack of 8 kB, and with a little more each stream would have one of 16.
 type session struct {
 	stream    *Stream
 	source    Source
