@@ -82,6 +82,7 @@ export class Panel {
     const title = section.dataset.title;
     const demo = find(".demo");
     demo.prepend(fromTemplate("panel-head"));
+    find(".lesson-or-problem").append(find(".lesson"));
     section.append(fromTemplate("panel-foot"));
     const heading = find("h2");
     heading.textContent = title;

@@ -57,8 +57,13 @@ func TestOffline(t *testing.T) {
 	p.until(state("channel", "open"))
 	s.publish("news", "0")
 	p.until(`document.querySelectorAll(".events .data").length === 1`)
+	const top = `document.querySelector('section[data-stream="channel"] .break').offsetTop - document.querySelector('section[data-stream="channel"]').offsetTop`
+	before := p.eval(top)
 	p.click("channel", "offline")
 	p.until(state("channel", "reconnecting") + ` && ` + text("channel", ".problem") + `.includes("offline")`)
+	if got := p.eval(top); got != before {
+		t.Errorf("a problem moves the buttons below it from %s to %s", before, got)
+	}
 	s.publish("news", "1")
 	s.publish("news", "2")
 	p.wantNumbers(3)
