@@ -178,6 +178,35 @@ func TestBrokerIsAway(t *testing.T) {
 	})
 }
 
+// unhealthy is a broker to which nothing can be published. It reports that, or does
+// not know it yet.
+type unhealthy struct {
+	pubsub.Broker
+	err, syncErr error
+}
+
+func (u unhealthy) Err() error                 { return u.err }
+func (u unhealthy) Sync(context.Context) error { return u.syncErr }
+func (u unhealthy) Publish(context.Context, string, string, []byte) (pubsub.Receipt, error) {
+	return pubsub.Receipt{}, errCut
+}
+
+// TestPeekFailsLikeWatch of an unknown job, whose claim cannot be published.
+func TestPeekFailsLikeWatch(t *testing.T) {
+	for name, broker := range map[string]unhealthy{"full": {err: errCut}, "away": {syncErr: errCut}} {
+		t.Run(name, func(t *testing.T) {
+			broker.Broker = pubsub.NewMemory(1, 1)
+			m := job.NewManager(zerolog.Nop(), broker)
+			defer m.Close()
+			_, peek := m.Peek(t.Context(), "a", "")
+			_, watch := m.Watch(t.Context(), "a", "", job.BuildKind)
+			if !errors.Is(peek, job.ErrAway) || !errors.Is(watch, job.ErrAway) {
+				t.Errorf("Peek: %v, Watch: %v", peek, watch)
+			}
+		})
+	}
+}
+
 // TestMissedEvents: a replica that has missed a job's beginning takes it up in
 // the middle, and one that has missed its end finds that it is over.
 func TestMissedEvents(t *testing.T) {

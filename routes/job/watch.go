@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"time"
@@ -46,6 +47,15 @@ func (m *Manager) Peek(ctx context.Context, id, after string) (*Watch, error) {
 	}
 	if m.Running() >= MaxRunning {
 		return nil, ErrTooMany
+	}
+	if err := m.broker.Err(); err != nil { // a claim could not be published
+		return nil, fmt.Errorf("%w: %w", ErrAway, err)
+	}
+	if err := m.sync(ctx); err != nil { // nor confirmed
+		return nil, err
+	}
+	if j := m.find(id); j != nil { // another replica has just started it
+		return j.watch(after), nil
 	}
 	return unstarted(), nil
 }
