@@ -51,8 +51,8 @@ func New(o Options) (*Broker, error) {
 		health:   newHealth(o.timing, o.Logger),
 		mirror:   pubsub.NewMirror(o.MirrorEvents, o.MirrorBytes),
 		stop:     func() {},
-		total:    -1, count: firstCount,
-		arrival: map[pubsub.ID]chan int{},
+		total:    -1,
+		arrival:  map[pubsub.ID]chan int{},
 	}
 	b.reads = endpoint.newClient(o.timing.block+o.timing.progress, o.timing.publish, func() { b.unchecked.Store(true) })
 	return b, nil
@@ -60,11 +60,11 @@ func New(o Options) (*Broker, error) {
 
 // Start loads what the stream keeps, and then follows it until Close. A Redis that
 // is not there yet is waited for, a few seconds; while entries come, loading may
-// take any time.
+// take any time, over as many connections as it needs.
 func (b *Broker) Start(ctx context.Context) error {
 	began := time.Now()
 	for progress := began; ; {
-		last := b.last
+		last, attempt := b.last, time.Now()
 		err := b.load(ctx)
 		if err == nil {
 			break
@@ -72,7 +72,7 @@ func (b *Broker) Start(ctx context.Context) error {
 		if b.last != last {
 			progress = time.Now()
 		}
-		if !isTransient(err) || time.Since(progress) > b.options.timing.start || !pause(ctx, b.options.timing.retry) {
+		if !isTransient(err) || attempt.Sub(progress) > b.options.timing.start || !pause(ctx, b.options.timing.retry) {
 			return fmt.Errorf("cannot use Redis at %s: %w", b.endpoint.address, plain(err))
 		}
 	}

@@ -1,7 +1,9 @@
 package redisbroker
 
 import (
+	"cmp"
 	"io"
+	"math"
 	"net"
 	"slices"
 	"strconv"
@@ -62,6 +64,7 @@ type cable struct {
 	target string
 	mu     sync.Mutex
 	cut    bool
+	limit  int64 // bytes that each connection brings, before it breaks; 0 for any number
 	conns  []net.Conn
 }
 
@@ -85,7 +88,8 @@ func lineTo(t *testing.T, server *redistest.Server) (*cable, string) {
 				_ = near.Close()
 			} else {
 				l.conns = append(l.conns, near, far)
-				running.Go(func() { _, _ = io.Copy(near, far); _ = near.Close() })
+				limit := cmp.Or(l.limit, math.MaxInt64)
+				running.Go(func() { _, _ = io.CopyN(near, far, limit); _ = near.Close() })
 				running.Go(func() { _, _ = io.Copy(far, near); _ = far.Close() })
 			}
 			l.mu.Unlock()
@@ -100,6 +104,13 @@ func (l *cable) lead(server *redistest.Server) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.target = server.Addr
+}
+
+// shorten makes each new connection break after it has brought so many bytes.
+func (l *cable) shorten(limit int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.limit = limit
 }
 
 func (l *cable) set(cut bool) {

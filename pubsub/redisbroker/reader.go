@@ -12,9 +12,10 @@ import (
 )
 
 const (
-	// firstCount is how many entries the first read asks for, maxCount how many any
-	// asks for.
-	firstCount, maxCount = 64, 1000
+	// firstCount is how many entries a read asks for at first, and after one that has
+	// failed: a line that is cut again and again may carry no more. maxCount is how many
+	// any asks for.
+	firstCount, maxCount = 1, 1000
 	// targetBytes is about how much one read brings.
 	targetBytes = 1 << 20
 	// anchorChannel is that of entries that hold no event. Publish refuses it. If
@@ -31,6 +32,7 @@ type entry struct {
 
 // load fills the mirror with what the stream keeps, from where it was.
 func (b *Broker) load(ctx context.Context) error {
+	b.count = firstCount
 	for {
 		entries, err := parse(b.reads.XRangeN(ctx, b.options.Key, "("+b.last.String(), "+", b.count).Result())
 		switch {
@@ -59,6 +61,7 @@ func (b *Broker) follow(ctx context.Context) {
 			b.health.read(err)
 		}
 		if err != nil {
+			b.count = firstCount
 			pause(ctx, b.options.timing.retry)
 		}
 	}

@@ -110,6 +110,61 @@ func TestLineBreaks(t *testing.T) {
 	publish(t, b, "a", "end")
 }
 
+// TestShortConnections: a replica starts, and catches up, although every connection
+// breaks before it could bring what one read may ask for.
+func TestShortConnections(t *testing.T) {
+	const events, size, limit = 40, 20_000, 200_000
+	t.Run("start", func(t *testing.T) {
+		t.Parallel()
+		server := redistest.Start(t)
+		fill(t, server, DefaultKey, events, size)
+		line, url := lineTo(t, server)
+		line.shorten(limit)
+		s := subscribe(t, replica(t, url), "channel-7", pubsub.Start{Replay: 1})
+		if n := len(next(t, s)); n != 1 {
+			t.Error("the history was not loaded")
+		}
+	})
+	t.Run("catch up", func(t *testing.T) {
+		t.Parallel()
+		server := redistest.Start(t)
+		line, url := lineTo(t, server)
+		far := replica(t, url)
+		s := subscribe(t, far, "channel-7", pubsub.Start{})
+		line.set(true)
+		fill(t, server, DefaultKey, events, size)
+		end := publish(t, replica(t, server.URL), "a", "end")
+		line.shorten(limit)
+		line.set(false)
+		eventually(t, "it has caught up", func() bool { return far.position().String() == end })
+		if seen := next(t, s); len(seen) != 1 || isGap(seen[0]) {
+			t.Errorf("%d events have come: %.50q", len(seen), seen)
+		}
+	})
+}
+
+// TestStartTriesAgain: the first connection fails later than Start would wait for a
+// Redis that is not there.
+func TestStartTriesAgain(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	hung, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = hung.Close() }()
+	line, url := lineTo(t, server)
+	line.lead(&redistest.Server{Addr: hung.Addr().String()})
+	go func() {
+		if conn, err := hung.Accept(); err == nil {
+			line.lead(server)
+			_, _ = io.Copy(io.Discard, conn)
+			_ = conn.Close()
+		}
+	}()
+	replica(t, url, impatient)
+}
+
 // TestOneLargeEvent takes longer than the deadline: every byte extends it.
 func TestOneLargeEvent(t *testing.T) {
 	t.Parallel()
@@ -128,7 +183,7 @@ func TestLineStops(t *testing.T) {
 	server := redistest.Start(t)
 	fill(t, server, DefaultKey, 100, 20_000)
 	began := time.Now()
-	b, err := New(options(slowLine(t, server, 100_000, time.Hour), impatient))
+	b, err := New(options(slowLine(t, server, 10_000, time.Hour), impatient))
 	if err != nil {
 		t.Fatal(err)
 	}
