@@ -31,10 +31,11 @@ func newHealth(t timing, log *slog.Logger) *health {
 	return &health{timing: t, log: log, hurry: make(chan struct{}, 1)}
 }
 
-// watch probes until ctx ends.
+// watch probes until ctx ends. A probe may take as long as a publish, so that it does
+// not fail while publishing succeeds.
 func (h *health) watch(ctx context.Context, probe func(context.Context) error) {
 	for ctx.Err() == nil {
-		limited, cancel := context.WithTimeout(ctx, h.timing.probe)
+		limited, cancel := context.WithTimeout(ctx, h.timing.publish)
 		err := probe(limited)
 		cancel()
 		if ctx.Err() != nil {
@@ -43,7 +44,7 @@ func (h *health) watch(ctx context.Context, probe func(context.Context) error) {
 		h.probed(err)
 		wait := h.timing.probe
 		if err != nil {
-			wait /= 2
+			wait = h.timing.retry
 		}
 		timer := time.NewTimer(wait)
 		select {

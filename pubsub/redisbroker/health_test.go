@@ -1,7 +1,9 @@
 package redisbroker
 
 import (
+	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -109,4 +111,27 @@ func TestReadingFails(t *testing.T) {
 	s := subscribe(t, b, "a", pubsub.Start{})
 	publish(t, b, "a", "x")
 	expect(t, "live", await(t, s, 1), "x")
+}
+
+// TestBehind: what a process publishes is not confirmed while it reads too slowly, and
+// Err says so.
+func TestBehind(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	near, far := replica(t, server.URL), replica(t, server.URL, quick)
+	goOn := make(chan struct{})
+	resume := sync.OnceFunc(func() { close(goOn) })
+	t.Cleanup(resume)
+	far.Observe("a", func(pubsub.ID, string, []byte) { <-goOn })
+	publish(t, near, "a", "x")
+	eventually(t, "it is noticed", func() bool { return far.Err() != nil })
+	if _, err := far.Publish(t.Context(), "b", "", nil); !errors.Is(err, pubsub.ErrUnconfirmed) {
+		t.Error(err)
+	}
+	if err := far.Err(); err == nil {
+		t.Error("it does not last")
+	}
+	resume()
+	eventually(t, "it is well", func() bool { return far.Err() == nil })
+	publish(t, far, "b", "y")
 }

@@ -39,12 +39,12 @@ type Options struct {
 
 // timing is what tests make shorter.
 type timing struct {
-	publish  time.Duration // how long a publisher waits for Redis
+	publish  time.Duration // how long a publisher waits for Redis, and a probe
 	start    time.Duration // how long Start waits for a Redis that is not there yet
 	block    time.Duration // how long one read waits for entries
 	progress time.Duration // how long no byte may come while an answer is read
-	retry    time.Duration // between two attempts to reach Redis
-	probe    time.Duration // between two probes, and how long one may take
+	retry    time.Duration // between two attempts to reach Redis, if the first has failed
+	probe    time.Duration // between two probes
 	failing  time.Duration // reads fail for so long before Err reports it
 	recover  time.Duration // without any failure, before Err is nil again
 }

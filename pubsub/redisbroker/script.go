@@ -56,7 +56,17 @@ func (b *Broker) add(ctx context.Context, client *redis.Client, after pubsub.ID,
 	return appendScript.Run(ctx, client, []string{b.options.Key}, b.options.MaxEvents, b.options.MaxBytes, after[0], after[1], channel, name, data).Text()
 }
 
-// probe returns nil if events can be stored at present.
+// probe returns nil if a publish would succeed at present: an event can be stored, and
+// this process reads in time what is stored.
 func (b *Broker) probe(ctx context.Context) error {
-	return probeScript.Run(ctx, b.commands, []string{b.options.Key, b.options.Key + ":probe"}, b.options.MaxEvents, b.options.MaxBytes).Err()
+	newest, err := b.tryToStore(ctx)
+	if err != nil {
+		return err
+	}
+	return b.awaitPosition(ctx, newest)
+}
+
+// tryToStore returns the id of the newest entry.
+func (b *Broker) tryToStore(ctx context.Context) (string, error) {
+	return probeScript.Run(ctx, b.commands, []string{b.options.Key, b.options.Key + ":probe"}, b.options.MaxEvents, b.options.MaxBytes).Text()
 }

@@ -79,9 +79,7 @@ func TestSlowLine(t *testing.T) {
 	fill(t, server, DefaultKey, events, size) // as if it had been cut off meanwhile
 	end := publish(t, replica(t, server.URL, patient), "a", "end")
 	eventually(t, "it has caught up", func() bool { return far.position().String() == end })
-	if err := far.Err(); err != nil {
-		t.Error(err)
-	}
+	eventually(t, "it is well", func() bool { return far.Err() == nil })
 }
 
 // TestLineBreaks: a replica starts although its connection breaks again and again,

@@ -23,9 +23,17 @@ func (b *Broker) Sync(ctx context.Context) error {
 	if len(newest) == 0 {
 		return nil
 	}
-	id, ok := pubsub.ParseID(newest[0].ID)
+	if err := b.awaitPosition(ctx, newest[0].ID); err != nil {
+		return fmt.Errorf("sync: %w", err)
+	}
+	return nil
+}
+
+// awaitPosition waits until the stream is read up to the entry of this id.
+func (b *Broker) awaitPosition(ctx context.Context, text string) error {
+	id, ok := pubsub.ParseID(text)
 	if !ok {
-		return fmt.Errorf("sync: an entry has the id %q", newest[0].ID)
+		return fmt.Errorf("an entry has the id %q", text)
 	}
 	w := waiter{id, make(chan struct{})}
 	b.mu.Lock()
@@ -44,7 +52,7 @@ func (b *Broker) Sync(ctx context.Context) error {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.syncs = slices.DeleteFunc(b.syncs, func(other waiter) bool { return other == w })
-		return fmt.Errorf("sync: %w", ctx.Err())
+		return fmt.Errorf("this process has not read %s: %w", id, ctx.Err())
 	}
 }
 
