@@ -49,13 +49,12 @@
 // If a client takes no bytes for Options.WriteTimeout, its stream ends with the
 // reason [ClientStalled]. Each write has a deadline for that; over HTTP/2 a timer
 // looks whether one is late. One deadline serves many writes, so the time may be an
-// eighth longer. It begins when a client that
-// reads 64 KiB a second has read all that was written, but no later than ten
-// timeouts after the last write (see [Backlog]): until then it is normal that a
-// client takes nothing, and nothing on the wire tells such a client from one that
-// has stopped. For clients that are slower, set TCP_NOTSENT_LOWAT on the listening
-// socket on Linux, or the kernel lets a write wait until a third of a large send
-// buffer is free.
+// eighth longer. It begins when a client that reads 64 KiB a second has read all
+// that was written, but no later than ten timeouts after the last write (see
+// [Backlog]): until then it is normal that a client takes nothing, and nothing on
+// the wire tells such a client from one that has stopped. For clients that are
+// slower, set TCP_NOTSENT_LOWAT on the listening socket on Linux, or the kernel lets
+// a write wait until a third of a large send buffer is free.
 //
 // # Resuming
 //
