@@ -21,7 +21,7 @@ func TestJob(t *testing.T) {
 	s := startService(t)
 	p := startBrowser(t).open(s)
 	p.until(state("progress", "open"))
-	p.choose("durationMs", "5000")
+	p.choose("durationMs", "12000")
 	first := p.eval(jobID)
 	p.click("progress", "start-job")
 	p.until(jobID + ` !== "` + first + `" && document.querySelector("progress").value > 5 && document.querySelector("progress").value < 90`)

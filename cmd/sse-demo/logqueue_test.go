@@ -226,7 +226,7 @@ func TestErrorOnAStuckStderr(t *testing.T) {
 	}
 	defer func() { _ = r.Close() }()
 	fill(t, w)
-	cmd := programCommand(t, nil, "--addr", "no-port")
+	cmd := programCommand(t, nil, "--addr", "127.0.0.1:99999")
 	cmd.Stderr = w
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
