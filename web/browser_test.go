@@ -227,7 +227,7 @@ func sharedChromium(path string) context.Context {
 }
 
 func TestMain(m *testing.M) {
-	ssetest.SetParallel(6)
+	ssetest.SetParallel(4)
 	code := m.Run()
 	endShared()
 	os.Exit(code)

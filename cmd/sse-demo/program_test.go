@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	ssetest.SetParallel(8)
+	ssetest.SetParallel(5)
 	os.Exit(m.Run())
 }
 
