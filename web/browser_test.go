@@ -73,10 +73,7 @@ func startService(t *testing.T) *service {
 
 func (s *service) start() {
 	s.Helper()
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", s.addr)
-	if err != nil {
-		s.Fatal(err)
-	}
+	listener := ssetest.Listen(s, s.addr)
 	follower := tail.New(s.logFile, zerolog.Nop())
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
