@@ -6,26 +6,46 @@ import (
 	"math"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/alecthomas/units"
-	"github.com/rs/zerolog"
-
 	"example.com/sse-demo/pubsub/redisbroker"
 	"example.com/sse-demo/routes"
-	"example.com/sse-demo/routes/tail"
 )
 
-// flags are the options of the service. Each can be set by a flag, or by the
-// environment variable SSE_<NAME>.
+// address is where the service listens. The commands serve and healthcheck share
+// its flags.
+type address struct {
+	Addr    string `default:":8000" env:"SSE_ADDR,PORT" help:"Listen address, or a port alone. Port 0 takes a free one; the first log line names it."`
+	TLSCert string `name:"tls-cert" placeholder:"FILE" help:"Certificate, with its chain: serve HTTPS, and with it HTTP/2."`
+	TLSKey  string `name:"tls-key" placeholder:"FILE" help:"Key of the certificate."`
+}
+
+// AfterApply is called by kong when all values are set.
+func (a *address) AfterApply() error {
+	if isPort(a.Addr) { // as PORT has it
+		a.Addr = ":" + a.Addr
+	}
+	if _, port, err := net.SplitHostPort(a.Addr); err != nil || !isPort(port) {
+		return fmt.Errorf("--addr (SSE_ADDR, PORT) must be like :8000, localhost:8000 or 8000, not %q", a.Addr)
+	}
+	if (a.TLSCert == "") != (a.TLSKey == "") {
+		return errors.New("--tls-cert and --tls-key go together")
+	}
+	return nil
+}
+
+func isPort(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 16)
+	return err == nil
+}
+
+// flags are the options of serve.
 type flags struct {
-	Addr              string        `default:":8000" env:"SSE_ADDR,PORT" help:"Listen address, or a port alone. Port 0 takes a free one; the first log line names it."`
+	address
+
 	LogFile           []logFile     `placeholder:"[NAME=]PATH" sep:"," help:"File that /stream/log may follow; repeatable. Default: the service's own log."`
 	Heartbeat         time.Duration `default:"15s" help:"Silence on a stream after which a comment is sent."`
 	Retry             time.Duration `default:"3s" help:"Base of the reconnect delay given to clients; each gets it ± 50 % at random."`
@@ -41,8 +61,6 @@ type flags struct {
 	RedisHistoryBytes byteCount     `name:"redis-history-bytes" default:"256MiB" help:"Bytes that the shared stream keeps in Redis; whichever of the two is reached first."`
 	AnswerURL         string        `name:"answer-url" placeholder:"URL" help:"Relay the answers of this OpenAI-compatible chat completions endpoint, like http://localhost:11434/v1/chat/completions; SSE_ANSWER_KEY is its bearer token. Default: a canned answer."`
 	AnswerModel       string        `name:"answer-model" placeholder:"NAME" help:"Model that answers."`
-	TLSCert           string        `name:"tls-cert" placeholder:"FILE" help:"Certificate, with its chain: serve HTTPS, and with it HTTP/2."`
-	TLSKey            string        `name:"tls-key" placeholder:"FILE" help:"Key of the certificate."`
 	CORSOrigin        []string      `name:"cors-origin" placeholder:"ORIGIN" sep:"," help:"Origin of another site whose pages may use the service, like https://example.com; repeatable."`
 	JWTSecret         secret        `name:"jwt-secret" placeholder:"SECRET" help:"Ask for HS256 tokens signed with this; at least 32 bytes. Better set by the variable, which others cannot see."`
 	LogLevel          logLevel      `default:"info" help:"Lowest level that is logged: trace, debug, info, warn, error."`
@@ -51,16 +69,9 @@ type flags struct {
 
 // AfterApply is called by kong when all values are set.
 func (f *flags) AfterApply() error {
-	if _, err := strconv.ParseUint(f.Addr, 10, 16); err == nil { // as PORT has it
-		f.Addr = ":" + f.Addr
+	if err := f.address.AfterApply(); err != nil {
+		return err
 	}
-	if _, port, err := net.SplitHostPort(f.Addr); err != nil || port == "" {
-		return fmt.Errorf("--addr (SSE_ADDR, PORT) must be like :8000, localhost:8000 or 8000, not %q", f.Addr)
-	}
-	return f.check()
-}
-
-func (f *flags) check() error {
 	names := map[string]bool{}
 	for _, file := range f.LogFile {
 		if names[file.name] {
@@ -98,8 +109,6 @@ func (f *flags) check() error {
 		return errors.New("--max-streams must be at least 1")
 	case f.WriteTimeout <= 0:
 		return errors.New("--write-timeout must be above 0")
-	case (f.TLSCert == "") != (f.TLSKey == ""):
-		return errors.New("--tls-cert and --tls-key go together")
 	case f.JWTSecret != "" && len(f.JWTSecret) < routes.MinSecret:
 		return fmt.Errorf("--jwt-secret must be at least %d bytes", routes.MinSecret)
 	case f.MaxAge < 0:
@@ -108,6 +117,13 @@ func (f *flags) check() error {
 		return errors.New("--shutdown-timeout must not be negative")
 	}
 	return nil
+}
+
+func (f *flags) trustedProxies() (networks []*net.IPNet) {
+	for i := range f.TrustedProxy {
+		networks = append(networks, &f.TrustedProxy[i].IPNet)
+	}
+	return networks
 }
 
 // checkOrigin also refuses what no browser sends, because it would never match, and
@@ -125,94 +141,4 @@ func checkOrigin(origin string) error {
 		return fmt.Errorf("%q is not as browsers send it: in lower case, without a default port, and one origin, no pattern", origin)
 	}
 	return nil
-}
-
-// secret is set, or is not given: a variable that is empty by mistake must not
-// open the service to everybody.
-type secret string
-
-// UnmarshalText refuses an empty one. Whether it is long enough is said later,
-// without the value in the message.
-func (s *secret) UnmarshalText(text []byte) error {
-	if len(text) == 0 {
-		return errors.New("it is empty; leave it out to serve without tokens")
-	}
-	*s = secret(text)
-	return nil
-}
-
-// byteCount is a number of bytes, with or without a unit.
-type byteCount int64
-
-// UnmarshalText implements [encoding.TextUnmarshaler].
-func (b *byteCount) UnmarshalText(text []byte) error {
-	n, err := strconv.ParseInt(string(text), 10, 64)
-	if err != nil {
-		var size units.Base2Bytes
-		if size, err = units.ParseBase2Bytes(string(text)); err != nil {
-			return fmt.Errorf("it must be a number of bytes, like 1000000 or 64MiB, not %q", text)
-		}
-		n = int64(size)
-	}
-	*b = byteCount(n)
-	return nil
-}
-
-// network is a block of addresses.
-type network struct{ net.IPNet }
-
-// UnmarshalText reads a CIDR (RFC 4632), or an address alone.
-func (n *network) UnmarshalText(text []byte) error {
-	prefix, err := netip.ParsePrefix(string(text))
-	if err != nil {
-		address, err := netip.ParseAddr(string(text))
-		if err != nil || address.Zone() != "" {
-			return fmt.Errorf("%q must be a network like 10.0.0.0/8, or an address", text)
-		}
-		address = address.Unmap()
-		prefix = netip.PrefixFrom(address, address.BitLen())
-	}
-	prefix = prefix.Masked()
-	n.IPNet = net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())}
-	return nil
-}
-
-func (f *flags) trustedProxies() (networks []*net.IPNet) {
-	for i := range f.TrustedProxy {
-		networks = append(networks, &f.TrustedProxy[i].IPNet)
-	}
-	return networks
-}
-
-// logLevel is a level by its name in zerolog.
-type logLevel zerolog.Level
-
-// UnmarshalText refuses what zerolog takes for no level at all.
-func (l *logLevel) UnmarshalText(text []byte) error {
-	level, err := zerolog.ParseLevel(string(text))
-	if err != nil || len(text) == 0 {
-		return errors.New("it must be trace, debug, info, warn, error, fatal, panic or disabled")
-	}
-	*l = logLevel(level)
-	return nil
-}
-
-// logFile is a file and the name that clients know it by.
-type logFile struct{ name, path string }
-
-// namedPath is NAME=PATH. A slash before the = makes it a path with one in it.
-var namedPath = regexp.MustCompile(`^([A-Za-z0-9._-]+)=(.*)$`)
-
-// UnmarshalText reads PATH or NAME=PATH; the name of a bare path is its last
-// element.
-func (f *logFile) UnmarshalText(text []byte) error {
-	f.path = string(text)
-	f.name = filepath.Base(f.path)
-	if m := namedPath.FindStringSubmatch(f.path); m != nil {
-		f.name, f.path = m[1], m[2]
-	}
-	if f.path == "" {
-		return errors.New("the path is empty")
-	}
-	return tail.Check(f.path)
 }

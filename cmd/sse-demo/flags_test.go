@@ -85,7 +85,10 @@ func TestBadCommandLine(t *testing.T) {
 		{2, "--addr", nil, []string{"--addr", "no-port"}},
 		{2, "--addr", []string{"PORT="}, nil},
 		{2, "--addr", []string{"SSE_ADDR=", "PORT=8000"}, nil},
-		{1, "cannot listen", nil, []string{"--addr", "127.0.0.1:99999"}},
+		{2, "--addr", nil, []string{"--addr", "127.0.0.1:99999"}},
+		{2, "--addr", nil, []string{"--addr", "unix:/x.sock"}},
+		{2, "--addr", nil, []string{"healthcheck", "--addr", "no-port"}},
+		{1, "cannot listen", nil, []string{"--addr", "192.0.2.1:8000"}},
 		{2, "--jwt-secret: it is empty", nil, []string{"--jwt-secret", ""}},
 		{2, "--jwt-secret: it is empty", []string{"SSE_JWT_SECRET="}, nil},
 		{2, "--heartbeat must be at least 1ms", nil, []string{"--heartbeat", "100us"}},
@@ -94,6 +97,14 @@ func TestBadCommandLine(t *testing.T) {
 		{2, "--cors-origin", nil, []string{"--cors-origin", "https://*.example.com"}},
 		{2, "--cors-origin", nil, []string{"--cors-origin", "https://Example.com"}},
 		{2, "--cors-origin", nil, []string{"--cors-origin", "https://example.com:443"}},
+		{2, "expected \"<url>\"", nil, []string{"check"}},
+		{2, "unexpected argument", nil, []string{"check", "http://a", "http://b"}},
+		{2, "unknown flag --bogus", nil, []string{"check", "http://a", "--bogus"}},
+		{2, "unknown flag --history", nil, []string{"check", "http://a", "--history", "9"}},
+		{2, "--for", nil, []string{"check", "http://a", "--for", "soon"}},
+		{2, "--compare: it is empty", nil, []string{"check", "http://a", "--compare", ""}},
+		{2, "--compare: it is empty", nil, []string{"check", "http://a", "--compare="}},
+		{2, "--origin: it is empty", nil, []string{"check", "http://a", "--origin", ""}},
 		{1, "log file", []string{"TMPDIR=/proc/nowhere"}, []string{"--addr", "127.0.0.1:0"}},
 	} {
 		cmd := programCommand(t, tt.env, tt.args...)
@@ -105,9 +116,48 @@ func TestBadCommandLine(t *testing.T) {
 			t.Errorf("%q: exit status %d, %q", tt.args, status, out)
 		}
 	}
-	out, err := programCommand(t, nil, "--help").CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "--log-file") || !strings.Contains(string(out), "SSE_WRITE_TIMEOUT") {
-		t.Errorf("%s %v", out, err)
+}
+
+// TestHelp: the help of the program names its commands, and the flags that need no
+// command; a command's help names its own flags only.
+func TestHelp(t *testing.T) {
+	for _, tt := range []struct {
+		args      string
+		has, lack []string
+	}{
+		{"--help", []string{"--log-file", "SSE_WRITE_TIMEOUT", "healthcheck", "check <url>"}, []string{"--compare"}},
+		{"check --help", []string{"--compare", "--all-methods"}, []string{"--log-file"}},
+		{"healthcheck --help", []string{"--addr"}, []string{"--log-file"}},
+	} {
+		out, err := programCommand(t, nil, strings.Fields(tt.args)...).Output()
+		if err != nil {
+			t.Error(tt.args, err)
+		}
+		for _, has := range tt.has {
+			if !strings.Contains(string(out), has) {
+				t.Errorf("%s lacks %s:\n%s", tt.args, has, out)
+			}
+		}
+		for _, lack := range tt.lack {
+			if strings.Contains(string(out), lack) {
+				t.Errorf("%s has %s:\n%s", tt.args, lack, out)
+			}
+		}
+	}
+}
+
+// TestByteCount: sizes are powers of 1024, and none is too large for a number.
+func TestByteCount(t *testing.T) {
+	for text, want := range map[string]int64{
+		"0": 0, "1000000": 1000000, "7B": 7, "1KiB": 1 << 10, "64MiB": 64 << 20, "64MB": 64 << 20, "2TiB": 2 << 40,
+		"8388607TiB": 8388607 << 40, "8388608TiB": -1, "9223372036854775807": 9223372036854775807, "9223372036854775808": -1,
+		"": -1, "MiB": -1, "-1": -1, "-9999999TiB": -1, "1.5MiB": -1, "64XiB": -1, "64iB": -1, "64 MiB": -1, "6MiB4KiB": -1,
+	} {
+		var b byteCount
+		err := b.UnmarshalText([]byte(text))
+		if (err != nil) != (want < 0) || err == nil && int64(b) != want {
+			t.Errorf("%q: %d %v, want %d", text, b, err, want)
+		}
 	}
 }
 

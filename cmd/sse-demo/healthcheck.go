@@ -11,9 +11,9 @@ import (
 
 const probeTimeout = 3 * time.Second
 
-// checkHealth returns an error unless the service that these flags start is well.
-func checkHealth(ctx context.Context, f *flags) error {
-	host, port, err := net.SplitHostPort(f.Addr)
+// checkHealth returns an error unless the service that listens on a is well.
+func checkHealth(ctx context.Context, a address) error {
+	host, port, err := net.SplitHostPort(a.Addr)
 	if err != nil {
 		return fmt.Errorf("--addr: %w", err)
 	}
@@ -23,7 +23,7 @@ func checkHealth(ctx context.Context, f *flags) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	scheme, client := "http", &http.Client{}
-	if f.TLSCert != "" { // it is this machine that is asked, by whatever name the certificate is for
+	if a.TLSCert != "" { // it is this machine that is asked, by whatever name the certificate is for
 		scheme = "https"
 		client.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	}

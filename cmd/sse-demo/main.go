@@ -62,28 +62,24 @@ func printError(err error) {
 	}
 }
 
-type command struct {
-	Flags       flags    `embed:""`
-	Serve       struct{} `cmd:"" default:"1" help:"Serve the demo; this is what happens without a command."`
-	Check       struct{} `cmd:"" help:"Try an SSE endpoint, and say what its clients would suffer; see sse-demo check --help."`
-	Healthcheck struct{} `cmd:"" help:"Ask the service at --addr for its health, for containers without a shell; exit status 0 if it is well."`
+// commands is the command line.
+type commands struct {
+	Serve       flags         `cmd:"" default:"withargs" help:"Serve the demo; this is what happens without a command."`
+	Check       check.Options `cmd:"" help:"Try an SSE endpoint, and say what its clients would suffer."`
+	Healthcheck address       `cmd:"" help:"Ask the service at --addr for its health, for containers without a shell; exit status 0 if it is well."`
 }
 
-// run is the program without the process around it. It returns when the service
-// has ended, by a signal or because ctx is cancelled.
+// run is the program without the process around it. It returns when the command
+// has ended, by itself, by a signal or because ctx is cancelled.
 func run(ctx context.Context, args []string, signals <-chan os.Signal, stdout, stderr io.Writer) error {
-	if len(args) > 0 && args[0] == "check" { // with flags of its own
-		ctx, stop := endedBy(ctx, signals)
-		defer stop()
-		return check.Command(ctx, args[1:], stdout, stderr)
-	}
-	var c command
+	var c commands
 	exited := false
 	parser, err := kong.New(
 		&c,
 		kong.Name("sse-demo"),
 		kong.Description("A reference service for Server-Sent Events."),
 		kong.DefaultEnvars("SSE"),
+		kong.Help(printHelp),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(int) { exited = true }),
 	)
@@ -97,10 +93,30 @@ func run(ctx context.Context, args []string, signals <-chan os.Signal, stdout, s
 	if err != nil {
 		return fmt.Errorf("%w (%w: sse-demo --help)", err, errUsage)
 	}
-	if parsed.Command() == "healthcheck" {
-		return checkHealth(ctx, &c.Flags)
+	switch parsed.Selected().Name {
+	case "check":
+		ctx, stop := endedBy(ctx, signals)
+		defer stop()
+		return check.Run(ctx, c.Check, stdout, stderr)
+	case "healthcheck":
+		return checkHealth(ctx, c.Healthcheck)
+	default:
+		return serve(ctx, &c.Serve, signals, stderr)
 	}
-	return serve(ctx, &c.Flags, signals, stderr)
+}
+
+// printHelp adds the flags of serve, which needs no command, to the help of the
+// program.
+func printHelp(options kong.HelpOptions, parsed *kong.Context) error {
+	err := kong.DefaultHelpPrinter(options, parsed)
+	if err != nil || parsed.Selected() != nil {
+		return err
+	}
+	parsed, err = kong.Trace(parsed.Kong, []string{"serve"})
+	if err != nil {
+		return err
+	}
+	return kong.DefaultHelpPrinter(options, parsed)
 }
 
 // endedBy returns a context that ends at the first signal.
@@ -131,11 +147,11 @@ func listen(ctx context.Context, f *flags) (net.Listener, error) {
 }
 
 // loadCertificate returns nil if the flags name none.
-func loadCertificate(f *flags) ([]tls.Certificate, error) {
-	if f.TLSCert == "" {
+func loadCertificate(a address) ([]tls.Certificate, error) {
+	if a.TLSCert == "" {
 		return nil, nil
 	}
-	certificate, err := tls.LoadX509KeyPair(f.TLSCert, f.TLSKey)
+	certificate, err := tls.LoadX509KeyPair(a.TLSCert, a.TLSKey)
 	if err != nil {
 		return nil, fmt.Errorf("--tls-cert and --tls-key: %w", err)
 	}

@@ -40,7 +40,7 @@ func versionName() string {
 // has started, in the opposite order.
 func serve(ctx context.Context, f *flags, signals <-chan os.Signal, stderr io.Writer) error {
 	signal.Ignore(syscall.SIGPIPE) // a log driver that has gone must not end the service
-	certificates, err := loadCertificate(f)
+	certificates, err := loadCertificate(f.address)
 	if err != nil {
 		return err
 	}

@@ -132,7 +132,7 @@ func TestTermWithBodiesThatNeverCome(t *testing.T) {
 // in and after a TLS handshake, and so is one that is idle.
 func TestTimeLimitsOfConnections(t *testing.T) {
 	cert, key := certificate(t)
-	certificates, err := loadCertificate(&flags{TLSCert: cert, TLSKey: key})
+	certificates, err := loadCertificate(address{TLSCert: cert, TLSKey: key})
 	if err != nil {
 		t.Fatal(err)
 	}

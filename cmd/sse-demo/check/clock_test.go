@@ -48,7 +48,7 @@ func TestOwnClock(t *testing.T) {
 	} {
 		for _, against := range []string{"", "http://demo.example/direct"} {
 			t.Run(fmt.Sprint(tt.interval, tt.each, against), func(t *testing.T) {
-				report, _ := try(t, count(tt.interval, tt.each), Options{For: tt.listen, Compare: against})
+				report, _ := try(t, count(tt.interval, tt.each), Options{For: tt.listen, Compare: given(against)})
 				compare(t, report, tt.want)
 			})
 		}

@@ -9,7 +9,7 @@ import (
 )
 
 func judgeCORS(o *observation) Result {
-	origin := o.options.Origin
+	origin := string(o.options.Origin)
 	if origin == "" {
 		return skip("no --origin")
 	}
@@ -32,7 +32,7 @@ func judgeCORS(o *observation) Result {
 
 // corsRefusal says why a browser would keep the stream from the origin.
 func (o *observation) corsRefusal() string {
-	origin := o.options.Origin
+	origin := string(o.options.Origin)
 	switch {
 	case o.cors.err != nil:
 		return "no answer to a request with that Origin: " + answerOf(o.cors)

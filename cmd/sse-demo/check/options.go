@@ -16,13 +16,25 @@ type Options struct {
 	URL        string        `arg:"" help:"The endpoint, like https://example.com/events."`
 	For        time.Duration `default:"20s" help:"How long to listen. A stream that is silent then is listened to for up to 56s of silence."`
 	Header     []string      `sep:"none" placeholder:"'NAME: VALUE'" help:"Request header, sent to the URL's own origin only; repeatable."`
-	Origin     string        `placeholder:"ORIGIN" help:"Check that pages of this origin may read the stream, like https://app.example.com."`
-	Compare    string        `placeholder:"URL" help:"The same endpoint without the proxy: says how much later events are through the proxy."`
+	Origin     given         `placeholder:"ORIGIN" help:"Check that pages of this origin may read the stream, like https://app.example.com."`
+	Compare    given         `placeholder:"URL" help:"The same endpoint without the proxy: says how much later events are through the proxy."`
 	Insecure   bool          `help:"Accept any certificate."`
 	AllMethods bool          `help:"Also send POST, PUT and DELETE, once each and without a body, to see whether they are refused."`
 	JSON       bool          `name:"json" help:"Print one JSON object."`
 
 	dial func(ctx context.Context, network, addr string) (net.Conn, error) // of a test; nil for the network
+}
+
+// given is a string that is not empty.
+type given string
+
+// UnmarshalText refuses an empty value.
+func (g *given) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		return errors.New("it is empty; is it a variable that is not set?")
+	}
+	*g = given(text)
+	return nil
 }
 
 // parse returns the client of the endpoint and, with --compare, that of the
@@ -31,8 +43,8 @@ func (o *Options) parse() (main, compare *client, err error) {
 	if o.For <= 0 {
 		return nil, nil, errors.New("--for must be above 0")
 	}
-	if o.Origin != "" && !isOrigin(o.Origin) {
-		return nil, nil, fmt.Errorf("--origin must be like https://app.example.com, without a path: %s", quote(o.Origin))
+	if o.Origin != "" && !isOrigin(string(o.Origin)) {
+		return nil, nil, fmt.Errorf("--origin must be like https://app.example.com, without a path: %s", quote(string(o.Origin)))
 	}
 	header, err := parseHeader(o.Header)
 	if err != nil {
@@ -46,7 +58,7 @@ func (o *Options) parse() (main, compare *client, err error) {
 	if o.Compare == "" {
 		return main, nil, nil
 	}
-	if target, err = parseURL(o.Compare); err != nil {
+	if target, err = parseURL(string(o.Compare)); err != nil {
 		return nil, nil, fmt.Errorf("--compare: %w", err)
 	}
 	return main, &client{url: target, header: header, insecure: o.Insecure, dial: o.dial}, nil

@@ -138,7 +138,7 @@ func (s *session) probeResume(ctx context.Context) {
 func (s *session) probeHeads(ctx context.Context, all *sync.WaitGroup) {
 	all.Go(func() { s.headMethod = s.headOf(ctx, ask{method: http.MethodHead}) })
 	if s.options.Origin != "" {
-		origin := http.Header{"Origin": {s.options.Origin}}
+		origin := http.Header{"Origin": {string(s.options.Origin)}}
 		all.Go(func() { s.cors = s.headOf(ctx, ask{header: origin}) })
 		all.Go(func() { s.otherCORS = s.headOf(ctx, ask{header: http.Header{"Origin": {strangeOrigin}}}) })
 		s.unsafe = s.needPreflight()

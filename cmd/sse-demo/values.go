@@ -1,0 +1,104 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/rs/zerolog"
+
+	"example.com/sse-demo/routes/tail"
+)
+
+// secret is a string that must not be empty: a variable that is empty by mistake
+// would open the service to everybody.
+type secret string
+
+// UnmarshalText does not check the length: kong would print the value.
+func (s *secret) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		return errors.New("it is empty; leave it out to serve without tokens")
+	}
+	*s = secret(text)
+	return nil
+}
+
+// byteCount is a number of bytes, with or without a unit.
+type byteCount int64
+
+// byteUnits are powers of 1024, whichever way they are written.
+var byteUnits = map[string]int64{
+	"": 1, "B": 1,
+	"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
+	"KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40,
+}
+
+// UnmarshalText reads digits and a unit.
+func (b *byteCount) UnmarshalText(text []byte) error {
+	digits := strings.TrimRight(string(text), "BiKMGT")
+	unit, isUnit := byteUnits[string(text[len(digits):])]
+	n, err := strconv.ParseUint(digits, 10, 63)
+	if err != nil || !isUnit || int64(n) > math.MaxInt64/unit {
+		return fmt.Errorf("it must be a number of bytes, like 1000000 or 64MiB, not %q", text)
+	}
+	*b = byteCount(int64(n) * unit)
+	return nil
+}
+
+// network is a block of addresses.
+type network struct{ net.IPNet }
+
+// UnmarshalText reads a CIDR (RFC 4632), or an address alone.
+func (n *network) UnmarshalText(text []byte) error {
+	prefix, err := netip.ParsePrefix(string(text))
+	if err != nil {
+		address, err := netip.ParseAddr(string(text))
+		if err != nil || address.Zone() != "" {
+			return fmt.Errorf("%q must be a network like 10.0.0.0/8, or an address", text)
+		}
+		address = address.Unmap()
+		prefix = netip.PrefixFrom(address, address.BitLen())
+	}
+	prefix = prefix.Masked()
+	n.IPNet = net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())}
+	return nil
+}
+
+// logLevel is a level by its name in zerolog.
+type logLevel zerolog.Level
+
+// UnmarshalText refuses what zerolog takes for no level at all.
+func (l *logLevel) UnmarshalText(text []byte) error {
+	level, err := zerolog.ParseLevel(string(text))
+	if err != nil || len(text) == 0 {
+		return errors.New("it must be trace, debug, info, warn, error, fatal, panic or disabled")
+	}
+	*l = logLevel(level)
+	return nil
+}
+
+// logFile is a file and the name that clients know it by.
+type logFile struct{ name, path string }
+
+// namedPath is NAME=PATH. A slash before the = makes it a path with one in it.
+var namedPath = regexp.MustCompile(`^([A-Za-z0-9._-]+)=(.*)$`)
+
+// UnmarshalText reads PATH or NAME=PATH; the name of a bare path is its last
+// element.
+func (f *logFile) UnmarshalText(text []byte) error {
+	f.path = string(text)
+	f.name = filepath.Base(f.path)
+	if m := namedPath.FindStringSubmatch(f.path); m != nil {
+		f.name, f.path = m[1], m[2]
+	}
+	if f.path == "" {
+		return errors.New("the path is empty")
+	}
+	return tail.Check(f.path)
+}
