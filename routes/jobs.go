@@ -140,7 +140,7 @@ func (s *Server) jobProblem(err error) error {
 	case errors.Is(err, job.ErrAway):
 		s.config.Logger.Error().Err(err).Msg("a job was not started, watched or cancelled")
 		return s.unavailable("the service cannot reach its broker; try again")
-	default:
+	default: // nil, too
 		return err
 	}
 }

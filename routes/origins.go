@@ -22,21 +22,34 @@ func allowOrigins(origins []string) echo.MiddlewareFunc {
 	})
 }
 
-// refuseCrossSite lets pages of other sites, but for these origins, neither
-// publish nor start or cancel jobs. It fails if an origin is none.
-func refuseCrossSite(origins []string) (echo.MiddlewareFunc, error) {
+// newCrossOrigin returns what tells requests of pages of other sites, but for these
+// origins. It fails if an origin is none.
+func newCrossOrigin(origins []string) (*http.CrossOriginProtection, error) {
 	protection := http.NewCrossOriginProtection()
 	for _, origin := range origins {
 		if err := protection.AddTrustedOrigin(origin); err != nil {
 			return nil, fmt.Errorf("origin %q must be like https://example.com: %w", origin, err)
 		}
 	}
-	return func(next echo.HandlerFunc) echo.HandlerFunc {
-		return func(c echo.Context) error {
-			if err := protection.Check(c.Request()); err != nil {
-				return newProblem(http.StatusForbidden, "requests from another site are refused")
-			}
-			return next(c)
+	return protection, nil
+}
+
+// refuseCrossSite lets pages of other sites neither publish nor start or cancel jobs.
+func (s *Server) refuseCrossSite(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if err := s.mayWrite(c.Request()); err != nil {
+			return err
 		}
-	}, nil
+		return next(c)
+	}
+}
+
+// mayWrite returns a 403 if a browser says that a page of another site sends the
+// request, by its Sec-Fetch-Site or else its Origin, and the request is one that
+// changes something, by its method.
+func (s *Server) mayWrite(r *http.Request) error {
+	if err := s.crossOrigin.Check(r); err != nil {
+		return newProblem(http.StatusForbidden, "requests from another site are refused")
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package routes
 
 import (
 	"errors"
+	"io"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -14,8 +15,8 @@ type progressParams struct {
 	ID   string `query:"id" validate:"required,jobid"`
 }
 
-// progress streams the events of a job, whatever its kind. If nobody has started
-// it, a GET without an id of an event starts it; a HEAD starts nothing.
+// progress streams the events of a job, whatever its kind. A GET starts a job that
+// nobody has started, unless a page of another site sends it; a HEAD starts nothing.
 func (s *Server) progress(c echo.Context) error {
 	var p progressParams
 	if err := s.bindQuery(c, &p); err != nil {
@@ -31,19 +32,47 @@ func (s *Server) progress(c echo.Context) error {
 }
 
 func (s *Server) watch(c echo.Context, id, lastEventID string) (source, error) {
-	ctx := c.Request().Context()
-	var watch *job.Watch
-	var err error
-	if c.Request().Method == http.MethodHead {
-		watch, err = s.config.Jobs.Peek(ctx, id, lastEventID)
-	} else {
-		err = s.write(func() (err error) {
-			watch, err = s.config.Jobs.Watch(ctx, id, lastEventID, job.BuildKind)
-			return err
-		})
+	for {
+		watch, err := s.config.Jobs.Watch(c.Request().Context(), id, lastEventID)
+		if err == nil {
+			return watch, nil
+		}
+		if !errors.Is(err, job.ErrNone) {
+			return nil, s.jobProblem(err)
+		}
+		if err := s.mayWrite(writing(c.Request())); err != nil {
+			return nil, err
+		}
+		if c.Request().Method == http.MethodHead {
+			return unstarted{}, s.jobProblem(s.config.Jobs.Ready())
+		}
+		if err := s.startBuild(c, id); err != nil && !errors.Is(err, job.ErrRunning) { // another client was faster
+			return nil, s.jobProblem(err)
+		}
 	}
-	if err != nil {
-		return nil, s.jobProblem(err)
-	}
-	return watch, nil
 }
+
+func (s *Server) startBuild(c echo.Context, id string) error {
+	return s.write(func() error {
+		watch, err := s.config.Jobs.Start(c.Request().Context(), id, job.BuildKind, job.Request{})
+		if err == nil {
+			watch.Close()
+		}
+		return err
+	})
+}
+
+// writing returns the request as one that changes something.
+func writing(r *http.Request) *http.Request {
+	w := r.WithContext(r.Context())
+	w.Method = http.MethodPost
+	return w
+}
+
+// unstarted is what a HEAD request opens of a job that nobody has started.
+type unstarted struct{}
+
+func (unstarted) Next(frames [][]byte) ([][]byte, error) { return frames, io.EOF }
+func (unstarted) Notify(func())                          {}
+func (unstarted) Position() string                       { return "" }
+func (unstarted) Close()                                 {}

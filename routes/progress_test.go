@@ -1,13 +1,19 @@
 package routes_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/rs/zerolog"
+
+	"example.com/sse-demo/pubsub"
+	"example.com/sse-demo/routes/job"
 	"example.com/sse-demo/sse/ssetest"
 )
 
@@ -206,5 +212,106 @@ func TestTooManyJobs(t *testing.T) {
 		if status, _, body := h.answer("POST", "/jobs", `{"id":"x"}`, jsonType); status != 202 {
 			t.Error(status, body)
 		}
+	})
+}
+
+// TestOtherSitesStartNothing: a page of another site may watch a job, but a GET by
+// which it would start one is refused.
+func TestOtherSitesStartNothing(t *testing.T) {
+	config := options()
+	config.CORSOrigins = []string{"https://good.test"}
+	refused := [][]string{
+		{"Sec-Fetch-Site: cross-site"}, // an image
+		{"Sec-Fetch-Site: same-site"},
+		{"Sec-Fetch-Site: cross-site", "Origin: https://evil.test"},
+		{"Sec-Fetch-Site: same-site", "Origin: http://other.sse.test"},
+		{"Sec-Fetch-Site: cross-site", "Origin: null"},
+		{"Sec-Fetch-Site: cross-site", "Last-Event-ID: x"},
+		{"Sec-Fetch-Site: cross-site", "Accept: text/event-stream"},
+		{"Sec-Fetch-Site: future"},
+		{"Origin: https://evil.test"}, // of an older browser
+	}
+	allowed := [][]string{
+		{}, // no browser
+		{"Sec-Fetch-Site: none"},
+		{"Sec-Fetch-Site: same-origin"},
+		{"Origin: http://sse.test"},
+		{"Sec-Fetch-Site: cross-site", "Origin: https://good.test"},
+		{"Sec-Fetch-Site: same-site", "Origin: https://good.test"},
+	}
+	bubble(t, config, func(h *harness) {
+		for _, headers := range refused {
+			h.problem(403, "GET", "/stream/progress?id=a", "", headers...)
+			if status, _, _ := h.answer("HEAD", "/stream/progress?id=a", "", headers...); status != 403 {
+				t.Error("HEAD:", status, headers)
+			}
+		}
+		if running := h.jobs.Running(); running != 0 {
+			t.Error(running, "jobs were started")
+		}
+		for i, headers := range allowed {
+			path := fmt.Sprintf("/stream/progress?id=b%d", i)
+			if status, _, _ := h.answer("HEAD", path, "", headers...); status != 200 || h.jobs.Running() != i {
+				t.Error("HEAD:", status, headers, h.jobs.Running())
+			}
+			h.stream(path, headers...).close()
+		}
+		for _, headers := range refused {
+			h.stream("/stream/progress?id=b0", headers...).close()
+			if status, _, _ := h.answer("HEAD", "/stream/progress?id=b0", "", headers...); status != 200 {
+				t.Error("HEAD of a job that runs:", status, headers)
+			}
+		}
+		if running := h.jobs.Running(); running != len(allowed) {
+			t.Error(running, "jobs are running")
+		}
+	})
+}
+
+// overtaken is a broker at which another client is faster: it starts the job before the
+// first claim of it, and the job is over and forgotten before Publish returns.
+type overtaken struct {
+	pubsub.Broker
+	begin, end func()
+	claims     atomic.Int64
+}
+
+func (o *overtaken) Publish(ctx context.Context, channel, name string, data []byte) (pubsub.Receipt, error) {
+	isFirst := name == "claim" && o.claims.Add(1) == 1
+	if isFirst {
+		o.begin()
+		defer o.end()
+	}
+	return o.Broker.Publish(ctx, channel, name, data)
+}
+
+// TestOvertaken: a client that starts a job by watching it finds that another client has
+// started it, and then that it is over and no longer kept. It starts the next one.
+func TestOvertaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broker := &overtaken{Broker: pubsub.NewMemory(1, 1)}
+		config := options()
+		config.Jobs = job.NewManager(zerolog.Nop(), broker)
+		h := start(t, config)
+		broker.begin = func() {
+			watch, err := h.jobs.Start(h.Context(), "a", job.BuildKind, job.Request{Duration: time.Minute})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			watch.Close()
+		}
+		broker.end = func() {
+			if err := h.jobs.Cancel(h.Context(), "a"); err != nil {
+				t.Error(err)
+			}
+			<-time.After(job.Keep + time.Millisecond)
+		}
+		events, _ := h.stream("/stream/progress?id=a").watch()
+		if done := events[len(events)-1]; done.Status != "succeeded" || done.ElapsedMs != 12000 || broker.claims.Load() != 3 {
+			t.Errorf("%+v after %d claims", done, broker.claims.Load())
+		}
+		h.stop()
+		<-time.After(time.Second)
 	})
 }

@@ -51,6 +51,8 @@ type Server struct {
 	started  time.Time
 	market   market.Market
 
+	crossOrigin *http.CrossOriginProtection
+
 	slots    *slots
 	writes   writes
 	bodies   bodies
@@ -78,13 +80,13 @@ func New(config Config) (*Server, error) {
 	s.metrics = newMetrics(&config, slices.Sorted(maps.Keys(s.streams())))
 	s.echo.HTTPErrorHandler = s.answerError
 	s.echo.IPExtractor = clientAddress(config.TrustedProxies)
-	crossSite, err := refuseCrossSite(config.CORSOrigins)
-	if err != nil {
+	var err error
+	if s.crossOrigin, err = newCrossOrigin(config.CORSOrigins); err != nil {
 		return nil, err
 	}
 	s.echo.Use(
 		middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: s.logPanic}),
-		allowOrigins(config.CORSOrigins), s.readBody, crossSite,
+		allowOrigins(config.CORSOrigins), s.readBody, s.refuseCrossSite,
 	)
 	s.addRoutes()
 	return s, nil

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"sync/atomic"
+	"time"
 
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/sse"
@@ -40,6 +41,7 @@ type job struct {
 	id      string
 	replica string             // that runs it
 	run     pubsub.ID          // of its claim: distinguishes it from earlier jobs of that id
+	began   time.Time          // by the clock of this process
 	isText  bool               // its events are tokens
 	cancel  context.CancelFunc // ends its work; nil if another replica runs it
 
@@ -47,16 +49,16 @@ type job struct {
 	next    uint64 // number of its next event
 	percent int
 	size    int         // bytes that it is counted with
-	ended   pubsub.ID   // when, if over
+	ended   time.Time   // if over, by the clock of this process
 	over    atomic.Bool // also read without the lock
 }
 
-func newJob(id, replica string, run pubsub.ID, isText bool) *job {
+func newJob(id, replica string, run pubsub.ID, isText bool, began time.Time) *job {
 	kept := maxReports
 	if isText {
 		kept = MaxPieces + 2 // a gap, and the last event
 	}
-	j := &job{id: id, replica: replica, run: run, isText: isText, next: 1, size: jobSize + len(id)}
+	j := &job{id: id, replica: replica, run: run, began: began, isText: isText, next: 1, size: jobSize + len(id)}
 	j.log = pubsub.NewLog(kept, 0, j.eventID(0))
 	return j
 }
@@ -69,25 +71,25 @@ func (j *job) eventID(number uint64) pubsub.ID {
 	return pubsub.ID{j.run[0], j.run[1]*idsPerJob + number}
 }
 
-// elapsed is the time from the start of the job to an entry of the broker's log,
-// in ms, by the ids of both: the same on all replicas.
-func (j *job) elapsed(at pubsub.ID) uint64 { return at[0] - j.run[0] }
+// elapsed is the time since the start of the job, in ms. It goes into messages, so
+// that all replicas say the same, and no clock that is set changes it.
+func (j *job) elapsed() int64 { return time.Since(j.began).Milliseconds() }
 
 type progressData struct {
 	ID string `json:"id"`
 	Progress
-	ElapsedMs uint64 `json:"elapsedMs"`
+	ElapsedMs int64 `json:"elapsedMs"`
 }
 
 // progress appends a report, unless it is one that was published twice.
-func (j *job) progress(at pubsub.ID, number uint64, p Progress) {
+func (j *job) progress(number uint64, p Progress, elapsed int64) {
 	if number < j.next {
 		return
 	}
 	j.percent = min(max(p.Percent, j.percent), 100)
 	p.Percent = j.percent
 	j.next = number + 1
-	j.append(number, "progress", progressData{j.id, p, j.elapsed(at)})
+	j.append(number, "progress", progressData{j.id, p, elapsed})
 }
 
 type tokenData struct {
@@ -122,14 +124,14 @@ type doneData struct {
 	ID        string  `json:"id"`
 	Status    status  `json:"status"`
 	Error     string  `json:"error,omitempty"`
-	ElapsedMs uint64  `json:"elapsedMs"`
+	ElapsedMs int64   `json:"elapsedMs"`
 	Tokens    *uint64 `json:"tokens,omitempty"` // only of a text
 }
 
 // end appends the last event and ends the work. Before it there were as many events
 // as number says, or more.
-func (j *job) end(at pubsub.ID, number uint64, s status, reason string) {
-	data := doneData{ID: j.id, Status: s, Error: reason, ElapsedMs: j.elapsed(at)}
+func (j *job) end(at time.Time, number uint64, elapsed int64, s status, reason string) {
+	data := doneData{ID: j.id, Status: s, Error: reason, ElapsedMs: elapsed}
 	if j.isText {
 		j.missed(number, doneNumber)
 		tokens := j.next - 1

@@ -25,7 +25,7 @@ const everything = "0-0"
 // events watches a job to its end and returns its frames.
 func events(t *testing.T, m *job.Manager, id string) string {
 	t.Helper()
-	watch, err := m.Watch(t.Context(), id, everything, job.BuildKind)
+	watch, err := m.Watch(t.Context(), id, everything)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func TestWatchers(t *testing.T) {
 		m := job.NewManager(zerolog.Nop(), pubsub.NewMemory(1, 1))
 		defer m.Close()
 		watch := func(id, after string) string {
-			w, err := m.Watch(t.Context(), id, after, job.BuildKind)
+			w, err := m.Watch(t.Context(), id, after)
 			if err != nil {
 				t.Error(id, after, err)
 				return ""
@@ -249,8 +249,8 @@ func TestWatchers(t *testing.T) {
 	})
 }
 
-// TestUnknownJobs: a client that resumes one is answered that it is gone, and
-// nothing is started; only a client that cannot have been there starts it.
+// TestUnknownJobs: a client that resumes one is answered that it is gone; to a client
+// that cannot have been there it is none. Watching starts nothing.
 func TestUnknownJobs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broker := &counting{Broker: pubsub.NewMemory(1, 1)}
@@ -260,36 +260,24 @@ func TestUnknownJobs(t *testing.T) {
 		for _, after := range []string{everything, "1-1", fmt.Sprintf("%d-7", now), fmt.Sprintf("%d-0", now+59_999)} {
 			ms, _, _ := strings.Cut(after, "-")
 			want := fmt.Sprintf("event: gap\ndata: {\"after\":%q,\"oldest\":\"%s-18446744073709551615\"}\n\n", after, ms)
-			w, err := m.Watch(t.Context(), "a", after, job.BuildKind)
+			w, err := m.Watch(t.Context(), "a", after)
 			if err != nil {
 				t.Fatal(after, err)
 			}
 			if got := drain(w); !strings.HasPrefix(got, want) || !strings.Contains(got, `"status":"failed","error":"this job is no longer known`) {
 				t.Errorf("%s: %s", after, got)
 			}
-			if _, err := m.Watch(t.Context(), "a", ms+"-18446744073709551615", job.BuildKind); !errors.Is(err, job.ErrSeen) {
+			if _, err := m.Watch(t.Context(), "a", ms+"-18446744073709551615"); !errors.Is(err, job.ErrSeen) {
 				t.Error(after, err)
 			}
 		}
-		for _, after := range []string{"", "x", "99999999999999-0", "99999999999999-18446744073709551615"} {
-			w, err := m.Peek(t.Context(), "b", after)
-			if err != nil || w.Position() != "" {
+		for _, after := range []string{"", "x", "99999999999999-0", "99999999999999-18446744073709551615", "18446744073709551615-0"} {
+			if _, err := m.Watch(t.Context(), "b", after); !errors.Is(err, job.ErrNone) {
 				t.Error(after, err)
-				continue
 			}
-			w.Close()
 		}
 		if m.Running() != 0 || broker.published.Load() != 0 {
 			t.Error(m.Running(), "are running, after", broker.published.Load(), "messages")
-		}
-		for i, after := range []string{"", "x", "99999999999999-0", "18446744073709551615-0"} {
-			w, err := m.Watch(t.Context(), fmt.Sprint("b", i), after, job.BuildKind)
-			if err != nil {
-				t.Fatal(after, err)
-			}
-			if got := drain(w); strings.HasPrefix(got, "event: gap\n") != (after != "") || !strings.Contains(got, `"status":"succeeded"`) {
-				t.Errorf("%s: %s", after, got)
-			}
 		}
 	})
 }
@@ -315,12 +303,14 @@ func TestEndedJobsAreBounded(t *testing.T) {
 			return write(strings.Repeat("a", job.MaxText))
 		})
 		known := func(id string) bool {
-			w, err := m.Peek(t.Context(), id, "")
-			if err != nil {
+			w, err := m.Watch(t.Context(), id, "")
+			if err != nil && !errors.Is(err, job.ErrNone) {
 				t.Fatal(err)
 			}
-			defer w.Close()
-			return w.Position() != ""
+			if err == nil {
+				w.Close()
+			}
+			return err == nil
 		}
 		const fit = 64 << 20 / (job.MaxText + 2048)
 		for i := range fit + 2 {

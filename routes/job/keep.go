@@ -1,10 +1,6 @@
 package job
 
-import (
-	"time"
-
-	"example.com/sse-demo/pubsub"
-)
+import "time"
 
 const (
 	// Keep is how long a job that has ended can still be watched.
@@ -15,8 +11,8 @@ const (
 )
 
 // end ends a job, which is dropped later.
-func (m *Manager) end(j *job, at pubsub.ID, number uint64, s status, reason string) {
-	j.end(at, number, s, reason)
+func (m *Manager) end(j *job, at time.Time, number uint64, elapsed int64, s status, reason string) {
+	j.end(at, number, elapsed, s, reason)
 	m.ended = append(m.ended, j)
 	m.endedBytes += j.size
 	m.dropEnded()
@@ -27,7 +23,7 @@ func (m *Manager) end(j *job, at pubsub.ID, number uint64, s status, reason stri
 func (m *Manager) dropEnded() {
 	for len(m.ended) > 0 {
 		j := m.ended[0]
-		left := Keep - age(j.ended)
+		left := Keep - time.Since(j.ended)
 		if left > 0 && m.endedBytes <= keepBytes {
 			m.dropTimer.Reset(left)
 			return
@@ -46,9 +42,4 @@ func (m *Manager) dropInTime() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.dropEnded()
-}
-
-// age is how long ago something happened, by its id.
-func age(id pubsub.ID) time.Duration {
-	return time.Since(time.UnixMilli(int64(id[0])))
 }

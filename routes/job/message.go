@@ -29,6 +29,7 @@ type message struct {
 	Run      pubsub.ID   `json:"run,omitzero"`
 	Number   uint64      `json:"number,omitempty"` // of the progress or the first token, from 1; before an end, how many there were
 	Progress Progress    `json:"progress,omitzero"`
+	Elapsed  int64       `json:"elapsedMs,omitempty"` // since the start, at a progress or an end
 	Pieces   []string    `json:"pieces,omitempty"`
 	Status   status      `json:"status,omitempty"`
 	Error    string      `json:"error,omitempty"`
@@ -52,7 +53,7 @@ func (m *Manager) read(id pubsub.ID, name string, data []byte) {
 		m.readClaim(id, msg)
 	case progressMessage:
 		if j := m.running(id, msg); j != nil {
-			j.progress(id, msg.Number, msg.Progress)
+			j.progress(msg.Number, msg.Progress, msg.Elapsed)
 		}
 	case tokensMessage:
 		if j := m.running(id, msg); j != nil {
@@ -60,11 +61,23 @@ func (m *Manager) read(id pubsub.ID, name string, data []byte) {
 		}
 	case endMessage:
 		if j := m.running(id, msg); j != nil {
-			m.end(j, id, msg.Number, msg.Status, msg.Error)
+			m.end(j, m.timeOf(id, msg), msg.Number, msg.Elapsed, msg.Status, msg.Error)
 		}
 	case aliveMessage:
-		m.readAlive(id, msg)
+		m.readAlive(msg)
 	}
+}
+
+// timeOf returns when a message was published, by the clock of this process: now for
+// a message of this replica, and otherwise by its id. Later settings of the clock do
+// not change it.
+func (m *Manager) timeOf(id pubsub.ID, msg message) time.Time {
+	now := time.Now()
+	if msg.Replica == m.replica {
+		return now
+	}
+	age := now.Sub(time.UnixMilli(int64(id[0])))
+	return now.Add(-max(age, 0))
 }
 
 // readClaim gives the job to the replica, unless one of that id is running.
@@ -79,7 +92,7 @@ func (m *Manager) readClaim(id pubsub.ID, msg message) {
 	if old := m.jobs[msg.Job]; old != nil && !old.over.Load() {
 		return
 	}
-	j := newJob(msg.Job, msg.Replica, id, msg.IsText)
+	j := newJob(msg.Job, msg.Replica, id, msg.IsText, m.timeOf(id, msg))
 	m.jobs[msg.Job] = j
 	switch {
 	case msg.Replica != m.replica || m.closed:
@@ -107,9 +120,9 @@ func (m *Manager) running(id pubsub.ID, msg message) *job {
 		return nil // a newer job has that id
 	}
 	if j != nil && !j.over.Load() {
-		m.end(j, id, 0, failed, endMissed)
+		m.end(j, time.Now(), 0, j.elapsed(), failed, endMissed)
 	}
-	j = newJob(msg.Job, msg.Replica, msg.Run, msg.IsText)
+	j = newJob(msg.Job, msg.Replica, msg.Run, msg.IsText, m.timeOf(msg.Run, msg))
 	m.jobs[msg.Job] = j
 	return j
 }
@@ -119,10 +132,10 @@ func (m *Manager) running(id pubsub.ID, msg message) *job {
 const endMissed = "the end of this job was not received"
 
 // readAlive ends jobs whose end this replica has missed.
-func (m *Manager) readAlive(id pubsub.ID, msg message) {
+func (m *Manager) readAlive(msg message) {
 	for _, j := range m.jobs {
 		if j.replica == msg.Replica && !j.over.Load() && j.run.Compare(msg.UpTo) <= 0 && !slices.Contains(msg.Runs, j.run) {
-			m.end(j, id, 0, failed, endMissed)
+			m.end(j, time.Now(), 0, j.elapsed(), failed, endMissed)
 		}
 	}
 }

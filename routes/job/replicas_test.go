@@ -83,7 +83,7 @@ func TestWatchedOnAnotherReplica(t *testing.T) {
 		}
 		id := here[strings.LastIndex(here, "id: ")+4:]
 		id, _, _ = strings.Cut(id, "\n")
-		if _, err := m[1].Watch(t.Context(), "a", id, job.BuildKind); !errors.Is(err, job.ErrSeen) {
+		if _, err := m[1].Watch(t.Context(), "a", id); !errors.Is(err, job.ErrSeen) {
 			t.Error("a client that has seen the end elsewhere:", err)
 		}
 	})
@@ -105,14 +105,6 @@ func TestFirstClaimWins(t *testing.T) {
 				case !errors.Is(err, job.ErrRunning):
 					t.Error(err)
 				}
-			})
-			starting.Go(func() {
-				watch, err := m[n%2].Watch(t.Context(), "a", "", "count")
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				watch.Close()
 			})
 		}
 		starting.Wait()
@@ -191,17 +183,22 @@ func (u unhealthy) Publish(context.Context, string, string, []byte) (pubsub.Rece
 	return pubsub.Receipt{}, errCut
 }
 
-// TestPeekFailsLikeWatch of an unknown job, whose claim cannot be published.
-func TestPeekFailsLikeWatch(t *testing.T) {
+// TestUnhealthyBroker: it cannot be known whether a job is none, or none can be started.
+func TestUnhealthyBroker(t *testing.T) {
 	for name, broker := range map[string]unhealthy{"full": {err: errCut}, "away": {syncErr: errCut}} {
 		t.Run(name, func(t *testing.T) {
 			broker.Broker = pubsub.NewMemory(1, 1)
 			m := job.NewManager(zerolog.Nop(), broker)
 			defer m.Close()
-			_, peek := m.Peek(t.Context(), "a", "")
-			_, watch := m.Watch(t.Context(), "a", "", job.BuildKind)
-			if !errors.Is(peek, job.ErrAway) || !errors.Is(watch, job.ErrAway) {
-				t.Errorf("Peek: %v, Watch: %v", peek, watch)
+			_, err := m.Watch(t.Context(), "a", "")
+			if errors.Is(err, job.ErrNone) {
+				err = m.Ready()
+			}
+			if !errors.Is(err, job.ErrAway) {
+				t.Error(err)
+			}
+			if err := build(t, m, "a", time.Second); !errors.Is(err, job.ErrAway) {
+				t.Error(err)
 			}
 		})
 	}
@@ -308,7 +305,7 @@ func TestMissedPieces(t *testing.T) {
 			<-time.After([]time.Duration{2500, 2000, 2000}[i] * time.Millisecond)
 			links[1].cut.Store(false)
 			<-time.After(time.Second) // another message comes
-			watch, err := m[1].Watch(t.Context(), id, "", job.BuildKind)
+			watch, err := m[1].Watch(t.Context(), id, "")
 			if err != nil {
 				t.Fatal(err)
 			}

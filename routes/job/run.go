@@ -69,7 +69,7 @@ func (m *Manager) reporter(ctx context.Context, j *job) func(Progress) {
 			return // the job is over
 		}
 		number++
-		err := m.publish(ctx, progressMessage, message{Job: j.id, Run: j.run, Number: number, Progress: p})
+		err := m.publish(ctx, progressMessage, message{Job: j.id, Run: j.run, Number: number, Progress: p, Elapsed: j.elapsed()})
 		if err != nil && ctx.Err() == nil {
 			m.log.Debug().Err(err).Str("job", j.id).Msg("progress was not published")
 		}
@@ -115,7 +115,7 @@ func (m *Manager) publishEnd(j *job, s status, reason string) {
 func (m *Manager) endOf(j *job, s status, reason string) message {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return message{Job: j.id, IsText: j.isText, Run: j.run, Number: j.next - 1, Status: s, Error: reason}
+	return message{Job: j.id, IsText: j.isText, Run: j.run, Number: j.next - 1, Elapsed: j.elapsed(), Status: s, Error: reason}
 }
 
 // Stop ends all jobs of this replica as failed, for their watchers at once, and

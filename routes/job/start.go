@@ -67,17 +67,37 @@ func (m *Manager) start(ctx context.Context, id, name string, r Request) (*job, 
 func (m *Manager) claim(kind Kind, r Request) (number uint64, c *claim, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.ctx.Err() != nil {
-		return 0, nil, ErrClosed
-	}
-	if m.active >= MaxRunning {
-		return 0, nil, fmt.Errorf("%w: %d", ErrTooMany, m.active)
+	if err := m.full(); err != nil {
+		return 0, nil, err
 	}
 	m.active++
 	m.lastClaim++
 	c = &claim{kind: kind, request: r, decided: make(chan struct{})}
 	m.claims[m.lastClaim] = c
 	return m.lastClaim, c, nil
+}
+
+// full returns why no job can be started: ErrClosed or ErrTooMany. It needs the lock.
+func (m *Manager) full() error {
+	switch {
+	case m.ctx.Err() != nil:
+		return ErrClosed
+	case m.active >= MaxRunning:
+		return fmt.Errorf("%w: %d", ErrTooMany, m.active)
+	default:
+		return nil
+	}
+}
+
+// Ready returns the error with which no job at all could be started now: ErrClosed,
+// ErrTooMany or ErrAway.
+func (m *Manager) Ready() error {
+	if err := m.broker.Err(); err != nil {
+		return fmt.Errorf("%w: %w", ErrAway, err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.full()
 }
 
 // await waits until this replica has read its claim.

@@ -2,10 +2,8 @@ package job
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"math"
 	"time"
 
 	"example.com/sse-demo/pubsub"
@@ -20,55 +18,17 @@ type Watch struct {
 
 // Watch returns the events of a job, to be closed after use. It begins after the
 // event whose id is after, or if that is empty, with the job's newest report or the
-// first piece of its text. If after is empty or cannot be the id of an event, an
-// unknown job is started as one of that kind; otherwise it is reported as failed.
-// It fails with ErrSeen, and as Start does.
-func (m *Manager) Watch(ctx context.Context, id, after, kind string) (*Watch, error) {
-	w, err := m.watchKnown(ctx, id, after)
-	if w != nil || err != nil {
-		return w, err
-	}
-	j, err := m.start(ctx, id, kind, Request{})
-	if errors.Is(err, ErrRunning) { // another client was faster
-		j, err = m.find(id), nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return j.watch(after), nil
-}
-
-// Peek is Watch for a client that wants to know whether Watch would succeed. It
-// starts nothing.
-func (m *Manager) Peek(ctx context.Context, id, after string) (*Watch, error) {
-	w, err := m.watchKnown(ctx, id, after)
-	if w != nil || err != nil {
-		return w, err
-	}
-	if m.Running() >= MaxRunning {
-		return nil, ErrTooMany
-	}
-	if err := m.broker.Err(); err != nil { // a claim could not be published
-		return nil, fmt.Errorf("%w: %w", ErrAway, err)
-	}
-	if err := m.sync(ctx); err != nil { // nor confirmed
-		return nil, err
-	}
-	if j := m.find(id); j != nil { // another replica has just started it
-		return j.watch(after), nil
-	}
-	return unstarted(), nil
-}
-
-// watchKnown watches a job that is known, or was. It returns nil if it never was.
-func (m *Manager) watchKnown(ctx context.Context, id, after string) (*Watch, error) {
-	j, hasSeen := m.find(id), hasSeenEnd(after)
-	if hasSeen && !j.beganBefore(after) {
+// first piece of its text. A job that is no longer known is reported as failed to a
+// client that has the id of an event. It fails with ErrNone if nobody has started the
+// job, with ErrSeen, or with ErrAway.
+func (m *Manager) Watch(ctx context.Context, id, after string) (*Watch, error) {
+	j, isEnd := m.find(id), m.isEnd(after)
+	if isEnd && !j.beganBefore(after) {
 		return nil, ErrSeen
 	}
 	if !m.isUpToDate(j, after) {
 		err := m.sync(ctx)
-		if err != nil && hasSeen { // it may be of a later job of this id
+		if err != nil && isEnd { // it may be of a later job of this id
 			return nil, ErrSeen
 		}
 		if err != nil && j == nil {
@@ -77,14 +37,14 @@ func (m *Manager) watchKnown(ctx context.Context, id, after string) (*Watch, err
 		j = m.find(id)
 	}
 	switch {
-	case hasSeen && !j.beganBefore(after):
+	case isEnd && !j.beganBefore(after):
 		return nil, ErrSeen
 	case j != nil:
 		return j.watch(after), nil
-	case isPast(after):
+	case m.isPast(after):
 		return gone(id, after), nil
 	default:
-		return nil, nil //nolint:nilnil // an unknown job is no error
+		return nil, fmt.Errorf("%w: %s", ErrNone, id)
 	}
 }
 
@@ -95,7 +55,7 @@ func (m *Manager) isUpToDate(j *job, after string) bool {
 	defer m.mu.Unlock()
 	switch {
 	case j == nil:
-		return after == "" // whether it is unknown everywhere, its claim decides
+		return false
 	case after == "":
 		return !j.over.Load()
 	default:
@@ -127,42 +87,40 @@ func (w *Watch) Next(frames [][]byte) ([][]byte, error) {
 	return frames, err
 }
 
-// Position is the id after which the watch begins; "" if the job was not started.
+// Position is the id after which the watch begins.
 func (w *Watch) Position() string { return w.position }
-
-// unstarted is the watch of a job that a HEAD request does not start.
-func unstarted() *Watch {
-	return &Watch{Subscription: pubsub.NewLog(1, 0, pubsub.ID{}).Subscribe(pubsub.Start{})}
-}
 
 // gone is the watch of a job that is no longer known: a gap, and its end.
 func gone(id, after string) *Watch {
 	last, _ := pubsub.ParseID(after)
-	j := newJob(id, "", pubsub.ID{last[0]}, false)
+	j := newJob(id, "", pubsub.ID{last[0]}, false, time.Time{})
 	j.log = pubsub.NewLog(1, 0, j.eventID(doneNumber)) // all its events but the last are lost
 	const reason = "this job is no longer known: it ended over a minute ago, or was lost with the process that ran it; start a new one"
-	j.end(j.run, 0, failed, reason)
+	j.end(time.Time{}, 0, 0, failed, reason)
 	return newWatch(j.log.Subscribe(pubsub.Start{After: after}))
 }
 
-// hasSeenEnd reports whether the id that a client has is that of the last event of
-// a job, of this replica or another one, now or in the past.
-func hasSeenEnd(after string) bool {
+// isEnd reports whether the id that a client has is the id of a job's last event, on
+// this replica or another one, now or in the past.
+func (m *Manager) isEnd(after string) bool {
 	id, ok := pubsub.ParseID(after)
-	return ok && id[1] == doneNumber && isPast(after)
+	return ok && id[1] == doneNumber && m.isPast(after)
 }
 
-// beganBefore reports whether there is a job, and it began before the one of this
-// event, which is then another job's.
+// beganBefore reports whether the event belongs to a later run than j.
 func (j *job) beganBefore(event string) bool {
 	id, _ := pubsub.ParseID(event)
 	return j != nil && j.run[0] < id[0]
 }
 
-// isPast reports whether the id may have been given out by some replica.
-func isPast(after string) bool {
+// isPast reports whether the id may have been given out by some replica. The ids of
+// the broker go on rising if the clock is set back, so the newest one counts, too.
+func (m *Manager) isPast(after string) bool {
 	id, ok := pubsub.ParseID(after)
-	return ok && id[0] < math.MaxInt64 && time.UnixMilli(int64(id[0])).Before(time.Now().Add(clockSkew))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	latest := max(m.newest[0], uint64(time.Now().UnixMilli())) + uint64(clockSkew.Milliseconds())
+	return ok && id[0] < latest
 }
 
 // clockSkew is how far the clocks of replicas, and that of the broker, may be
