@@ -18,7 +18,7 @@ func TestCompose(t *testing.T) {
 		return string(text)
 	}
 	compose, nginx := read("compose.yaml"), read("nginx.conf")
-	servers := regexp.MustCompile(`server (sse-demo-\d):(\d+);`).FindAllStringSubmatch(nginx, -1)
+	servers := regexp.MustCompile(`server (sse-demo-\d):(\d+) max_fails=0;`).FindAllStringSubmatch(nginx, -1)
 	if len(servers) != 3 {
 		t.Errorf("nginx knows %d replicas", len(servers))
 	}

@@ -31,13 +31,20 @@ type setup struct {
 	*testing.T
 	broker  *pubsub.Memory
 	handler http.Handler
+	drain   func() // ends its streams
 	url     string // of the proxy
 }
 
 // service returns the handler, whose heartbeats come every 200 ms.
 func service(t *testing.T) *setup {
 	t.Helper()
-	broker := pubsub.NewMemory(1024, 64<<20)
+	return serviceOn(t, newBroker())
+}
+
+func newBroker() *pubsub.Memory { return pubsub.NewMemory(1024, 64<<20) }
+
+func serviceOn(t *testing.T, broker *pubsub.Memory) *setup {
+	t.Helper()
 	jobs := job.NewManager(zerolog.Nop(), broker)
 	t.Cleanup(jobs.Close)
 	handler, err := routes.New(routes.Config{
@@ -48,7 +55,7 @@ func service(t *testing.T) *setup {
 		t.Fatal(err)
 	}
 	t.Cleanup(handler.Drain)
-	return &setup{T: t, broker: broker, handler: handler}
+	return &setup{T: t, broker: broker, handler: handler, drain: handler.Drain}
 }
 
 // behind starts the handler and a proxy in front of it.
@@ -239,17 +246,22 @@ func caddy(ctx context.Context, t testing.TB, file, _ string) *exec.Cmd {
 	return exec.CommandContext(ctx, ssetest.Need(t, "caddy", "caddy"), "run", "--adapter", "caddyfile", "--config", file)
 }
 
+var (
+	haproxyChanges = []string{"bind :8080", "bind ADDR", "maxconn 32768", "maxconn 100"}
+	caddyChanges   = []string{":8080 {", "http://ADDR {"}
+)
+
 func TestHAProxy(t *testing.T) {
 	t.Parallel() // they mostly wait
 	s := service(t)
-	s.behind("haproxy.cfg", haproxy, "bind :8080", "bind ADDR", "maxconn 32768", "maxconn 100",
-		"timeout client 60s", "timeout client 1s", "timeout server 60s", "timeout server 1s")
+	s.behind("haproxy.cfg", haproxy, append(slices.Clone(haproxyChanges),
+		"timeout client 60s", "timeout client 1s", "timeout server 60s", "timeout server 1s")...)
 	s.check()
 }
 
 func TestCaddy(t *testing.T) {
 	t.Parallel() // they mostly wait
 	s := service(t)
-	s.behind("Caddyfile", caddy, ":8080 {", "http://ADDR {")
+	s.behind("Caddyfile", caddy, caddyChanges...)
 	s.check()
 }
