@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/labstack/echo/v4"
@@ -19,6 +20,25 @@ type rights struct {
 	Subscribe []string `json:"subscribe"` // channel patterns
 	Publish   []string `json:"publish"`   // channel patterns
 	Streams   []string `json:"streams"`   // tick, log, progress, channel
+
+	audience string // of the service, "" for none
+}
+
+// clockLeeway is how far the clock of whoever issues tokens may be ahead: nbf and
+// iat may lie so far in the future.
+const clockLeeway = 5 * time.Second
+
+// Validate adds to the checks of the parser: the leeway is not for exp, because a
+// stream ends when its token expires, and a token for an audience is for no service
+// without a name (RFC 7519, section 4.1.3).
+func (r *rights) Validate() error {
+	if r.ExpiresAt != nil && !time.Now().Before(r.ExpiresAt.Time) {
+		return jwt.ErrTokenExpired
+	}
+	if r.audience == "" && len(r.Audience) > 0 {
+		return jwt.ErrTokenInvalidAudience
+	}
+	return nil
 }
 
 // rightsKey is the key of the rights in Echo's context.
@@ -36,7 +56,14 @@ func (s *Server) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 	if len(s.config.JWTSecret) == 0 {
 		return next
 	}
-	parser := jwt.NewParser(jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithExpirationRequired())
+	rules := []jwt.ParserOption{
+		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
+		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(clockLeeway),
+	}
+	if s.config.JWTAudience != "" {
+		rules = append(rules, jwt.WithAudience(s.config.JWTAudience))
+	}
+	parser := jwt.NewParser(rules...)
 	secret := func(token *jwt.Token) (any, error) {
 		if _, ok := token.Header["crit"]; ok { // extensions that must be understood (RFC 7515, section 4.1.11)
 			return nil, jwt.ErrTokenUnverifiable
@@ -49,7 +76,7 @@ func (s *Server) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 			c.Response().Header().Set(echo.HeaderWWWAuthenticate, "Bearer")
 			return newProblem(http.StatusUnauthorized, "a token is needed: in the Authorization header, the cookie sse_token or the parameter access_token")
 		}
-		r := new(rights)
+		r := &rights{audience: s.config.JWTAudience}
 		if _, err := parser.ParseWithClaims(token, r, secret); err != nil {
 			c.Response().Header().Set(echo.HeaderWWWAuthenticate, `Bearer error="invalid_token"`)
 			return newProblem(http.StatusUnauthorized, "the token is not valid, or has expired")

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -190,6 +191,62 @@ func TestStreamEndsWithItsToken(t *testing.T) {
 	})
 }
 
+// TestClocksOfTokens: a clock that is a little ahead issues good tokens, but none
+// that is good for longer.
+func TestClocksOfTokens(t *testing.T) {
+	config := options()
+	config.JWTSecret = []byte(secret)
+	bubble(t, config, func(h *harness) {
+		in := func(d time.Duration) int64 { return time.Now().Add(d).Unix() }
+		for _, tt := range []struct {
+			claim  string
+			value  int64
+			status int
+		}{
+			{"nbf", in(5 * time.Second), 200},
+			{"nbf", in(7 * time.Second), 401},
+			{"iat", in(5 * time.Second), 200},
+			{"iat", in(7 * time.Second), 401},
+			{"exp", in(time.Second), 200},
+			{"exp", in(0), 401},
+			{"exp", in(-2 * time.Second), 401},
+		} {
+			status, _, body := h.answer("GET", "/stream/tick?wait=0", "", bearer(token(hs256, claims(map[string]any{tt.claim: tt.value}), secret)))
+			if status != tt.status {
+				t.Errorf("%s %d s from now: %d %s", tt.claim, tt.value-time.Now().Unix(), status, body)
+			}
+		}
+	})
+}
+
+// TestAudience: a token for somebody is for nobody else.
+func TestAudience(t *testing.T) {
+	for _, tt := range []struct {
+		audience string
+		claim    any
+		status   int
+	}{
+		{"", nil, 200},
+		{"", "live", 401},
+		{"", []string{"live"}, 401},
+		{"", "", 401},
+		{"live", "live", 200},
+		{"live", []string{"shop", "live"}, 200},
+		{"live", "shop", 401},
+		{"live", []string{}, 401},
+		{"live", nil, 401},
+	} {
+		config := options()
+		config.JWTSecret, config.JWTAudience = []byte(secret), tt.audience
+		bubble(t, config, func(h *harness) {
+			status, _, body := h.answer("GET", "/stream/tick?wait=0", "", bearer(token(hs256, claims(map[string]any{"aud": tt.claim}), secret)))
+			if status != tt.status {
+				t.Errorf("audience %q, aud %v: %d %s", tt.audience, tt.claim, status, body)
+			}
+		})
+	}
+}
+
 func TestOtherOrigins(t *testing.T) {
 	config := options()
 	config.CORSOrigins = []string{"https://good.test", "http://dev.test:3000"}
@@ -206,8 +263,16 @@ func TestOtherOrigins(t *testing.T) {
 				t.Error(status, text, header)
 			}
 			_, header, _ = h.answer("OPTIONS", "/jobs/a", "", "Origin: "+origin, "Access-Control-Request-Method: DELETE", "Access-Control-Request-Headers: content-type")
-			if !strings.Contains(header.Get("Access-Control-Allow-Methods"), "DELETE") || !strings.Contains(header.Get("Access-Control-Allow-Headers"), "Content-Type") {
+			if !strings.Contains(header.Get("Access-Control-Allow-Methods"), "DELETE") {
 				t.Errorf("preflight: %v", header)
+			}
+			for _, name := range []string{"Content-Type", "Authorization", "Last-Event-ID", "Cache-Control", "X-Requested-With", "Accept"} {
+				if !slices.Contains(strings.Split(header.Get("Access-Control-Allow-Headers"), ","), name) {
+					t.Errorf("preflight for %s: %v", name, header)
+				}
+			}
+			if header.Get("Access-Control-Max-Age") != "7200" {
+				t.Errorf("a preflight is not kept for two hours: %v", header)
 			}
 			_, header, _ = h.answer("GET", "/stream/tick?interval=1", "", "Origin: "+origin)
 			if header.Get("Access-Control-Allow-Origin") != origin {

@@ -3,10 +3,14 @@ package routes
 import (
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
 )
+
+// preflightAge is how long browsers may keep the answer to a preflight.
+const preflightAge = 2 * time.Hour
 
 // allowOrigins lets pages of these origins read the answers, with credentials.
 func allowOrigins(origins []string) echo.MiddlewareFunc {
@@ -17,8 +21,11 @@ func allowOrigins(origins []string) echo.MiddlewareFunc {
 		AllowOrigins:     origins,
 		AllowCredentials: true,
 		AllowMethods:     []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete},
-		AllowHeaders:     []string{echo.HeaderContentType, echo.HeaderAuthorization, "Last-Event-ID"},
-		ExposeHeaders:    []string{echo.HeaderLocation, echo.HeaderRetryAfter, "Last-Event-ID", "SSE-Heartbeat"},
+		AllowHeaders: []string{
+			echo.HeaderContentType, echo.HeaderAuthorization, "Last-Event-ID", echo.HeaderCacheControl, echo.HeaderXRequestedWith, echo.HeaderAccept,
+		},
+		MaxAge:        int(preflightAge.Seconds()),
+		ExposeHeaders: []string{echo.HeaderLocation, echo.HeaderRetryAfter, "Last-Event-ID", "SSE-Heartbeat"},
 	})
 }
 

@@ -38,6 +38,7 @@ type Config struct {
 
 	MaxAge         time.Duration // of a stream, ± 10 %; 0 for no limit
 	JWTSecret      []byte        // ask for tokens; nil for none
+	JWTAudience    string        // accept only tokens for this audience; "" accepts only those for none
 	CORSOrigins    []string      // of other sites whose pages may use the streams, publish and start jobs
 	TrustedProxies []*net.IPNet  // whose X-Forwarded-For names the client in log lines
 }
