@@ -129,6 +129,11 @@ func (s *Server) bodyProblem(err error) error {
 
 // mediaType is the type of the body without its parameters, "" if none is given.
 func mediaType(r *http.Request) (string, error) {
+	for _, coding := range r.Header.Values(echo.HeaderContentEncoding) {
+		if !strings.EqualFold(coding, "identity") {
+			return "", newProblem(http.StatusUnsupportedMediaType, "the body must be sent as it is, without a Content-Encoding")
+		}
+	}
 	text := r.Header.Get(echo.HeaderContentType)
 	if text == "" {
 		return "", nil
@@ -168,10 +173,7 @@ func (s *Server) bindBody(c echo.Context, params any) error {
 		}
 		return &fieldError{name, "type", name + " must be " + kind}
 	})
-	for _, name := range slices.Sorted(maps.Keys(sent)) {
-		wrong = append(wrong, fieldError{name, "unknown", fmt.Sprintf("%q is not a field of this request", name)})
-	}
-	if len(wrong) > 0 {
+	if wrong = append(wrong, unknown("body", slices.Sorted(maps.Keys(sent)))...); len(wrong) > 0 {
 		return invalid(wrong...)
 	}
 	return nil

@@ -13,11 +13,19 @@ import (
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
+const pageFile = "index.html"
+
 // page serves the demo page.
-func (s *Server) page(c echo.Context) error { return servePage(c, "index.html") }
+func (s *Server) page(c echo.Context) error { return servePage(c, pageFile) }
 
 // asset serves what the page loads.
-func (s *Server) asset(c echo.Context) error { return servePage(c, c.Param("name")) }
+func (s *Server) asset(c echo.Context) error {
+	name := c.Param("name")
+	if name == pageFile { // it is at /, where net/http would send a client that asks for index.html
+		return echo.ErrNotFound
+	}
+	return servePage(c, name)
+}
 
 func servePage(c echo.Context, name string) error {
 	if info, err := fs.Stat(web.Files, name); err != nil || info.IsDir() {
@@ -25,7 +33,6 @@ func servePage(c echo.Context, name string) error {
 	}
 	header := c.Response().Header()
 	header.Set("Content-Security-Policy", pagePolicy)
-	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("Cache-Control", "no-cache") // the files are those of the running binary
 	http.ServeFileFS(c.Response(), c.Request(), web.Files, name)

@@ -64,6 +64,102 @@ func logFiles(t *testing.T) []routes.LogFile {
 	return []routes.LogFile{{Name: "app", Tail: tail.New(filepath.Join(t.TempDir(), "app.log"), zerolog.Nop())}}
 }
 
+// TestWhatAnswersRepeat: an answer is not much longer than what it refuses.
+func TestWhatAnswersRepeat(t *testing.T) {
+	config := options()
+	config.Logs = logFiles(t)
+	bubble(t, config, func(h *harness) {
+		var fields []string
+		for i := range 3000 {
+			fields = append(fields, fmt.Sprintf(`"%d<\u0001":0`, i))
+		}
+		long := strings.Repeat("<\u0001é", 4000)
+		const most = 8 << 10
+		for _, tt := range []struct{ name, method, path, body, header string }{
+			{"fields", "POST", "/jobs", "{" + strings.Join(fields, ",") + "}", jsonType},
+			{"a field", "POST", "/publish", `{"` + long + `":0}`, jsonType},
+			{"parameters", "POST", "/publish?channel=a&" + strings.ReplaceAll(strings.Join(fields[:1000], "&"), `"`, ""), "x", "Content-Type: text/plain"},
+			{"a parameter", "POST", "/publish?" + strings.Repeat("%01", 4000), "x", "Content-Type: text/plain"},
+			{"a value", "GET", "/stream/tick?symbol=" + strings.Repeat("%01", 4000), "", "A: b"},
+			{"values", "GET", "/stream/channel?name=" + strings.Repeat("%01&name=", 4000), "", "A: b"},
+			{"an encoding", "GET", "/stream/tick?" + strings.Repeat("%zz", 4000), "", "A: b"},
+			{"a file", "GET", "/stream/log?file=" + strings.Repeat("%01", 4000), "", "A: b"},
+			{"grep", "GET", "/stream/log?grep=(" + strings.Repeat("<", 200), "", "A: b"},
+			{"a path", "GET", "/" + strings.Repeat("a", 12_000), "", "A: b"},
+			{"a job", "DELETE", "/jobs/" + strings.Repeat("a", 12_000), "", "A: b"},
+			{"a method", strings.Repeat("A", 12_000), "/health", "", "A: b"},
+			{"a type", "POST", "/publish", "x", "Content-Type: a/" + strings.Repeat("b", 12_000)},
+			{"a kind", "POST", "/jobs", `{"kind":"` + strings.Repeat("<", 12_000) + `"}`, jsonType},
+			{"what is no JSON", "POST", "/jobs", strings.Repeat("<", 12_000), jsonType},
+		} {
+			status, header, body := h.answer(tt.method, tt.path, tt.body, tt.header)
+			size := len(body)
+			for _, values := range header {
+				size += len(strings.Join(values, ""))
+			}
+			if status < 400 || status >= 500 || size > most {
+				t.Errorf("%s: %d, %d bytes: %.300s", tt.name, status, size, body)
+			}
+		}
+		p := h.problem(422, "POST", "/jobs", "{"+strings.Join(fields, ",")+"}", jsonType)
+		if last := p.Errors[len(p.Errors)-1]; len(p.Errors) != 21 || last.Field != "body" || !strings.Contains(last.Message, " 2980 more ") {
+			t.Errorf("%d errors, the last is %+v", len(p.Errors), last)
+		}
+	})
+}
+
+// TestLongLastEventID: one that no client can send back is cut in the gap event.
+func TestLongLastEventID(t *testing.T) {
+	bubble(t, options(), func(h *harness) {
+		for _, length := range []int{4096, 4097, 12_000} {
+			s := h.stream("/stream/tick", "Last-Event-ID: "+strings.Repeat("x", length))
+			var gap struct{ After string }
+			if err := json.Unmarshal([]byte(s.next().Data), &gap); err != nil || gap.After != strings.Repeat("x", min(length, 4096)) {
+				t.Errorf("%d bytes: %d in the gap, %v", length, len(gap.After), err)
+			}
+			s.close()
+		}
+	})
+}
+
+// TestEncodedBodies are refused for what they are, not for being no JSON.
+func TestEncodedBodies(t *testing.T) {
+	bubble(t, options(), func(h *harness) {
+		for _, path := range []string{"/publish", "/jobs"} {
+			for _, coding := range []string{"gzip", "br", "GZIP", "identity, gzip", "nonsense"} {
+				h.problem(415, "POST", path, "\x1f\x8b", jsonType, "Content-Encoding: "+coding)
+			}
+		}
+		h.problem(415, "POST", "/publish?channel=a", "x", "Content-Type: text/plain", "Content-Encoding: gzip")
+		if status, _, body := h.answer("POST", "/jobs", "{}", jsonType, "Content-Encoding: identity"); status != 202 {
+			t.Error(status, body)
+		}
+	})
+}
+
+// TestEveryAnswerIsTakenForWhatItIs: no browser guesses a type.
+func TestEveryAnswerIsTakenForWhatItIs(t *testing.T) {
+	config := options()
+	config.MaxStreams = 1
+	bubble(t, config, func(h *harness) {
+		for _, path := range []string{
+			"/", "/assets/app.js", "/assets/nothing", "/health", "/metrics", "/openapi.json", "/nothing", "/publish", "/stream/tick?wait=0", "/stream/tick?interval=1",
+		} {
+			if _, header, _ := h.answer("GET", path, ""); header.Get("X-Content-Type-Options") != "nosniff" {
+				t.Errorf("%s: %v", path, header)
+			}
+		}
+		s := h.stream("/stream/tick")
+		if _, header, body := h.answer("GET", "/stream/tick", "", "Accept: text/event-stream"); header.Get("X-Content-Type-Options") != "nosniff" || !strings.Contains(body, "busy") {
+			t.Errorf("busy: %v %s", header, body)
+		}
+		s.close()
+		for _, path := range []string{"/assets/index.html", "/index.html", "/assets/"} {
+			h.problem(404, "GET", path, "")
+		}
+	})
+}
+
 func TestBadParameters(t *testing.T) {
 	config := options()
 	config.Logs = logFiles(t)

@@ -3,10 +3,12 @@ package routes
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -41,6 +43,34 @@ func invalid(fields ...fieldError) *problem {
 	p := newProblem(http.StatusUnprocessableEntity, fields[0].Message)
 	p.Errors = fields
 	return p
+}
+
+// What an answer repeats of names that it does not know: a body of 64 KiB may have
+// thousands, and escaped they are several times as long.
+const (
+	maxUnknown = 20 // names
+	maxEchoed  = 64 // bytes of one
+)
+
+// unknown is what is wrong with names that are in no request of this kind. Part is
+// the part of the request that has them.
+func unknown(part string, names []string) (wrong []fieldError) {
+	for _, name := range names[:min(len(names), maxUnknown)] {
+		name = shorten(name)
+		wrong = append(wrong, fieldError{name, "unknown", fmt.Sprintf("%q is not known here", name)})
+	}
+	if more := len(names) - maxUnknown; more > 0 {
+		wrong = append(wrong, fieldError{part, "unknown", fmt.Sprintf("%s has %d more that are not known here", part, more)})
+	}
+	return wrong
+}
+
+// shorten cuts text of a client that an answer repeats.
+func shorten(text string) string {
+	if len(text) <= maxEchoed {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxEchoed], "") + "…"
 }
 
 // alsoInvalid adds further errors to err, which is the result of binding the input,
@@ -109,7 +139,7 @@ func (s *Server) problemOf(err error, c echo.Context) *problem {
 	case errors.Is(err, echo.ErrNotFound):
 		return newProblem(http.StatusNotFound, "there is nothing at this path; /openapi.json lists what there is")
 	case errors.Is(err, echo.ErrMethodNotAllowed):
-		return newProblem(http.StatusMethodNotAllowed, "this path does not take "+c.Request().Method+"; see the Allow header")
+		return newProblem(http.StatusMethodNotAllowed, "this path does not take "+shorten(c.Request().Method)+"; see the Allow header")
 	case ok && fromEcho.Code < http.StatusInternalServerError:
 		return newProblem(fromEcho.Code, "")
 	default:

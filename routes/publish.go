@@ -122,14 +122,9 @@ func (s *Server) textPublication(c echo.Context) (publication, error) {
 
 // refuseUnknown returns a problem if the query has other parameters than these.
 func refuseUnknown(query url.Values, known ...string) error {
-	var wrong []fieldError
-	for _, name := range slices.Sorted(maps.Keys(query)) {
-		if !slices.Contains(known, name) {
-			wrong = append(wrong, fieldError{name, "unknown", fmt.Sprintf("%q is not a parameter of this request", name)})
-		}
-	}
-	if len(wrong) > 0 {
-		return invalid(wrong...)
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(query)), func(name string) bool { return slices.Contains(known, name) })
+	if len(names) > 0 {
+		return invalid(unknown("query", names)...)
 	}
 	return nil
 }

@@ -134,6 +134,7 @@ func clientAddress(proxies []*net.IPNet) echo.IPExtractor {
 
 // ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Content-Type-Options", "nosniff")
 	limitBody(w, r)
 	s.echo.ServeHTTP(w, r)
 }

@@ -8,6 +8,10 @@ import (
 	"example.com/sse-demo/sse"
 )
 
+// maxLastEventID is how much of a Last-Event-ID a gap event repeats, in bytes. Ids
+// of the service are under 40.
+const maxLastEventID = 4096
+
 // A source is what a route opens for a client, and closes when the stream ends.
 type source interface {
 	sse.Source
@@ -42,7 +46,8 @@ func (s *Server) openSession(c echo.Context, name string, open func(lastEventID 
 	}
 	release := s.slots.release
 	defer func() { release() }() // unless there is a session, whose end does so
-	opened, err := open(sse.LastEventID(c.Request()))
+	id := sse.LastEventID(c.Request())
+	opened, err := open(id[:min(len(id), maxLastEventID)])
 	if err != nil {
 		return nil, err
 	}
