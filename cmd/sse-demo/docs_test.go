@@ -27,7 +27,7 @@ func pages(t *testing.T) map[string]string {
 		t.Fatalf("%q, %v", paths, err)
 	}
 	texts := map[string]string{}
-	for _, path := range append(paths, root+"/README.md", root+"/CONTRIBUTING.md") {
+	for _, path := range append(paths, root+"/README.md") {
 		name, err := filepath.Rel(root, path)
 		if err != nil {
 			t.Fatal(err)
