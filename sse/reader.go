@@ -9,6 +9,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -48,6 +49,7 @@ type Reader struct {
 	hasID    bool     // the last event has an id field of its own
 	retry    time.Duration
 	hasRetry bool
+	err      error // the first of Next
 }
 
 // NewReader returns a Reader of the stream in.
@@ -68,15 +70,16 @@ func (r *Reader) Retry() (delay time.Duration, ok bool) { return r.retry, r.hasR
 // Next returns the next event. Its ID is the last event id, which stays from
 // event to event; its Name is empty if the stream gives it none, which browsers
 // call a "message". At the end of the stream the error is io.EOF; an event
-// without its blank line is dropped, as the standard says.
+// without its blank line is dropped, as the standard says. Once Next has returned
+// an error it returns the same one again: what follows may be a part of an event.
 func (r *Reader) Next() (Event, error) {
-	for {
-		line, err := r.readLine()
-		if err != nil {
-			if errors.Is(err, io.EOF) {
+	for r.err == nil {
+		var line []byte
+		if line, r.err = r.readLine(); r.err != nil {
+			if errors.Is(r.err, io.EOF) {
 				r.endOfStream(line)
 			}
-			return Event{}, err
+			break
 		}
 		if len(line) > 0 {
 			r.field(r.decode(line))
@@ -86,6 +89,7 @@ func (r *Reader) Next() (Event, error) {
 			return event, nil
 		}
 	}
+	return Event{}, r.err
 }
 
 // readLine reads up to CRLF, LF or CR. After a CR it returns at once: whether a
@@ -214,11 +218,11 @@ func (r *Reader) setID(value []byte) {
 const maxRetry = uint64(math.MaxInt64 / time.Millisecond)
 
 func (r *Reader) setRetry(value string) {
-	ms, err := strconv.ParseUint(value, 10, 64) // in base 10: ASCII digits only
-	if err != nil && !errors.Is(err, strconv.ErrRange) {
+	if value == "" || strings.Trim(value, "0123456789") != "" {
 		r.fault(BadRetry, value)
 		return
 	}
+	ms, _ := strconv.ParseUint(value, 10, 64) // the largest number, if it is out of range
 	r.retry, r.hasRetry = time.Duration(min(ms, maxRetry))*time.Millisecond, true
 }
 

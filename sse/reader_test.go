@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"example.com/sse-demo/sse"
 )
@@ -44,6 +45,33 @@ func TestMaxEvent(t *testing.T) {
 	}
 	if _, err := r.Next(); !errors.Is(err, sse.ErrTooLong) {
 		t.Error(err)
+	}
+}
+
+// TestReaderStopsAtAnError: after an event that is too long, or a read that has
+// failed, Next returns the error again, and never a part of the event.
+func TestReaderStopsAtAnError(t *testing.T) {
+	failed := errors.New("reset")
+	for name, tt := range map[string]struct {
+		stream io.Reader
+		want   error
+	}{
+		"too long":     {strings.NewReader("id: 7\ndata: a\ndata: " + strings.Repeat("x", 200) + "\n\ndata: b\n\n"), sse.ErrTooLong},
+		"cut off":      {io.MultiReader(strings.NewReader("id: 7\ndata: a"), iotest.ErrReader(failed)), failed},
+		"went on then": {io.MultiReader(iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader("data: a\n\n")))), iotest.ErrTimeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := sse.NewReader(tt.stream)
+			r.MaxEvent = 100
+			for range 3 {
+				if e, err := r.Next(); !errors.Is(err, tt.want) {
+					t.Errorf("%+v, %v", e, err)
+				}
+			}
+			if id := r.LastEventID(); id != "" {
+				t.Errorf("the last id is %q, of an event that is not complete", id)
+			}
+		})
 	}
 }
 

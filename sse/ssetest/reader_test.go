@@ -45,6 +45,7 @@ func TestReader(t *testing.T) {
 		{"retry alone", "retry: 3000\n\n", nil, "", 3 * time.Second, 1},
 		{"retry at the end", "retry: 3000\n", nil, "", 3 * time.Second, 0},
 		{"retry with rubbish", "retry: 3000\nretry: 1x\n\nretry: -1\n\nretry:\n\nretry: ١\n\n", nil, "", 3 * time.Second, 9},
+		{"retry with a huge number and rubbish", "retry: 99999999999999999999 s\n", nil, "", 0, 1},
 		{"retry beyond all bounds", "retry: 99999999999999999999\n", nil, "", 9223372036854 * time.Millisecond, 0},
 		{"unknown fields", "dat: a\nDATA: b\ndata : c\ndata: d\n\n", []event{{"", "message", "d"}}, "", 0, 3},
 		{"colon in data", "data: a: b\n\n", []event{{"", "message", "a: b"}}, "", 0, 0},
