@@ -2,6 +2,7 @@ package sse
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -81,8 +82,13 @@ func (o *Options) retry() []byte {
 // Jitter returns a random duration of base ± 50 %. Clients that lose their
 // server at the same moment must not return at the same moment.
 func Jitter(base time.Duration) time.Duration {
+	base = min(max(base, 0), maxDelay)
 	return base/2 + rand.N(base+1)
 }
+
+// maxDelay is the longest delay whose half as much again is a time.Duration, 195
+// years.
+const maxDelay = math.MaxInt64 / 3 * 2
 
 // Send writes the frames and flushes once. Every error means that the client is
 // gone; it wraps [os.ErrDeadlineExceeded] if the client took no bytes for

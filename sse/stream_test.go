@@ -2,6 +2,7 @@ package sse_test
 
 import (
 	"errors"
+	"math"
 	"net/http"
 	"os"
 	"strings"
@@ -23,8 +24,15 @@ func TestJitter(t *testing.T) {
 	if low < base/2 || low > base*6/10 || high > base*3/2 || high < base*14/10 {
 		t.Errorf("from %v to %v", low, high)
 	}
-	if d := sse.Jitter(0); d != 0 {
-		t.Errorf("%v", d)
+	for _, base := range []time.Duration{0, -1, math.MinInt64} {
+		if d := sse.Jitter(base); d != 0 {
+			t.Errorf("%v for %v", d, base)
+		}
+	}
+	for range 100 {
+		if d := sse.Jitter(math.MaxInt64); d < math.MaxInt64/3 {
+			t.Errorf("%v for the longest duration", d)
+		}
 	}
 }
 
