@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -16,17 +17,36 @@ import (
 // is kept in conn.unsent.
 var errWouldBlock = errors.New("eventloop: the socket is full")
 
-// lastChunk ends a chunked response (RFC 9112, section 7.1).
-const lastChunk = "0\r\n\r\n"
-
-// pieceSize is how many bytes share one write deadline.
+// pieceSize is how many bytes are written at once to a client that is waited for,
+// so that it is seen early which of them it has taken.
 const pieceSize = 4 << 10
+
+// maxWrite is how many bytes one system call is given at most: of more, few sockets
+// would take all, and it would have been put together in vain.
+const maxWrite = 64 << 10
 
 // A conn is a connection that was taken over from net/http.
 type conn struct {
 	socket net.Conn
 	raw    syscall.RawConn // to write without waiting; nil if that is not possible
-	unsent []byte          // what is yet to be written, the framing of HTTP included
+	unsent pieces          // what is yet to be written, the framing of HTTP included
+}
+
+// pieces are bytes in order. Those of frames are shared by all streams that send
+// them, so what a slow client has yet to take is not copied for it.
+type pieces [][]byte
+
+// skip returns what follows the first n bytes, without empty pieces before it. It
+// changes p.
+func (p pieces) skip(n int) pieces {
+	for len(p) > 0 && n >= len(p[0]) {
+		n -= len(p[0])
+		p = p[1:]
+	}
+	if len(p) > 0 {
+		p[0] = p[0][n:]
+	}
+	return p
 }
 
 // canHijack reports whether the request came over a connection that can be taken
@@ -56,82 +76,130 @@ func (c *conn) Close() {
 	_ = c.socket.Close() // nothing is lost that could still be sent
 }
 
-// appendHead prepares the head of a chunked response and first, the first bytes of
-// its body. The connection is not used for another request: nothing would read it.
-func (c *conn) appendHead(header http.Header, first []byte) {
+// setHead prepares the head of a chunked response and first, the first bytes of its
+// body. The connection is not used for another request: nothing would read it.
+func (c *conn) setHead(header http.Header, first []byte) {
 	head := bytes.NewBuffer(make([]byte, 0, headSize))
 	head.WriteString("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\nDate: ")
 	head.Write(time.Now().UTC().AppendFormat(head.AvailableBuffer(), http.TimeFormat))
 	head.WriteString("\r\n")
 	_ = header.Write(head) // a buffer takes all
 	head.WriteString("\r\n")
-	c.unsent = appendChunk(head.Bytes(), [][]byte{first})
+	if len(first) > 0 {
+		_, _ = fmt.Fprintf(head, "%x\r\n%s\r\n", len(first), first)
+	}
+	c.unsent = pieces{head.Bytes()}
 }
 
 // headSize is enough for most heads.
 const headSize = 512
 
-// appendChunk appends frames as one chunk of HTTP/1.1. No data is no chunk: an
-// empty one would be the last.
-func appendChunk(dst []byte, frames [][]byte) []byte {
+// A buffer is what a write needs while it is made, and nothing of it afterwards.
+type buffer struct {
+	framing []byte // what comes before the frames
+	pieces  pieces
+	bytes   []byte
+	attempt
+}
+
+// fill puts together what a response consists of: unsent, frames as one chunk (RFC
+// 9112, section 7.1), and its end, if last. No data is no chunk: an empty one would
+// be the last.
+func (b *buffer) fill(unsent pieces, frames [][]byte, last bool) {
+	b.framing = b.framing[:0]
+	for _, piece := range unsent {
+		b.framing = append(b.framing, piece...)
+	}
 	size := 0
 	for _, frame := range frames {
 		size += len(frame)
 	}
-	if size == 0 {
-		return dst
+	if size > 0 {
+		b.framing = append(strconv.AppendUint(b.framing, uint64(size), 16), "\r\n"...)
 	}
-	dst = strconv.AppendUint(dst, uint64(size), 16)
-	dst = append(dst, "\r\n"...)
-	for _, frame := range frames {
-		dst = append(dst, frame...)
+	b.pieces = append(append(b.pieces[:0], b.framing), frames...)
+	if size > 0 {
+		b.pieces = append(b.pieces, chunkEnd)
 	}
-	return append(dst, "\r\n"...)
+	if last {
+		b.pieces = append(b.pieces, lastChunk)
+	}
 }
 
-// A buffer is what tryWrite needs while it writes, and nothing of it afterwards.
-type buffer struct {
-	bytes []byte
-	attempt
+var (
+	chunkEnd  = []byte("\r\n")
+	lastChunk = []byte("0\r\n\r\n")
+)
+
+// join returns the first bytes of p, most of them at the most, in one slice.
+func (b *buffer) join(p pieces, most int) []byte {
+	if len(p[0]) >= most {
+		return p[0][:most]
+	}
+	b.bytes = b.bytes[:0]
+	for _, piece := range p {
+		b.bytes = append(b.bytes, piece[:min(len(piece), most-len(b.bytes))]...)
+		if len(b.bytes) == most {
+			break
+		}
+	}
+	return b.bytes
 }
 
 // tryWrite writes as much as the socket takes at once of what is yet to be
 // written, frames and, if last, the end of the response. If that is not all, it
 // keeps the rest and returns errWouldBlock.
 func (c *conn) tryWrite(b *buffer, frames [][]byte, last bool) error {
-	b.bytes = appendChunk(append(b.bytes[:0], c.unsent...), frames)
-	if last {
-		b.bytes = append(b.bytes, lastChunk...)
-	}
+	b.fill(c.unsent, frames, last)
+	defer clear(b.pieces) // it holds no events
 	c.unsent = nil
-	n, err := b.write(c.raw, b.bytes)
-	if err != nil {
-		return fmt.Errorf("eventloop: write: %w", err)
-	}
-	if n < len(b.bytes) {
-		c.unsent = bytes.Clone(b.bytes[n:])
-		return errWouldBlock
+	for rest := b.pieces.skip(0); len(rest) > 0; {
+		p := b.join(rest, maxWrite)
+		n, err := b.write(c.raw, p)
+		if err != nil {
+			return fmt.Errorf("eventloop: write: %w", err)
+		}
+		isFull := n < len(p)
+		rest = rest.skip(n)
+		if isFull {
+			c.unsent = slices.Clone(rest)
+			if len(rest) == len(b.pieces) {
+				c.unsent[0] = bytes.Clone(rest[0]) // the framing is the worker's
+			}
+			return errWouldBlock
+		}
 	}
 	return nil
 }
 
-// flush writes what is yet to be written, and waits for the client as long as it
-// takes some of it within its patience each time; 0 is for ever. Otherwise the
-// error wraps [os.ErrDeadlineExceeded]. The deadline stays: tryWrite does not use it.
-func (c *conn) flush(patience func() time.Duration) error {
+// flush writes what is yet to be written, and waits for the client. If it takes no
+// bytes for its patience, which begins anew with those that it takes, the error wraps
+// [os.ErrDeadlineExceeded]. Whether it has taken some is looked at eight times in a
+// timeout; a timeout of 0 is for ever. The deadline stays: tryWrite does not use it.
+func (c *conn) flush(timeout time.Duration, patience func() time.Duration) error {
+	var b buffer
+	held, stallsAt := c.unacknowledged(), time.Now().Add(patience())
 	for len(c.unsent) > 0 {
-		if timeout := patience(); timeout > 0 {
-			if err := c.socket.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+		if timeout > 0 {
+			next := time.Now().Add(max(timeout/8, time.Millisecond))
+			if stallsAt.Before(next) {
+				next = stallsAt
+			}
+			if err := c.socket.SetWriteDeadline(next); err != nil {
 				return fmt.Errorf("eventloop: write deadline: %w", err)
 			}
 		}
-		before := c.unacknowledged()
-		n, err := c.socket.Write(c.unsent[:min(len(c.unsent), pieceSize)])
-		c.unsent = c.unsent[n:]
-		hasMoved := n > 0 || c.unacknowledged() < before
-		isSlow := hasMoved && errors.Is(err, os.ErrDeadlineExceeded)
-		if err != nil && !isSlow {
+		n, err := c.socket.Write(b.join(c.unsent, pieceSize))
+		c.unsent = c.unsent.skip(n)
+		before := held
+		held = c.unacknowledged()
+		isLate := errors.Is(err, os.ErrDeadlineExceeded)
+		hasMoved := n > 0 || held < before
+		switch {
+		case err != nil && !isLate, isLate && !hasMoved && !time.Now().Before(stallsAt):
 			return fmt.Errorf("eventloop: write: %w", err)
+		case hasMoved:
+			stallsAt = time.Now().Add(patience())
 		}
 	}
 	c.unsent = nil

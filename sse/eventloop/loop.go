@@ -46,13 +46,13 @@ func (l *Loop) Serve(w http.ResponseWriter, r *http.Request, source sse.Source, 
 		l.running.Done()
 		return sse.ServeInHandler(w, r, source, o, ended)
 	}
-	sse.SetHeader(w.Header(), o, source.Position())
 	s := &session{worker: worker, conn: connection, source: source, options: o, ended: ended, index: notOnClock}
+	sse.SetHeader(w.Header(), o, s.position())
 	var first []byte
 	if o.Retry > 0 {
 		first = sse.AppendRetry(nil, sse.Jitter(o.Retry))
 	}
-	s.conn.appendHead(w.Header(), first)
+	s.conn.setHead(w.Header(), first)
 	s.sending.Bytes = int64(len(first))
 	s.begin()
 	return nil

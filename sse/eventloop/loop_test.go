@@ -3,6 +3,7 @@ package eventloop_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -123,45 +124,84 @@ func (s *service) ends(reason sse.Reason) {
 	}
 }
 
+// broken is a source that panics in one of its methods.
+type broken struct {
+	ssetest.Source
+	in string
+}
+
+func (b *broken) at(method string) {
+	if b.in == method {
+		panic("in " + method)
+	}
+}
+
+func (b *broken) Position() string {
+	b.at("Position")
+	return b.Source.Position()
+}
+
+func (b *broken) Notify(wake func()) {
+	b.at("Notify")
+	b.Source.Notify(wake)
+}
+
+func (b *broken) Next(frames [][]byte) ([][]byte, error) {
+	if b.Calls() > 0 {
+		b.at("second Next")
+	}
+	b.at("Next")
+	return b.Source.Next(frames)
+}
+
 // TestPanic: a source that panics ends its own stream only, cleanly.
 func TestPanic(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		network := ssetest.NewNetwork()
-		s := newService(t, network)
-		good, bad := new(ssetest.Source), new(ssetest.Source)
-		sources := []sse.Source{good, bad}
-		s.source = func() (next sse.Source) {
-			next, sources = sources[0], sources[1:]
-			return next
+	for _, in := range []string{"Position", "Notify", "Next", "second Next"} {
+		t.Run(in, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { testPanic(t, in) })
+		})
+	}
+}
+
+func testPanic(t *testing.T, in string) {
+	network := ssetest.NewNetwork()
+	s := newService(t, network)
+	good, bad := new(ssetest.Source), &broken{in: in}
+	sources := []sse.Source{good, bad}
+	s.source = func() (next sse.Source) {
+		next, sources = sources[0], sources[1:]
+		return next
+	}
+	s.begin()
+	client := network.Client(false)
+	defer client.CloseIdleConnections()
+	var readers []*ssetest.Reader
+	for range 2 {
+		response, err := client.Get("http://sse.test/") //nolint:noctx // the bubble ends with it
+		if err != nil {
+			t.Fatal(err)
 		}
-		s.begin()
-		client := network.Client(false)
-		defer client.CloseIdleConnections()
-		var readers []*ssetest.Reader
-		for range 2 {
-			response, err := client.Get("http://sse.test/") //nolint:noctx // the bubble ends with it
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = response.Body.Close() }()
-			readers = append(readers, ssetest.NewReader(response.Body))
+		defer func() { _ = response.Body.Close() }()
+		readers = append(readers, ssetest.NewReader(response.Body))
+	}
+	bad.Add(1)
+	for {
+		if _, err := readers[1].Next(); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
 		}
-		bad.Panic = "at the disco"
-		bad.Add(1)
-		if _, err := readers[1].Next(); !errors.Is(err, io.EOF) {
-			t.Error(err)
-		}
-		o := <-s.outcomes
-		var panicked *sse.PanicError
-		if o.Reason != sse.SourceFailed || !errors.As(o.Err, &panicked) || panicked.Value != "at the disco" ||
-			!bytes.Contains(panicked.Stack, []byte("ssetest.(*Source).Next")) {
-			t.Errorf("%+v", o)
-		}
-		good.Add(1)
-		if e, err := readers[0].Next(); err != nil || e.Data != "1" {
-			t.Error(e, err)
-		}
-	})
+	}
+	o := <-s.outcomes
+	var panicked *sse.PanicError
+	if o.Reason != sse.SourceFailed || !errors.As(o.Err, &panicked) || panicked.Value != "in "+in ||
+		!bytes.Contains(panicked.Stack, []byte("eventloop_test.(*broken)")) {
+		t.Errorf("%+v", o)
+	}
+	good.Add(1)
+	if e, err := readers[0].Next(); err != nil || e.Data != "1" {
+		t.Error(e, err)
+	}
 }
 
 // TestClose cuts what is open, in whatever state it is, and waits for all of it.
@@ -365,4 +405,79 @@ func TestInput(t *testing.T) {
 			s.ends(sse.ClientGone)
 		})
 	})
+}
+
+// TestStalledInTheMiddle: the time of a client that has taken some begins when it has
+// stopped, not when it is noticed that it took some.
+func TestStalledInTheMiddle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := ssetest.NewNetwork()
+		s := newService(t, network)
+		s.options.WriteTimeout = 8 * time.Second
+		s.source = func() sse.Source { return new(ssetest.Source).Add(1) }
+		s.begin()
+		conn, err := network.Dial(t.Context(), "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		<-time.After(time.Second)
+		if _, err := io.ReadFull(conn, make([]byte, 10)); err != nil {
+			t.Fatal(err)
+		}
+		stopped := time.Now()
+		s.ends(sse.ClientStalled)
+		if took := time.Since(stopped); took < s.options.WriteTimeout || took > s.options.WriteTimeout*9/8 {
+			t.Errorf("cut off %v after its last read", took)
+		}
+		_ = conn.Close()
+	})
+}
+
+// TestLargeFrames: what clients have yet to take of a frame is shared, not copied for
+// each of them.
+func TestLargeFrames(t *testing.T) {
+	const streams = 20
+	frame := sse.MustFrame(sse.Event{Data: bytes.Repeat([]byte("\n"), 500_000)})
+	s := newService(t, listenTCP(t))
+	s.server.ConnContext = smallWriteBuffer
+	s.source = func() sse.Source { return &oneFrame{frame: frame} }
+	s.begin()
+	before := heapInUse()
+	for range streams {
+		if _, err := io.CopyN(io.Discard, s.readHead(s.dial("")), 512<<10); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if each := (int(heapInUse()) - int(before)) / streams; each > len(frame)/20 {
+		t.Errorf("%d bytes for a client, of a frame of %d", each, len(frame))
+	}
+}
+
+// oneFrame is a source that has one frame.
+type oneFrame struct {
+	ssetest.Source
+	frame []byte
+}
+
+func (o *oneFrame) Next(frames [][]byte) ([][]byte, error) {
+	if o.frame != nil {
+		frames, o.frame = append(frames, o.frame), nil
+	}
+	return frames, nil
+}
+
+// smallWriteBuffer is a ConnContext that lets the kernel take little of what a client
+// has yet to read.
+func smallWriteBuffer(ctx context.Context, conn net.Conn) context.Context {
+	_ = conn.(*net.TCPConn).SetWriteBuffer(48 << 10)
+	return ctx
+}
+
+// heapInUse is how many bytes are reachable.
+func heapInUse() uint64 {
+	var stats runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&stats)
+	return stats.HeapAlloc
 }

@@ -19,6 +19,7 @@ type session struct {
 	options sse.Options
 	ended   func(sse.Outcome)
 
+	failure   error       // of a source that has panicked
 	outcome   sse.Outcome // its Reason is empty until the end is written or cannot be
 	sending   sse.Counts  // what counts when the connection has taken all that is to be written
 	backlog   sse.Backlog
@@ -62,7 +63,7 @@ func (s *session) begin() {
 		s.finish()
 		return
 	}
-	s.source.Notify(s.wake)
+	s.notify()
 	s.watch()
 	if more {
 		s.wake()
@@ -121,11 +122,36 @@ func (s *session) step(scratch *scratch) (more bool, err error) {
 // next calls Next of the source; a panic is an error of the source.
 func (s *session) next(frames [][]byte) (batch [][]byte, err error) {
 	defer func() {
-		if p := recover(); p != nil {
-			batch, err = frames, &sse.PanicError{Value: p, Stack: debug.Stack()}
+		s.catch(recover())
+		if s.failure != nil {
+			batch, err = frames, s.failure
 		}
 	}()
-	return s.source.Next(frames)
+	if s.failure == nil {
+		return s.source.Next(frames)
+	}
+	return frames, s.failure
+}
+
+// position calls Position of the source.
+func (s *session) position() string {
+	defer func() { s.catch(recover()) }()
+	return s.source.Position()
+}
+
+// notify calls Notify of the source.
+func (s *session) notify() {
+	defer func() { s.catch(recover()) }()
+	s.source.Notify(s.wake)
+}
+
+// catch notes a panic of the source: its next step ends the stream, cleanly.
+func (s *session) catch(panicked any) {
+	if panicked == nil {
+		return
+	}
+	s.failure = &sse.PanicError{Value: panicked, Stack: debug.Stack()}
+	s.wake()
 }
 
 // send writes frames as one chunk, behind what is yet to be written, and the end

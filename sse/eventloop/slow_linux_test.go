@@ -1,9 +1,7 @@
 package eventloop_test
 
 import (
-	"context"
 	"io"
-	"net"
 	"syscall"
 	"testing"
 	"time"
@@ -16,12 +14,7 @@ import (
 // of its buffer has to be free for that, but the client takes some.
 func TestSlowClientOverTCP(t *testing.T) {
 	s := newService(t, listenTCP(t))
-	s.server.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
-		if err := conn.(*net.TCPConn).SetWriteBuffer(48 << 10); err != nil {
-			t.Error(err)
-		}
-		return ctx
-	}
+	s.server.ConnContext = smallWriteBuffer
 	s.dialer.Control = smallReceiveBuffer
 	s.options.WriteTimeout = time.Second
 	s.source = func() sse.Source { return &flood{} }

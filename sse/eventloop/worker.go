@@ -90,7 +90,7 @@ func (w *worker) settle(s *session, err error) {
 // writeRest writes what the socket did not take, in a goroutine of its own, and
 // returns the stream to its worker.
 func (w *worker) writeRest(s *session) {
-	if err := s.conn.flush(s.patience); err != nil {
+	if err := s.conn.flush(s.options.WriteTimeout, s.patience); err != nil {
 		s.clientFailed(err)
 	} else {
 		s.sent(time.Now())
@@ -111,7 +111,7 @@ func (w *worker) checkClock() {
 			s.due = now.Add(time.Second) // it is not silent; look again
 			heap.Fix(&w.clock, 0)
 			continue
-		case s.options.Ending(0, nil, s.options.IsShuttingDown()) != "":
+		case s.outcome.Reason != "", s.options.Ending(0, nil, s.options.IsShuttingDown()) != "":
 			w.serve(s)
 		default:
 			w.settle(s, s.sendHeartbeat(&w.scratch))

@@ -1,6 +1,8 @@
 package eventloop
 
 import (
+	"container/heap"
+	"net"
 	"testing"
 	"time"
 
@@ -18,5 +20,32 @@ func TestJoinDuringPass(t *testing.T) {
 	}
 	if sleep := w.untilDue(); sleep > wait {
 		t.Errorf("the worker sleeps for %v, and a stream is due in %v", sleep, wait)
+	}
+}
+
+// TestStalledDuringPass: a client has stalled, and its stream has come back to the
+// worker after the worker has taken its queue. If a heartbeat is due just then, the
+// client gets no second time.
+func TestStalledDuringPass(t *testing.T) {
+	client, socket := net.Pipe()
+	defer func() { _ = client.Close() }()
+	ended := make(chan sse.Outcome, 1)
+	l := New()
+	l.running.Add(1)
+	w := &worker{loop: l, signal: make(chan struct{}, 1)}
+	s := &session{
+		worker: w, conn: conn{socket: socket, unsent: pieces{[]byte("x")}}, index: notOnClock, state: writing,
+		options: sse.Options{Heartbeat: time.Millisecond, WriteTimeout: 10 * time.Millisecond},
+		ended:   func(o sse.Outcome) { ended <- o },
+	}
+	heap.Push(&w.clock, s)
+	w.writeRest(s)
+	w.scratch.now = time.Now()
+	w.checkClock()
+	if w.isWriting(s) {
+		t.Fatal("the stream is written to again")
+	}
+	if o := <-ended; o.Reason != sse.ClientStalled {
+		t.Errorf("%+v", o)
 	}
 }
