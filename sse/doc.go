@@ -54,7 +54,9 @@
 // [Backlog]): until then it is normal that a client takes nothing, and nothing on
 // the wire tells such a client from one that has stopped. For clients that are
 // slower, set TCP_NOTSENT_LOWAT on the listening socket on Linux, or the kernel lets
-// a write wait until a third of a large send buffer is free.
+// a write wait until a third of a large send buffer is free; and call
+// [net.ListenConfig.SetMultipathTCP] with false, because with Multipath TCP, which is
+// Go's default for listeners, the kernel ignores that option.
 //
 // # Resuming
 //

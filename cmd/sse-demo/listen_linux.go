@@ -36,7 +36,7 @@ const maxDeadPeer = math.MaxInt32 * time.Millisecond
 // those that it accepts inherit them. Set on each connection, the four of Go's
 // keep-alive are a tenth of what a short stream costs.
 func listenConfig(writeTimeout time.Duration) net.ListenConfig {
-	return net.ListenConfig{KeepAlive: -1, Control: func(_, _ string, raw syscall.RawConn) error {
+	config := net.ListenConfig{KeepAlive: -1, Control: func(_, _ string, raw syscall.RawConn) error {
 		var failed error
 		err := raw.Control(func(fd uintptr) { failed = setOptions(int(fd), writeTimeout) })
 		if err != nil {
@@ -44,6 +44,8 @@ func listenConfig(writeTimeout time.Duration) net.ListenConfig {
 		}
 		return failed
 	}}
+	config.SetMultipathTCP(false) // with it, which is Go's default, TCP_NOTSENT_LOWAT does nothing
+	return config
 }
 
 func setOptions(fd int, writeTimeout time.Duration) error {

@@ -30,3 +30,10 @@ func TestLongWriteTimeouts(t *testing.T) {
 		_ = listener.Close()
 	}
 }
+
+// TestListenWithoutMultipath: with Multipath TCP the kernel ignores TCP_NOTSENT_LOWAT.
+func TestListenWithoutMultipath(t *testing.T) {
+	if config := listenConfig(time.Second); config.MultipathTCP() {
+		t.Error("the listener takes part in Multipath TCP")
+	}
+}
