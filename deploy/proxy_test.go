@@ -45,7 +45,7 @@ func newBroker() *pubsub.Memory { return pubsub.NewMemory(1024, 64<<20) }
 
 func serviceOn(t *testing.T, broker *pubsub.Memory) *setup {
 	t.Helper()
-	jobs := job.NewManager(zerolog.Nop(), broker)
+	jobs := job.NewManager(zerolog.Nop(), job.NewJournal())
 	t.Cleanup(jobs.Close)
 	handler, err := routes.New(routes.Config{
 		Stream:     sse.Options{Retry: time.Second, Heartbeat: 200 * time.Millisecond, WriteTimeout: 10 * time.Second},

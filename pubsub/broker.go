@@ -24,19 +24,6 @@ type Broker interface {
 	Publish(ctx context.Context, channel, name string, data []byte) (Receipt, error)
 	// Subscribe returns a subscription to the channels, to be closed after use.
 	Subscribe(channels []string, start Start) *Subscription
-	// Subscribers counts the subscriptions of each channel that has any.
-	Subscribers() map[string]int
-	// Observe passes every event of a channel to see, which must not call the
-	// broker, instead of keeping it: in order, and in this process before Publish
-	// returns. Call it before anything is published.
-	Observe(channel string, see func(id ID, name string, data []byte))
-	// Sync returns when this process has seen every event that was published
-	// anywhere before the call. It writes nothing.
-	Sync(ctx context.Context) error
-	// Kind is "memory" or "redis".
-	Kind() string
-	// Err says why events cannot be published at present; nil if they can.
-	Err() error
 }
 
 // A Receipt says what became of a published event.

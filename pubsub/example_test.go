@@ -93,7 +93,7 @@ func ExampleMemory_Subscribe() {
 	defer back.Close()
 	fmt.Println("it begins after what was given:", back.Position() == seen)
 	fmt.Println(following(back))
-	fmt.Println(broker.Subscribers())
+	fmt.Println(broker.Subscribers(100))
 	// Output:
 	// sun whistle
 	// it begins after what was given: true
@@ -120,15 +120,6 @@ func ExampleSubscription_Notify() {
 	// Output:
 	// subscribers reached: 1
 	// rain
-}
-
-// Events for the program itself: they are seen in order and not kept.
-func ExampleMemory_Observe() {
-	broker := pubsub.NewMemory(1024, 64<<20)
-	broker.Observe("audit", func(_ pubsub.ID, name string, data []byte) { fmt.Printf("%s: %s\n", name, data) })
-	_, _ = broker.Publish(context.Background(), "audit", "login", []byte("alice"))
-	// Output:
-	// login: alice
 }
 
 // A source of its own, with ids that count. Two readers, each at a position.
@@ -171,40 +162,38 @@ func ExampleLog_SubscribeAfter() {
 	// read up to 7-0
 }
 
-// A broker over several processes gives out ids and feeds a mirror in each (see
-// package redisbroker).
-func ExampleNewMirror() {
-	mirror := pubsub.NewMirror(1024, 64<<20)
-	mirror.Lose(pubsub.ID{1763683200000, 0}) // what was before is not known
-	news := mirror.Subscribe([]string{"news"}, pubsub.Start{})
+// A broker whose events are kept elsewhere gives out the ids, and feeds a replica in
+// this process, which its subscribers read (see package redisbroker).
+func ExampleReplica() {
+	replica := pubsub.NewReplica(1024, 64<<20)
+	replica.LoseBefore(pubsub.ID{1763683200000, 0}) // the order begins here
+	news := replica.Subscribe([]string{"news"}, pubsub.Start{})
 	defer news.Close()
-	delivered, _ := mirror.Append(pubsub.ID{1763683200500, 0}, "news", "", []byte("rain"))
-	fmt.Println("subscribers reached:", delivered)
-	fmt.Println("newest:", mirror.Last())
+	delivered, _ := replica.Append(pubsub.ID{1763683200500, 0}, "news", "", []byte("rain"))
+	fmt.Println("subscribers reached:", delivered, replica.Subscribers(100))
 	fmt.Println(following(news))
-	mirror.Lose(pubsub.ID{1763683209000, 0})
+	replica.LoseBefore(pubsub.ID{1763683209000, 0})
 	fmt.Println(following(news))
 	// Output:
-	// subscribers reached: 1
-	// newest: 1763683200500-0
+	// subscribers reached: 1 map[news:1]
 	// rain
 	// {"after":"1763683200500-0","oldest":null}
 }
 
 func ExampleParseID() {
 	id, ok := pubsub.ParseID("1763683200000-7")
-	fmt.Println(id[0], id[1], ok, id.Previous(), id.Compare(pubsub.ID{1763683200000, 8}))
+	fmt.Println(id[0], id[1], ok, id.Compare(pubsub.ID{1763683200000, 8}))
 	_, ok = pubsub.ParseID("rubbish")
 	fmt.Println(ok)
 	// Output:
-	// 1763683200000 7 true 1763683200000-6 -1
+	// 1763683200000 7 true -1
 	// false
 }
 
-func ExampleClock() {
-	var clock pubsub.Clock
-	first, second := clock.Next(), clock.Next()
-	fmt.Println(first.Compare(second))
+// The id of the next event is above the last one, even if the clock was set back.
+func ExampleID_Next() {
+	last := pubsub.ID{1 << 62, 7} // far in the future
+	fmt.Println(last.Next().Compare(last), last.Next()[1])
 	// Output:
-	// -1
+	// 1 8
 }

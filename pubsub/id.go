@@ -39,8 +39,17 @@ func (id ID) Compare(other ID) int {
 	return cmp.Or(cmp.Compare(id[0], other[0]), cmp.Compare(id[1], other[1]))
 }
 
-// Previous is the greatest ID below id. That of 0-0 is 0-0.
-func (id ID) Previous() ID {
+// Next returns an id for an event that happens now, above id: the present time, or
+// the next sequence number if the clock is not beyond id's time.
+func (id ID) Next() ID {
+	if now := uint64(time.Now().UnixMilli()); now > id[0] {
+		return ID{now, 0}
+	}
+	return ID{id[0], id[1] + 1}
+}
+
+// previous is the greatest ID below id; 0-0 is its own.
+func (id ID) previous() ID {
 	switch {
 	case id[1] > 0:
 		return ID{id[0], id[1] - 1}
@@ -51,16 +60,10 @@ func (id ID) Previous() ID {
 	}
 }
 
-// A Clock gives out the ids of a broker's events. They rise even if the system's
-// clock is set back. The zero value is ready; it is not safe for concurrent use.
-type Clock struct{ last ID }
-
-// Next returns an id of now, greater than all before it.
-func (c *Clock) Next() ID {
-	if now := uint64(time.Now().UnixMilli()); now > c.last[0] {
-		c.last = ID{now, 0}
-	} else {
-		c.last[1]++
+// later returns the greater of two ids.
+func later(a, b ID) ID {
+	if a.Compare(b) > 0 {
+		return a
 	}
-	return c.last
+	return b
 }

@@ -20,24 +20,22 @@ func TestParseID(t *testing.T) {
 	}
 }
 
-func TestClock(t *testing.T) {
+func TestNextID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var c Clock
 		now := uint64(time.Now().UnixMilli())
-		steps := []ID{{now, 0}, {now, 1}, {now, 2}}
-		for _, want := range steps {
-			if got := c.Next(); got != want {
-				t.Errorf("%v, want %v", got, want)
+		var id ID
+		for _, want := range []ID{{now, 0}, {now, 1}, {now, 2}} {
+			if id = id.Next(); id != want {
+				t.Errorf("%v, want %v", id, want)
 			}
 		}
 		<-time.After(time.Millisecond)
-		if got, want := c.Next(), (ID{now + 1, 0}); got != want {
+		if got, want := id.Next(), (ID{now + 1, 0}); got != want {
 			t.Errorf("a millisecond later: %v, want %v", got, want)
 		}
-		c.last[0] += uint64(time.Hour / time.Millisecond) // the system's clock was set back
-		before := c.last
-		if got := c.Next(); got.Compare(before) <= 0 {
-			t.Errorf("%v after %v", got, before)
+		ahead := ID{now + 3_600_000, 4} // the system's clock was set back
+		if got, want := ahead.Next(), (ID{now + 3_600_000, 5}); got != want {
+			t.Errorf("%v, want %v", got, want)
 		}
 	})
 }

@@ -147,7 +147,7 @@ func (l *Log) drop() {
 // lose marks a hole: events up to id may never have come. Every subscriber gets a
 // gap, also one that has read all there was.
 func (l *Log) lose(id ID) {
-	l.hole = id
+	l.hole = later(l.hole, id)
 	l.holes++
 	l.mu.notify(l)
 }

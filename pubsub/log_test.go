@@ -113,16 +113,17 @@ func TestMemoryAccounts(t *testing.T) {
 		s := m.Subscribe([]string{fmt.Sprint("c", i%41), "quiet"}, Start{})
 		s.Close()
 		s.Close() // twice is once
+		all := &m.channels
 		bytes, kept := 0, 0
-		for name, c := range m.channels {
+		for name, c := range all.byName {
 			if c.len() == 0 {
 				t.Fatalf("%s has neither events nor subscribers", name)
 			}
 			bytes += c.size()
 			kept++
 		}
-		if bytes != m.history.bytes || bytes > m.history.maxBytes || kept != m.history.channels.Len() {
-			t.Fatalf("%d channels of %d bytes, counted %d of %d", kept, bytes, m.history.channels.Len(), m.history.bytes)
+		if bytes != all.history.bytes || bytes > all.history.maxBytes || kept != all.history.channels.Len() || all.followed.Len() != 0 {
+			t.Fatalf("%d channels of %d bytes, counted %d of %d, %d followed", kept, bytes, all.history.channels.Len(), all.history.bytes, all.followed.Len())
 		}
 	}
 }

@@ -144,7 +144,7 @@ func TestSeveralChannels(t *testing.T) {
 	rest := m.Subscribe(names, pubsub.Start{After: ids[24]})
 	defer rest.Close()
 	expect(t, "one id resumes all", next(t, rest), "25", "27", "28")
-	if got := m.Subscribers(); got["a"] != 3 || got["b"] != 3 || len(got) != 2 {
+	if got := m.Subscribers(100); got["a"] != 3 || got["b"] != 3 || len(got) != 2 {
 		t.Errorf("subscribers %v", got)
 	}
 }
@@ -352,4 +352,35 @@ func TestNotifiedOnce(t *testing.T) {
 		published(3, 3, 1)
 		published(3, 3, 1)
 	})
+}
+
+// TestSubscribersAreCountedQuickly: with many channels, those that have subscribers are
+// found without looking at the others, and no more of them than are asked for.
+func TestSubscribersAreCountedQuickly(t *testing.T) {
+	m := pubsub.NewMemory(1, 1<<30)
+	for i := range 10_000 {
+		publish(t, m, fmt.Sprint("unfollowed-", i), "x")
+	}
+	var followed []*pubsub.Subscription
+	for i := range 200 {
+		followed = append(followed, m.Subscribe([]string{fmt.Sprint("followed-", i), "all"}, pubsub.Start{}))
+	}
+	got := m.Subscribers(100)
+	if len(got) != 100 || got["all"] != 200 || got["followed-0"] != 1 {
+		t.Errorf("%d channels: %v", len(got), got)
+	}
+	looked := testing.AllocsPerRun(10, func() { got = m.Subscribers(3) })
+	if len(got) != 3 || looked > 10 {
+		t.Errorf("%v, with %v allocations", got, looked)
+	}
+	for _, s := range followed[1:] {
+		s.Close()
+	}
+	if got := m.Subscribers(100); len(got) != 2 || got["all"] != 1 || got["followed-0"] != 1 {
+		t.Errorf("after all but one have left: %v", got)
+	}
+	followed[0].Close()
+	if got := m.Subscribers(100); len(got) != 0 {
+		t.Errorf("after all have left: %v", got)
+	}
 }

@@ -2,6 +2,7 @@ package pubsub_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -12,8 +13,12 @@ import (
 	"example.com/sse-demo/pubsub"
 )
 
+type subscriber interface {
+	Subscribe(channels []string, start pubsub.Start) *pubsub.Subscription
+}
+
 // resume is what a client sees first that comes back after an id.
-func resume(t *testing.T, b pubsub.Broker, after string, channels ...string) []string {
+func resume(t *testing.T, b subscriber, after string, channels ...string) []string {
 	t.Helper()
 	s := b.Subscribe(channels, pubsub.Start{After: after})
 	defer s.Close()
@@ -97,7 +102,13 @@ func TestPosition(t *testing.T) {
 	}
 	newest := publish(t, m, "b", "b")
 	expect(t, "from the very beginning", resume(t, m, begin.Position(), "a"), gap(begin.Position(), ids[2]), "2", "3", "4")
-	previous := func(text string) string { id, _ := pubsub.ParseID(text); return id.Previous().String() }
+	previous := func(text string) string {
+		id, _ := pubsub.ParseID(text)
+		if id[1]--; id[1] == math.MaxUint64 { // it was 0
+			id[0]--
+		}
+		return id.String()
+	}
 	for _, tt := range []struct {
 		name  string
 		start pubsub.Start
@@ -139,25 +150,25 @@ func TestEdgesOfTheOrder(t *testing.T) {
 		publish(t, m, "a", "1")
 		now := uint64(time.Now().UnixMilli())
 		for id, hasGap := range map[pubsub.ID]bool{
-			{start, 0}: false, pubsub.ID{start, 0}.Previous(): true, {now, 7}: false, {now + 1, 0}: true, {}: true,
+			{start, 0}: false, {start - 1, 1 << 60}: true, {now, 7}: false, {now + 1, 0}: true, {}: true,
 		} {
 			seen := resume(t, m, id.String(), "a")
 			if got := len(seen) > 0 && strings.HasPrefix(seen[0], "gap"); got != hasGap {
 				t.Errorf("%v, now is %d: %q", id, now, seen)
 			}
 		}
-		mirror := pubsub.NewMirror(10, plenty)
-		mirror.Lose(pubsub.ID{start, 0})
+		replica := pubsub.NewReplica(10, plenty)
+		replica.LoseBefore(pubsub.ID{start, 1})
 		minute := uint64(time.Minute.Milliseconds())
 		for ms, hasGap := range map[uint64]bool{now + minute: false, now + minute + 1: true, start - 1: true} {
-			if seen := resume(t, mirror, pubsub.ID{ms, 3}.String(), "a"); len(seen) == 1 != hasGap {
+			if seen := resume(t, replica, pubsub.ID{ms, 3}.String(), "a"); len(seen) == 1 != hasGap {
 				t.Errorf("%d on a replica, now is %d: %q", ms, now, seen)
 			}
 		}
 	})
 }
 
-func appendTo(t *testing.T, m *pubsub.Memory, id pubsub.ID, channel string) {
+func appendTo(t *testing.T, m *pubsub.Replica, id pubsub.ID, channel string) {
 	t.Helper()
 	if _, err := m.Append(id, channel, "", []byte(fmt.Sprint(channel, id[1]))); err != nil {
 		t.Fatal(err)
@@ -168,8 +179,8 @@ func appendTo(t *testing.T, m *pubsub.Memory, id pubsub.ID, channel string) {
 // reach. It neither waits nor sees anything twice.
 func TestReplicaIsBehind(t *testing.T) {
 	now := uint64(time.Now().UnixMilli())
-	m := pubsub.NewMirror(3, plenty)
-	m.Lose(pubsub.ID{now, 0})
+	m := pubsub.NewReplica(3, plenty)
+	m.LoseBefore(pubsub.ID{now, 1})
 	appendTo(t, m, pubsub.ID{now, 1}, "a")
 	one, both := m.Subscribe([]string{"a"}, pubsub.Start{After: pubsub.ID{now, 7}.String()}), m.Subscribe([]string{"a", "b"}, pubsub.Start{After: pubsub.ID{now, 7}.String()})
 	defer one.Close()
@@ -177,7 +188,7 @@ func TestReplicaIsBehind(t *testing.T) {
 	for n := uint64(2); n < 8; n++ { // more than is kept, and yet nothing is lost to these clients
 		appendTo(t, m, pubsub.ID{now, n}, "a")
 	}
-	m.Lose(pubsub.ID{now, 7})
+	m.LoseBefore(pubsub.ID{now, 8})
 	expect(t, "what they have", next(t, one))
 	expect(t, "what they have", next(t, both))
 	appendTo(t, m, pubsub.ID{now, 8}, "b")
@@ -189,15 +200,15 @@ func TestReplicaIsBehind(t *testing.T) {
 // TestHole: events are missing between those that are kept.
 func TestHole(t *testing.T) {
 	now := uint64(time.Now().UnixMilli())
-	m := pubsub.NewMirror(10, plenty)
-	m.Lose(pubsub.ID{now, 0})
+	m := pubsub.NewReplica(10, plenty)
+	m.LoseBefore(pubsub.ID{now, 1})
 	id := func(n uint64) string { return pubsub.ID{now, n}.String() }
 	appendTo(t, m, pubsub.ID{now, 1}, "a")
 	live, quiet := m.Subscribe([]string{"a"}, pubsub.Start{}), m.Subscribe([]string{"b"}, pubsub.Start{After: id(1)})
 	defer live.Close()
 	defer quiet.Close()
 	appendTo(t, m, pubsub.ID{now, 2}, "a")
-	m.Lose(pubsub.ID{now, 5})
+	m.LoseBefore(pubsub.ID{now, 6})
 	appendTo(t, m, pubsub.ID{now, 6}, "a")
 	expect(t, "live", next(t, live), gap(id(1), id(2)), "a2", "a6")
 	expect(t, "a channel that may have had events", next(t, quiet), gap(id(1), "null"))
@@ -207,7 +218,24 @@ func TestHole(t *testing.T) {
 	expect(t, "after it", resume(t, m, id(5), "a"), "a6")
 	expect(t, "another channel", resume(t, m, id(5), "new"))
 	expect(t, "another channel, before it", resume(t, m, id(4), "new"), gap(id(4), "null"))
-	if m.Last() != (pubsub.ID{now, 6}) {
-		t.Error(m.Last())
+}
+
+// TestManyDroppedChannels: what was never there was not dropped, however many other
+// channels were; and each of those is still a gap.
+func TestManyDroppedChannels(t *testing.T) {
+	m := pubsub.NewMemory(10, 1<<20)
+	first := publish(t, m, "first", "x")
+	const users = 50_000
+	for i := range users {
+		publish(t, m, fmt.Sprint("user-", i), "hello")
+	}
+	expect(t, "a channel that was never used", resume(t, m, first, "never"))
+	expect(t, "a channel that was never used, again", resume(t, m, first, "never"))
+	expect(t, "a client that has the only event of a dropped channel", resume(t, m, first, "first"))
+	for i := range users / 2 {
+		name := fmt.Sprint("user-", i)
+		if seen := resume(t, m, first, name); len(seen) == 0 || seen[0] != gap(first, "null") {
+			t.Fatalf("%s was dropped: %q", name, seen)
+		}
 	}
 }

@@ -34,7 +34,7 @@ func subscribe(mu *notifier, logs []*Log, start Start, o order) *Subscription {
 		}
 	}
 	if oldest, ok := s.peek(); ok {
-		s.last = oldest.Previous()
+		s.last = oldest.previous()
 	}
 	return s
 }
@@ -56,7 +56,7 @@ func (s *Subscription) resume(after string, o order) {
 	if !s.lost {
 		s.last, s.skip = id, id
 	} else if oldest, ok := s.peek(); ok {
-		s.last = oldest.Previous()
+		s.last = oldest.previous()
 	}
 }
 

@@ -140,7 +140,7 @@ func TestMain(m *testing.M) {
 		config.Stream.WriteTimeout = time.Hour // a client that is stalled stays so
 		config.Logger = zerolog.Nop()
 		config.Broker = fresh(config.Broker)
-		config.Jobs = job.NewManager(config.Logger, config.Broker)
+		config.Jobs = job.NewManager(config.Logger, job.NewJournal())
 		app, err := routes.New(config)
 		if err != nil {
 			panic(err)

@@ -92,7 +92,7 @@ func start(t *testing.T, config routes.Config) *harness {
 	config.Logger = zerolog.New(h.log)
 	config.Broker = fresh(config.Broker)
 	if config.Jobs == nil {
-		config.Jobs = job.NewManager(config.Logger, config.Broker)
+		config.Jobs = job.NewManager(config.Logger, job.NewJournal())
 	}
 	h.jobs = config.Jobs
 	var err error

@@ -68,7 +68,7 @@ func newMetrics(config *Config, streamNames []string) *metrics {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(
 		prometheus.GaugeOpts{Name: "sse_broker_up", Help: "1 if events can be published, 0 while they cannot."},
 		func() float64 {
-			if config.Broker.Err() != nil {
+			if brokerErr(config.Broker) != nil {
 				return 0
 			}
 			return 1

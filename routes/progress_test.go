@@ -12,7 +12,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/routes/job"
 	"example.com/sse-demo/sse/ssetest"
 )
@@ -268,32 +267,32 @@ func TestOtherSitesStartNothing(t *testing.T) {
 	})
 }
 
-// overtaken is a broker at which another client is faster: it starts the job before the
+// overtaken is a journal at which another client is faster: it starts the job before the
 // first claim of it, and the job is over and forgotten before Publish returns.
 type overtaken struct {
-	pubsub.Broker
+	job.Journal
 	begin, end func()
 	claims     atomic.Int64
 }
 
-func (o *overtaken) Publish(ctx context.Context, channel, name string, data []byte) (pubsub.Receipt, error) {
+func (o *overtaken) Publish(ctx context.Context, name string, data []byte) error {
 	isFirst := name == "claim" && o.claims.Add(1) == 1
 	if isFirst {
 		o.begin()
 		defer o.end()
 	}
-	return o.Broker.Publish(ctx, channel, name, data)
+	return o.Journal.Publish(ctx, name, data)
 }
 
 // TestOvertaken: a client that starts a job by watching it finds that another client has
 // started it, and then that it is over and no longer kept. It starts the next one.
 func TestOvertaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		broker := &overtaken{Broker: pubsub.NewMemory(1, 1)}
+		journal := &overtaken{Journal: job.NewJournal()}
 		config := options()
-		config.Jobs = job.NewManager(zerolog.Nop(), broker)
+		config.Jobs = job.NewManager(zerolog.Nop(), journal)
 		h := start(t, config)
-		broker.begin = func() {
+		journal.begin = func() {
 			watch, err := h.jobs.Start(h.Context(), "a", job.BuildKind, job.Request{Duration: time.Minute})
 			if err != nil {
 				t.Error(err)
@@ -301,15 +300,15 @@ func TestOvertaken(t *testing.T) {
 			}
 			watch.Close()
 		}
-		broker.end = func() {
+		journal.end = func() {
 			if err := h.jobs.Cancel(h.Context(), "a"); err != nil {
 				t.Error(err)
 			}
 			<-time.After(job.Keep + time.Millisecond)
 		}
 		events, _ := h.stream("/stream/progress?id=a").watch()
-		if done := events[len(events)-1]; done.Status != "succeeded" || done.ElapsedMs != 12000 || broker.claims.Load() != 3 {
-			t.Errorf("%+v after %d claims", done, broker.claims.Load())
+		if done := events[len(events)-1]; done.Status != "succeeded" || done.ElapsedMs != 12000 || journal.claims.Load() != 3 {
+			t.Errorf("%+v after %d claims", done, journal.claims.Load())
 		}
 		h.stop()
 		<-time.After(time.Second)

@@ -3,6 +3,7 @@
 package routes
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"net"
@@ -31,6 +32,7 @@ type Config struct {
 	Version    string
 	Logger     zerolog.Logger
 	Broker     pubsub.Broker
+	BrokerKind string // for /health: memory, file or redis; "" is memory
 	Jobs       *job.Manager
 	Logs       []LogFile              // the first is the default
 	Serve      sse.ServeFunc          // nil serves each stream in the goroutine of its handler
@@ -70,6 +72,7 @@ func New(config Config) (*Server, error) {
 	if config.Serve == nil {
 		config.Serve = sse.ServeInHandler
 	}
+	config.BrokerKind = cmp.Or(config.BrokerKind, "memory")
 	s := &Server{
 		config:   config,
 		echo:     echo.New(),

@@ -79,7 +79,7 @@ func (s *service) start() {
 	var running sync.WaitGroup
 	running.Go(func() { follower.Run(ctx) })
 	broker := pubsub.NewMemory(1024, 64<<20)
-	jobs := job.NewManager(zerolog.Nop(), broker)
+	jobs := job.NewManager(zerolog.Nop(), job.NewJournal())
 	handler, err := routes.New(routes.Config{
 		Stream:     sse.Options{Retry: 200 * time.Millisecond, Heartbeat: cmp.Or(s.heartbeat, time.Second), WriteTimeout: 10 * time.Second},
 		MaxStreams: cmp.Or(s.maxStreams, 100),

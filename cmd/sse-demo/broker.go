@@ -16,7 +16,7 @@ import (
 	"example.com/sse-demo/routes/job"
 )
 
-// Keys in Redis. Jobs have a broker of their own, so that no job shortens the
+// Keys in Redis. Jobs have another stream than channels, so that no job shortens the
 // history of a channel.
 const (
 	channelsKey = "sse-demo:events"
@@ -29,17 +29,17 @@ const (
 	jobsMaxBytes  = 64 << 20
 )
 
-// startBroker returns the broker of the channels and the jobs, which go through
-// one of their own, until stop is called. A signal ends a start that takes long.
+// startBroker returns the broker of the channels and the manager of the jobs, which
+// has a journal, until stop is called. A signal ends a start that takes long.
 func startBroker(ctx context.Context, f *flags, signals <-chan os.Signal, logger zerolog.Logger) (_ pubsub.Broker, _ *job.Manager, stop func(), _ error) {
 	if f.RedisURL == "" {
-		jobs := job.NewManager(logger, pubsub.NewMemory(1, 1)) // jobs keep their events themselves
+		jobs := job.NewManager(logger, job.NewJournal())
 		return pubsub.NewMemory(f.History, int(f.HistoryBytes)), jobs, jobs.Close, nil
 	}
 	redis.SetLogger(redisLogger{logger})
 	options := redisbroker.Options{
 		URL: f.RedisURL, Key: channelsKey, MaxEvents: f.RedisHistory, MaxBytes: int64(f.RedisHistoryBytes),
-		MirrorEvents: f.History, MirrorBytes: int(f.HistoryBytes),
+		ReplicaEvents: f.History, ReplicaBytes: int(f.HistoryBytes),
 		Logger: slog.New(zerolog.NewSlogHandler(logger)),
 	}
 	channels, err := redisbroker.New(options)
@@ -47,25 +47,38 @@ func startBroker(ctx context.Context, f *flags, signals <-chan os.Signal, logger
 		return nil, nil, nil, fmt.Errorf("--redis-url: %w", err)
 	}
 	options.Key, options.MaxEvents, options.MaxBytes = jobsKey, jobsMaxEvents, jobsMaxBytes
-	shared, err := redisbroker.New(options)
+	journal, err := redisbroker.NewJournal(options)
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("--redis-url: %w", err)
 	}
-	jobs := job.NewManager(logger, shared) // before any event is loaded: it sees all
-	stop = func() { jobs.Close(); shared.Close(); channels.Close() }
-	if err := startUntilSignal(ctx, signals, channels, shared); err != nil {
+	jobs := job.NewManager(logger, journal) // before it is loaded: the manager observes all of it
+	stop = func() { jobs.Close(); journal.Close(); channels.Close() }
+	if err := startUntilSignal(ctx, signals, channels, journal); err != nil {
 		stop()
 		return nil, nil, nil, fmt.Errorf("--redis-url: %w", err)
 	}
 	return channels, jobs, stop, nil
 }
 
+// brokerKind is the broker's name in /health.
+func (f *flags) brokerKind() string {
+	if f.RedisURL != "" {
+		return "redis"
+	}
+	return "memory"
+}
+
+// A starter is a redisbroker.Broker or a redisbroker.Journal.
+type starter interface {
+	Start(ctx context.Context) error
+}
+
 // errInterrupted is returned if a signal has ended the start.
 var errInterrupted = errors.New("a signal came while the history was loaded")
 
-// startUntilSignal starts the brokers. A large history may take long to load; a
+// startUntilSignal starts the broker and the journal. A large history may take long to load; a
 // signal ends that.
-func startUntilSignal(ctx context.Context, signals <-chan os.Signal, brokers ...*redisbroker.Broker) error {
+func startUntilSignal(ctx context.Context, signals <-chan os.Signal, streams ...starter) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var watching sync.WaitGroup
 	watching.Go(func() {
@@ -76,9 +89,9 @@ func startUntilSignal(ctx context.Context, signals <-chan os.Signal, brokers ...
 		}
 	})
 	var err error
-	for _, broker := range brokers {
+	for _, stream := range streams {
 		if err == nil {
-			err = broker.Start(ctx)
+			err = stream.Start(ctx)
 		}
 	}
 	cancel(nil)

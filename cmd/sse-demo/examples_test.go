@@ -12,30 +12,21 @@ import (
 
 const (
 	forServers  = "for servers of streams: sse/serve.go and sse/eventloop are the examples"
-	asMemory    = "is that of pubsub.Memory"
 	isFormatted = "is called by fmt"
 	oneLine     = "returns one value; its comment says all"
 )
 
 // withoutExample are exported functions and methods that no example shows, and why.
 var withoutExample = map[string]string{
-	"sse.Options.Ending":                    forServers,
-	"sse.Options.IsShuttingDown":            forServers,
-	"sse.Options.NextDue":                   forServers,
-	"sse.Outcome.ClientFailed":              forServers,
-	"sse.Counts.Count":                      forServers,
-	"sse.ServeInHandler":                    forServers,
-	"sse.Backlog.Add":                       forServers,
-	"sse.Backlog.Patience":                  forServers,
-	"sse.Fault.String":                      isFormatted,
-	"pubsub.Memory.Err":                     oneLine,
-	"pubsub.Memory.Kind":                    oneLine,
-	"pubsub.Memory.SubscribersOf":           oneLine,
-	"pubsub.Memory.Sync":                    "returns nil at once; redisbroker has the example",
-	"pubsub/redisbroker.Broker.Err":         oneLine,
-	"pubsub/redisbroker.Broker.Kind":        oneLine,
-	"pubsub/redisbroker.Broker.Observe":     asMemory,
-	"pubsub/redisbroker.Broker.Subscribers": asMemory,
+	"sse.Options.Ending":         forServers,
+	"sse.Options.IsShuttingDown": forServers,
+	"sse.Options.NextDue":        forServers,
+	"sse.Outcome.ClientFailed":   forServers,
+	"sse.Counts.Count":           forServers,
+	"sse.ServeInHandler":         forServers,
+	"sse.Backlog.Add":            forServers,
+	"sse.Backlog.Patience":       forServers,
+	"sse.Fault.String":           isFormatted,
 }
 
 // TestExamples: every exported function and method of the packages that are to be

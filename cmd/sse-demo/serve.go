@@ -78,6 +78,7 @@ func serve(ctx context.Context, f *flags, signals <-chan os.Signal, stderr io.Wr
 		Version:    versionName(),
 		Logger:     logger,
 		Broker:     broker,
+		BrokerKind: f.brokerKind(),
 		Jobs:       jobs,
 		Logs:       logs,
 		Serve:      serveStream,

@@ -3,11 +3,6 @@ package redisbroker
 import (
 	"context"
 	"fmt"
-	"sync"
-	"sync/atomic"
-	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/sse"
@@ -15,80 +10,19 @@ import (
 
 // A Broker is a pubsub.Broker over any number of processes.
 type Broker struct {
-	options  Options
-	endpoint endpoint
-	commands *redis.Client // to publish, and for whatever is answered at once
-	reads    *redis.Client // to follow the stream
-	health   *health
-	mirror   *pubsub.Memory
-	stop     context.CancelFunc
-	done     sync.WaitGroup
-
-	unchecked atomic.Bool // reads has a new connection, perhaps to a Redis that has lost events
-
-	// Only the reader uses these.
-	total int64     // of the entry last; -1 if it is not known
-	count int64     // entries that the next read asks for
-	lost  pubsub.ID // up to it subscribers know that events may be missing
-
-	mu      sync.Mutex
-	last    pubsub.ID              // of the newest entry that was read
-	arrival map[pubsub.ID]chan int // of events published here that are yet to be read
-	syncs   []waiter
+	*stream
+	replica *pubsub.Replica
 }
 
 // New returns a broker, to be started before use.
 func New(o Options) (*Broker, error) {
-	endpoint, err := parseURL(o.URL)
-	if err != nil {
-		return nil, fmt.Errorf("redisbroker: %w", err)
+	b := new(Broker)
+	var err error
+	if b.stream, err = newStream(o, b); err != nil {
+		return nil, err
 	}
-	o = o.withDefaults()
-	b := &Broker{
-		options:  o,
-		endpoint: endpoint,
-		commands: endpoint.newClient(o.timing.publish, o.timing.publish, func() {}),
-		health:   newHealth(o.timing, o.Logger),
-		mirror:   pubsub.NewMirror(o.MirrorEvents, o.MirrorBytes),
-		stop:     func() {},
-		total:    -1,
-		arrival:  map[pubsub.ID]chan int{},
-	}
-	b.reads = endpoint.newClient(o.timing.block+o.timing.progress, o.timing.publish, func() { b.unchecked.Store(true) })
+	b.replica = pubsub.NewReplica(b.options.ReplicaEvents, b.options.ReplicaBytes)
 	return b, nil
-}
-
-// Start loads what the stream keeps, and then follows it until Close. A Redis that
-// is not there yet is waited for, a few seconds; while entries come, loading may
-// take any time, over as many connections as it needs.
-func (b *Broker) Start(ctx context.Context) error {
-	began := time.Now()
-	for progress := began; ; {
-		last, attempt := b.last, time.Now()
-		err := b.load(ctx)
-		if err == nil {
-			break
-		}
-		if b.last != last {
-			progress = time.Now()
-		}
-		if !isTransient(err) || attempt.Sub(progress) > b.options.timing.start || !pause(ctx, b.options.timing.retry) {
-			return fmt.Errorf("cannot use Redis at %s: %w", b.endpoint.address, plain(err))
-		}
-	}
-	b.options.Logger.Debug("the history is loaded from Redis", "key", b.options.Key, "took", time.Since(began))
-	ctx, b.stop = context.WithCancel(context.WithoutCancel(ctx))
-	b.done.Go(func() { b.follow(ctx) })
-	b.done.Go(func() { b.health.watch(ctx, b.probe) })
-	return nil
-}
-
-// Close stops following. Nothing may be published any more.
-func (b *Broker) Close() {
-	b.stop()
-	_ = b.reads.Close() // interrupts a read
-	_ = b.commands.Close()
-	b.done.Wait()
 }
 
 // Publish implements [pubsub.Broker]. It returns when Redis has the event and this
@@ -101,89 +35,23 @@ func (b *Broker) Publish(ctx context.Context, channel, name string, data []byte)
 	if _, err := (sse.Event{Name: name}).Append(nil); err != nil {
 		return pubsub.Receipt{}, fmt.Errorf("publish to %q: %w", channel, err)
 	}
-	limited, cancel := context.WithTimeout(ctx, b.options.timing.publish)
-	defer cancel()
-	sent := &sentData{data: data}
-	text, err := b.add(limited, b.commands, b.position(), channel, name, sent)
+	receipt, err := b.publish(ctx, channel, name, data)
 	if err != nil {
-		if ctx.Err() == nil { // it is Redis that has failed, not the publisher that has left
-			b.health.published(err)
-		}
-		cause := pubsub.ErrUnconfirmed
-		if isRefusal(err) || !sent.sent.Load() {
-			cause = pubsub.ErrNotPublished
-		}
-		return pubsub.Receipt{}, fmt.Errorf("publish to %q: %w: %w", channel, cause, plain(err))
+		return pubsub.Receipt{}, fmt.Errorf("publish to %q: %w", channel, err)
 	}
-	id, ok := pubsub.ParseID(text)
-	if !ok {
-		return pubsub.Receipt{}, fmt.Errorf("publish to %q: %w: Redis gave the id %q", channel, pubsub.ErrUnconfirmed, text)
-	}
-	delivered, err := b.awaitArrival(limited, id, channel)
-	if err != nil {
-		return pubsub.Receipt{}, fmt.Errorf("publish to %q: %w: Redis has it as %s, but this process has not read it: %w", channel, pubsub.ErrUnconfirmed, id, plain(err))
-	}
-	return pubsub.Receipt{ID: id, Delivered: delivered}, nil
-}
-
-// awaitArrival waits until this process has read the event, and returns how many
-// subscriptions it has reached.
-func (b *Broker) awaitArrival(ctx context.Context, id pubsub.ID, channel string) (int, error) {
-	arrived := make(chan int, 1)
-	b.mu.Lock()
-	late := b.last.Compare(id) >= 0
-	if !late {
-		b.arrival[id] = arrived
-	}
-	b.mu.Unlock()
-	if late {
-		return b.mirror.SubscribersOf(channel), nil
-	}
-	select {
-	case delivered := <-arrived:
-		return delivered, nil
-	case <-ctx.Done():
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		delete(b.arrival, id)
-		return 0, ctx.Err()
-	}
+	return receipt, nil
 }
 
 // Subscribe implements [pubsub.Broker].
 func (b *Broker) Subscribe(channels []string, start pubsub.Start) *pubsub.Subscription {
-	return b.mirror.Subscribe(channels, start)
+	return b.replica.Subscribe(channels, start)
 }
 
-// Subscribers implements [pubsub.Broker]; it counts those of this process.
-func (b *Broker) Subscribers() map[string]int { return b.mirror.Subscribers() }
+// Subscribers counts the subscriptions of this process, as pubsub.Memory does.
+func (b *Broker) Subscribers(limit int) map[string]int { return b.replica.Subscribers(limit) }
 
-// Observe implements [pubsub.Broker]. The events that Redis keeps are seen in Start.
-func (b *Broker) Observe(channel string, see func(id pubsub.ID, name string, data []byte)) {
-	b.mirror.Observe(channel, see)
+func (b *Broker) append(e entry) (delivered int, err error) {
+	return b.replica.Append(e.id, e.channel, e.name, []byte(e.data))
 }
 
-// Kind implements [pubsub.Broker].
-func (b *Broker) Kind() string { return "redis" }
-
-// Err implements [pubsub.Broker].
-func (b *Broker) Err() error { return b.health.get() }
-
-// position is the id of the newest entry that was read.
-func (b *Broker) position() pubsub.ID {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.last
-}
-
-// pause waits, and reports whether ctx is still alive.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
+func (b *Broker) loseBefore(id pubsub.ID) { b.replica.LoseBefore(id) }

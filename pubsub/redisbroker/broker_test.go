@@ -1,14 +1,12 @@
 package redisbroker
 
 import (
-	"context"
 	"errors"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/pubsub/redistest"
@@ -74,7 +72,7 @@ func TestReadYourWrites(t *testing.T) {
 	}
 }
 
-// TestReconnectsDoNotReachRedis: the mirror replays.
+// TestReconnectsDoNotReachRedis: the replica replays.
 func TestReconnectsDoNotReachRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -127,40 +125,6 @@ func TestReplicaIsBehind(t *testing.T) {
 		t.Errorf("an id of the future: %q", got)
 	}
 	expect(t, "what is kept", got[1:], "0", "1", "2")
-}
-
-// TestSync: it returns when this replica has seen what was published on another,
-// and writes nothing.
-func TestSync(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t)
-	line, url := lineTo(t, server)
-	near, far := replica(t, server.URL), replica(t, url)
-	for i := range 100 {
-		data := strconv.Itoa(i)
-		publish(t, near, "a", data)
-		if err := far.Sync(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		s := far.Subscribe([]string{"a"}, pubsub.Start{Replay: 1})
-		expect(t, "right after Sync", next(t, s), data)
-		s.Close()
-	}
-	before := server.Do("XLEN", DefaultKey)
-	for range 100 {
-		if err := far.Sync(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if after := server.Do("XLEN", DefaultKey); after != before {
-		t.Errorf("%s entries, then %s", before, after)
-	}
-	line.set(true)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	if err := far.Sync(ctx); err == nil {
-		t.Error("it is cut off, and knows all")
-	}
 }
 
 func TestStartWithoutRedis(t *testing.T) {

@@ -4,8 +4,8 @@
 // # How it works
 //
 // One Redis Stream holds the events of all channels, and an event's id is that of
-// its entry. Each process follows the stream and mirrors it in a pubsub.Memory.
-// Subscribers read the mirror only, so a client that returns costs Redis nothing,
+// its entry. Each process follows the stream and keeps a copy, a pubsub.Replica.
+// Subscribers read the copy only, so a client that returns costs Redis nothing,
 // however many do so at once.
 //
 // # What it promises

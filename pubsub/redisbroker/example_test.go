@@ -30,6 +30,9 @@ func Example() {
 		defer news.Close()
 		_, _ = sse.Serve(w, r, news, sse.Options{Heartbeat: 15 * time.Second})
 	})
+	http.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintln(w, "cannot publish:", broker.Err(), "subscribers:", broker.Subscribers(100))
+	})
 	_ = http.ListenAndServe(":8000", nil) //nolint:gosec // an example
 }
 
@@ -49,17 +52,28 @@ func ExampleBroker_Publish() {
 	_ = publish
 }
 
-// After Sync, a replica knows what was published on any other before the call.
-func ExampleBroker_Sync() {
-	latest := func(ctx context.Context, broker pubsub.Broker) *pubsub.Subscription {
-		ctx, cancel := context.WithTimeout(ctx, time.Second)
-		defer cancel()
-		if err := broker.Sync(ctx); err != nil {
-			fmt.Println("this replica may be behind:", err)
-		}
-		return broker.Subscribe([]string{"news"}, pubsub.Start{Replay: 1})
+// What all processes are to agree on goes through one journal: the first to take a
+// name has it, in every process.
+func ExampleJournal() {
+	journal, err := redisbroker.NewJournal(redisbroker.Options{URL: "redis://localhost:6379/0", Key: "names"})
+	if err != nil {
+		fmt.Println(err)
+		return
 	}
-	_ = latest
+	defer journal.Close()
+	owners := map[string]pubsub.ID{}
+	journal.Observe(func(id pubsub.ID, name string, _ []byte) {
+		if _, taken := owners[name]; !taken {
+			owners[name] = id
+		}
+	})
+	if err := journal.Start(context.Background()); err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = journal.Publish(context.Background(), "alice", nil)
+	_ = journal.Sync(context.Background()) // what others have published before is here, too
+	fmt.Println(journal.Err())
 }
 
 func ExampleCheckURL() {

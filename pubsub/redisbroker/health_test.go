@@ -118,14 +118,13 @@ func TestReadingFails(t *testing.T) {
 func TestBehind(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	near, far := replica(t, server.URL), replica(t, server.URL, quick)
 	goOn := make(chan struct{})
 	resume := sync.OnceFunc(func() { close(goOn) })
 	t.Cleanup(resume)
-	far.Observe("a", func(pubsub.ID, string, []byte) { <-goOn })
-	publish(t, near, "a", "x")
+	near, far := startJournal(t, server.URL, nil), startJournal(t, server.URL, func(string) { <-goOn }, quick)
+	write(t, near, "x")
 	eventually(t, "it is noticed", func() bool { return far.Err() != nil })
-	if _, err := far.Publish(t.Context(), "b", "", nil); !errors.Is(err, pubsub.ErrUnconfirmed) {
+	if err := far.Publish(t.Context(), "", nil); !errors.Is(err, pubsub.ErrUnconfirmed) {
 		t.Error(err)
 	}
 	if err := far.Err(); err == nil {
@@ -133,5 +132,5 @@ func TestBehind(t *testing.T) {
 	}
 	resume()
 	eventually(t, "it is well", func() bool { return far.Err() == nil })
-	publish(t, far, "b", "y")
+	write(t, far, "y")
 }

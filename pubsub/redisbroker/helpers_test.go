@@ -39,7 +39,7 @@ func replica(t testing.TB, url string, change ...func(*Options)) *Broker {
 }
 
 func options(url string, change ...func(*Options)) Options {
-	o := Options{URL: url, MirrorEvents: plenty, MirrorBytes: plenty << 10, timing: defaultTiming}
+	o := Options{URL: url, ReplicaEvents: plenty, ReplicaBytes: plenty << 10, timing: defaultTiming}
 	for _, f := range change {
 		f(&o)
 	}

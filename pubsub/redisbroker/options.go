@@ -12,8 +12,8 @@ const (
 	DefaultMaxEvents = 100_000
 	DefaultMaxBytes  = 256 << 20
 
-	defaultMirrorEvents = 1024
-	defaultMirrorBytes  = 64 << 20
+	defaultReplicaEvents = 1024
+	defaultReplicaBytes  = 64 << 20
 )
 
 // Options are those of a Broker. Only URL is required.
@@ -28,9 +28,9 @@ type Options struct {
 	// tenth at most.
 	MaxEvents int
 	MaxBytes  int64
-	// MirrorEvents and MirrorBytes are what each process keeps in memory: events a
+	// ReplicaEvents and ReplicaBytes are what each process keeps in memory: events a
 	// channel, and bytes over all.
-	MirrorEvents, MirrorBytes int
+	ReplicaEvents, ReplicaBytes int
 	// Logger receives what an operator should know. Default: none.
 	Logger *slog.Logger
 
@@ -64,8 +64,8 @@ func (o Options) withDefaults() Options {
 	o.Key = cmp.Or(o.Key, DefaultKey)
 	o.MaxEvents = cmp.Or(o.MaxEvents, DefaultMaxEvents)
 	o.MaxBytes = cmp.Or(o.MaxBytes, DefaultMaxBytes)
-	o.MirrorEvents = cmp.Or(o.MirrorEvents, defaultMirrorEvents)
-	o.MirrorBytes = cmp.Or(o.MirrorBytes, defaultMirrorBytes)
+	o.ReplicaEvents = cmp.Or(o.ReplicaEvents, defaultReplicaEvents)
+	o.ReplicaBytes = cmp.Or(o.ReplicaBytes, defaultReplicaBytes)
 	o.timing = cmp.Or(o.timing, defaultTiming)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -30,55 +30,55 @@ type entry struct {
 	total               int64 // -1 if it is not one of ours
 }
 
-// load fills the mirror with what the stream keeps, from where it was.
-func (b *Broker) load(ctx context.Context) error {
-	b.count = firstCount
+// load takes what the stream keeps, from where it was.
+func (s *stream) load(ctx context.Context) error {
+	s.count = firstCount
 	for {
-		entries, err := parse(b.reads.XRangeN(ctx, b.options.Key, "("+b.last.String(), "+", b.count).Result())
+		entries, err := parse(s.reads.XRangeN(ctx, s.options.Key, "("+s.arrivals.position().String(), "+", s.count).Result())
 		switch {
 		case err != nil:
 			return err
 		case len(entries) > 0:
-			if b.last == (pubsub.ID{}) {
-				b.mirror.Lose(entries[0].id.Previous()) // here the order begins
+			if s.arrivals.position() == (pubsub.ID{}) {
+				s.sink.loseBefore(entries[0].id) // here the order begins
 			}
-			b.take(entries)
-		case b.last != pubsub.ID{}:
+			s.take(entries)
+		case s.arrivals.position() != pubsub.ID{}:
 			return nil
 		default:
-			if err := b.anchor(ctx, ""); err != nil {
+			if err := s.anchor(ctx, ""); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// follow keeps the mirror up to date until ctx ends.
-func (b *Broker) follow(ctx context.Context) {
+// follow reads the stream until ctx ends.
+func (s *stream) follow(ctx context.Context) {
 	for ctx.Err() == nil {
-		err := b.read(ctx)
+		err := s.read(ctx)
 		if ctx.Err() == nil {
-			b.health.read(err)
+			s.health.read(err)
 		}
 		if err != nil {
-			b.count = firstCount
-			pause(ctx, b.options.timing.retry)
+			s.count = firstCount
+			pause(ctx, s.options.timing.retry)
 		}
 	}
 }
 
 // read waits for entries and takes them.
-func (b *Broker) read(ctx context.Context) error {
-	streams, err := b.reads.XRead(ctx, &redis.XReadArgs{
-		Streams: []string{b.options.Key, b.last.String()}, Count: b.count, Block: b.options.timing.block,
+func (s *stream) read(ctx context.Context) error {
+	streams, err := s.reads.XRead(ctx, &redis.XReadArgs{
+		Streams: []string{s.options.Key, s.arrivals.position().String()}, Count: s.count, Block: s.options.timing.block,
 	}).Result()
 	silent := errors.Is(err, redis.Nil)
 	if err != nil && !silent {
 		return err
 	}
-	if b.unchecked.Swap(false) || silent {
-		if err := b.checkPosition(ctx); err != nil {
-			b.unchecked.Store(true)
+	if s.unchecked.Swap(false) || silent {
+		if err := s.checkPosition(ctx); err != nil {
+			s.unchecked.Store(true)
 			return err
 		}
 	}
@@ -89,56 +89,48 @@ func (b *Broker) read(ctx context.Context) error {
 		return fmt.Errorf("%d streams came, one was asked for", len(streams))
 	}
 	entries, err := parse(streams[0].Messages, nil)
-	b.take(entries)
+	s.take(entries)
 	return err
 }
 
-// take appends entries to the mirror.
-func (b *Broker) take(entries []entry) {
+// take passes entries on.
+func (s *stream) take(entries []entry) {
 	if len(entries) == 0 {
 		return
 	}
 	bytes := 0
 	for _, e := range entries {
-		b.checkTotal(e)
-		delivered := b.takeOne(e)
+		s.checkTotal(e)
+		s.arrivals.add(e.id, s.takeOne(e))
 		bytes += len(e.data)
-		b.mu.Lock()
-		b.last = e.id
-		if arrived := b.arrival[e.id]; arrived != nil {
-			arrived <- delivered
-			delete(b.arrival, e.id)
-		}
-		b.mu.Unlock()
 	}
-	b.endSyncs()
-	b.adapt(len(entries), bytes)
+	s.adapt(len(entries), bytes)
 }
 
 // takeOne returns how many subscriptions the event has reached.
-func (b *Broker) takeOne(e entry) int {
+func (s *stream) takeOne(e entry) int {
 	if e.channel == anchorChannel {
-		b.checkAnchor(e)
+		s.checkAnchor(e)
 		return 0
 	}
 	if e.channel == "" {
-		b.options.Logger.Error("an entry of the Redis stream is not an event; it is skipped", "id", e.id)
+		s.options.Logger.Error("an entry of the Redis stream is not an event; it is skipped", "id", e.id)
 		return 0
 	}
-	delivered, err := b.mirror.Append(e.id, e.channel, e.name, []byte(e.data))
+	delivered, err := s.sink.append(e)
 	if err != nil {
-		b.options.Logger.Error("an entry of the Redis stream is not an event; it is skipped", "id", e.id, "error", err)
+		s.options.Logger.Error("an entry of the Redis stream is not an event; it is skipped", "id", e.id, "error", err)
 	}
 	return delivered
 }
 
 // adapt makes the next read bring about targetBytes: a slow line then shows
 // progress often, and memory holds little.
-func (b *Broker) adapt(entries, bytes int) {
-	if bytes < targetBytes/2 && int64(entries) == b.count {
-		b.count = min(2*b.count, maxCount)
+func (s *stream) adapt(entries, bytes int) {
+	if bytes < targetBytes/2 && int64(entries) == s.count {
+		s.count = min(2*s.count, maxCount)
 	} else if bytes > targetBytes {
-		b.count = max(b.count*targetBytes/int64(bytes), 1)
+		s.count = max(s.count*targetBytes/int64(bytes), 1)
 	}
 }
 

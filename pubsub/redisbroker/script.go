@@ -52,21 +52,21 @@ func (s *sentData) MarshalBinary() ([]byte, error) {
 }
 
 // add appends an entry with an id above after.
-func (b *Broker) add(ctx context.Context, client *redis.Client, after pubsub.ID, channel, name string, data *sentData) (string, error) {
-	return appendScript.Run(ctx, client, []string{b.options.Key}, b.options.MaxEvents, b.options.MaxBytes, after[0], after[1], channel, name, data).Text()
+func (s *stream) add(ctx context.Context, client *redis.Client, after pubsub.ID, channel, name string, data *sentData) (string, error) {
+	return appendScript.Run(ctx, client, []string{s.options.Key}, s.options.MaxEvents, s.options.MaxBytes, after[0], after[1], channel, name, data).Text()
 }
 
 // probe returns nil if a publish would succeed at present: an event can be stored, and
 // this process reads in time what is stored.
-func (b *Broker) probe(ctx context.Context) error {
-	newest, err := b.tryToStore(ctx)
+func (s *stream) probe(ctx context.Context) error {
+	newest, err := s.tryToStore(ctx)
 	if err != nil {
 		return err
 	}
-	return b.awaitPosition(ctx, newest)
+	return s.arrivals.awaitPosition(ctx, newest)
 }
 
 // tryToStore returns the id of the newest entry.
-func (b *Broker) tryToStore(ctx context.Context) (string, error) {
-	return probeScript.Run(ctx, b.commands, []string{b.options.Key, b.options.Key + ":probe"}, b.options.MaxEvents, b.options.MaxBytes).Text()
+func (s *stream) tryToStore(ctx context.Context) (string, error) {
+	return probeScript.Run(ctx, s.commands, []string{s.options.Key, s.options.Key + ":probe"}, s.options.MaxEvents, s.options.MaxBytes).Text()
 }

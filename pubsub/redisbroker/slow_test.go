@@ -78,7 +78,7 @@ func TestSlowLine(t *testing.T) {
 	}
 	fill(t, server, DefaultKey, events, size) // as if it had been cut off meanwhile
 	end := publish(t, replica(t, server.URL, patient), "a", "end")
-	eventually(t, "it has caught up", func() bool { return far.position().String() == end })
+	eventually(t, "it has caught up", func() bool { return far.arrivals.position().String() == end })
 	eventually(t, "it is well", func() bool { return far.Err() == nil })
 }
 
@@ -97,8 +97,8 @@ func TestLineBreaks(t *testing.T) {
 	starting := make(chan error, 1)
 	go func() { starting <- b.Start(t.Context()) }()
 	for range 5 {
-		before := b.position()
-		eventually(t, "more is read", func() bool { return b.position() != before })
+		before := b.arrivals.position()
+		eventually(t, "more is read", func() bool { return b.arrivals.position() != before })
 		line.set(true)
 		line.set(false)
 	}
@@ -134,7 +134,7 @@ func TestShortConnections(t *testing.T) {
 		end := publish(t, replica(t, server.URL), "a", "end")
 		line.shorten(limit)
 		line.set(false)
-		eventually(t, "it has caught up", func() bool { return far.position().String() == end })
+		eventually(t, "it has caught up", func() bool { return far.arrivals.position().String() == end })
 		if seen := next(t, s); len(seen) != 1 || isGap(seen[0]) {
 			t.Errorf("%d events have come: %.50q", len(seen), seen)
 		}
@@ -205,14 +205,12 @@ func TestTrimmedWhileLoading(t *testing.T) {
 	defer b.Close()
 	starting := make(chan error, 1)
 	go func() { starting <- b.Start(t.Context()) }()
-	eventually(t, "it has begun", func() bool { return b.position() != pubsub.ID{} })
+	eventually(t, "it has begun", func() bool { return b.arrivals.position() != pubsub.ID{} })
 	server.Do("XTRIM", DefaultKey, "MAXLEN", 1)
 	last := publish(t, near, "a", "last")
 	if err := <-starting; err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Sync(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, "it has caught up", func() bool { return b.arrivals.position().String() == last })
 	expect(t, "a client that comes back", next(t, subscribe(t, b, "a", pubsub.Start{After: first})), gap(first, last), "last")
 }

@@ -57,7 +57,7 @@ func (m *Manager) endOrphans() {
 }
 
 func (m *Manager) orphans() (jobs []*job) {
-	away := m.broker.Err() != nil
+	away := m.journal.Err() != nil
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	running := map[string]bool{}

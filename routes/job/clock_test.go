@@ -14,15 +14,15 @@ import (
 	"example.com/sse-demo/routes/job"
 )
 
-// ahead is a broker whose ids are ahead of the clock of this process, as they are
+// ahead is a journal whose ids are ahead of the clock of this process, as they are
 // after the clock was set back; or behind it.
 type ahead struct {
-	pubsub.Broker
+	job.Journal
 	by time.Duration
 }
 
-func (a ahead) Observe(channel string, see func(pubsub.ID, string, []byte)) {
-	a.Broker.Observe(channel, func(id pubsub.ID, name string, data []byte) {
+func (a ahead) Observe(see func(pubsub.ID, string, []byte)) {
+	a.Journal.Observe(func(id pubsub.ID, name string, data []byte) {
 		see(pubsub.ID{uint64(time.UnixMilli(int64(id[0])).Add(a.by).UnixMilli()), id[1]}, name, data)
 	})
 }
@@ -33,7 +33,7 @@ func TestClocks(t *testing.T) {
 	for _, by := range []time.Duration{0, time.Hour, -time.Hour} {
 		t.Run(fmt.Sprint(by), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				m := job.NewManager(zerolog.Nop(), ahead{pubsub.NewMemory(1, 1), by})
+				m := job.NewManager(zerolog.Nop(), ahead{job.NewJournal(), by})
 				defer m.Close()
 				if err := build(t, m, "a", 3*time.Second); err != nil {
 					t.Fatal(err)

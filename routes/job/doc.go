@@ -7,7 +7,7 @@
 // What a job does is a function in a table, [Manager.Kinds]. It either reports its
 // progress or writes a text piece by piece:
 //
-//	jobs := job.NewManager(logger, broker)
+//	jobs := job.NewManager(logger, job.NewJournal())
 //	jobs.Kinds["import"] = job.Kind{Report: importFiles}
 //
 // # Events
@@ -25,12 +25,11 @@
 //
 // # Replicas
 //
-// Everything that happens to jobs is published to one channel of the broker, and
-// every replica applies it in the order of that channel's log, so all of them come
-// to the same result: the first claim of a job's id wins, and so does the first
-// end. Therefore a job runs once, and can be watched and cancelled on any replica.
+// Everything that happens to jobs is published to one [Journal], and every replica
+// applies it in the journal's order, so all of them come to the same result: the first
+// claim of a job's id wins, and so does the first end. Therefore a job runs once, and can be watched and cancelled on any replica.
 // A replica with running jobs publishes every ten seconds that it is alive. If it
-// stops doing so, the others end its jobs as failed. A broker in memory is the same
+// stops doing so, the others end its jobs as failed. A journal in memory is the same
 // thing with one replica. Reads publish nothing, except that a client without an id
 // that watches an unknown job starts it.
 package job

@@ -7,13 +7,12 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/routes/job"
 )
 
 // A kind of job is a function in a table.
 func ExampleKind() {
-	jobs := job.NewManager(zerolog.Nop(), pubsub.NewMemory(1, 1))
+	jobs := job.NewManager(zerolog.Nop(), job.NewJournal())
 	defer jobs.Close()
 	jobs.Kinds["shout"] = job.Kind{Write: func(ctx context.Context, r job.Request, write func(piece string) error) error {
 		for word := range strings.FieldsSeq(r.Prompt) {

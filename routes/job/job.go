@@ -36,7 +36,7 @@ const (
 )
 
 // A job is what this replica knows of a job, wherever it runs. The lock of the
-// manager guards it. Only what is read in the broker's log changes it.
+// manager guards it. Only what is read in the journal changes it.
 type job struct {
 	id      string
 	replica string             // that runs it

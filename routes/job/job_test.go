@@ -14,7 +14,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/routes/job"
 )
 
@@ -75,7 +74,7 @@ func run(t *testing.T, kind job.Kind) (frames, log string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		var text bytes.Buffer
-		m := job.NewManager(zerolog.New(&text), pubsub.NewMemory(1, 1))
+		m := job.NewManager(zerolog.New(&text), job.NewJournal())
 		m.Kinds["test"] = kind
 		watch, err := m.Start(t.Context(), "a", "test", job.Request{})
 		if err != nil {
@@ -198,7 +197,7 @@ func TestTextIsBounded(t *testing.T) {
 // that comes back the rest.
 func TestWatchers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := job.NewManager(zerolog.Nop(), pubsub.NewMemory(1, 1))
+		m := job.NewManager(zerolog.Nop(), job.NewJournal())
 		defer m.Close()
 		watch := func(id, after string) string {
 			w, err := m.Watch(t.Context(), id, after)
@@ -253,8 +252,8 @@ func TestWatchers(t *testing.T) {
 // that cannot have been there it is none. Watching starts nothing.
 func TestUnknownJobs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		broker := &counting{Broker: pubsub.NewMemory(1, 1)}
-		m := job.NewManager(zerolog.Nop(), broker)
+		journal := &counting{Journal: job.NewJournal()}
+		m := job.NewManager(zerolog.Nop(), journal)
 		defer m.Close()
 		now := time.Now().UnixMilli()
 		for _, after := range []string{everything, "1-1", fmt.Sprintf("%d-7", now), fmt.Sprintf("%d-0", now+59_999)} {
@@ -276,28 +275,28 @@ func TestUnknownJobs(t *testing.T) {
 				t.Error(after, err)
 			}
 		}
-		if m.Running() != 0 || broker.published.Load() != 0 {
-			t.Error(m.Running(), "are running, after", broker.published.Load(), "messages")
+		if m.Running() != 0 || journal.published.Load() != 0 {
+			t.Error(m.Running(), "are running, after", journal.published.Load(), "messages")
 		}
 	})
 }
 
 // counting counts what is published.
 type counting struct {
-	pubsub.Broker
+	job.Journal
 	published atomic.Int64
 }
 
-func (c *counting) Publish(ctx context.Context, channel, name string, data []byte) (pubsub.Receipt, error) {
+func (c *counting) Publish(ctx context.Context, name string, data []byte) error {
 	c.published.Add(1)
-	return c.Broker.Publish(ctx, channel, name, data)
+	return c.Journal.Publish(ctx, name, data)
 }
 
 // TestEndedJobsAreBounded: those that ended first are dropped early if all are too
 // large.
 func TestEndedJobsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := job.NewManager(zerolog.Nop(), pubsub.NewMemory(1, 1))
+		m := job.NewManager(zerolog.Nop(), job.NewJournal())
 		defer m.Close()
 		m.Kinds["large"] = write(func(_ context.Context, write func(string) error) error {
 			return write(strings.Repeat("a", job.MaxText))
@@ -333,7 +332,7 @@ func TestEndedJobsAreBounded(t *testing.T) {
 // running until it returns.
 func TestWorkThatDoesNotListen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := job.NewManager(zerolog.Nop(), pubsub.NewMemory(1, 1))
+		m := job.NewManager(zerolog.Nop(), job.NewJournal())
 		defer m.Close()
 		m.Kinds["deaf"] = report(func(_ context.Context, report func(job.Progress)) error {
 			<-time.After(time.Hour)
@@ -359,7 +358,7 @@ func TestWorkThatDoesNotListen(t *testing.T) {
 // TestStop ends jobs for their watchers at once, whatever their work does.
 func TestStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := job.NewManager(zerolog.Nop(), pubsub.NewMemory(1, 1))
+		m := job.NewManager(zerolog.Nop(), job.NewJournal())
 		m.Kinds["deaf"] = report(func(context.Context, func(job.Progress)) error { <-time.After(time.Hour); return nil })
 		_ = start(t, m, "a", "deaf", job.Request{})
 		_ = build(t, m, "b", time.Minute)
@@ -384,7 +383,7 @@ func TestCannedAnswer(t *testing.T) {
 	texts := map[string]bool{}
 	for _, prompt := range []string{"Why?", "What of a WebSocket?", "my proxy", "reconnect, token", strings.Repeat("long\n", 1000)} {
 		synctest.Test(t, func(t *testing.T) {
-			m := job.NewManager(zerolog.Nop(), pubsub.NewMemory(1, 1))
+			m := job.NewManager(zerolog.Nop(), job.NewJournal())
 			defer m.Close()
 			began := time.Now()
 			watch, err := m.Start(t.Context(), "a", job.AnswerKind, job.Request{Prompt: prompt})

@@ -31,20 +31,20 @@ var (
 )
 
 // A Manager runs jobs, together with the managers of the other replicas that have
-// the same broker. It is safe for concurrent use.
+// the same journal. It is safe for concurrent use.
 type Manager struct {
 	// Kinds are what jobs there are, by name. Change it before the first job.
 	Kinds map[string]Kind
 
 	log     zerolog.Logger
-	broker  pubsub.Broker
+	journal Journal
 	replica string          // the name of this one
 	ctx     context.Context //nolint:containedctx // the work lives as long as the manager, not as a request
 	stop    context.CancelFunc
 	tasks   sync.WaitGroup
 	panics  atomic.Int64
 
-	mu         sync.Mutex      // never held while publishing: the broker calls read
+	mu         sync.Mutex      // never held while publishing: the journal calls read
 	jobs       map[string]*job // running anywhere, or ended and still kept
 	ended      []*job          // that are kept, also those with a successor of their id
 	endedBytes int
@@ -58,16 +58,16 @@ type Manager struct {
 }
 
 // NewManager returns a manager without jobs, to be closed after use, and before
-// the broker. Create it before anything is published to the broker.
-func NewManager(log zerolog.Logger, broker pubsub.Broker) *Manager {
+// the journal. Create it before anything is published to the journal.
+func NewManager(log zerolog.Logger, journal Journal) *Manager {
 	ctx, stop := context.WithCancel(context.Background())
 	m := &Manager{
 		Kinds: defaultKinds(),
-		log:   log, broker: broker, replica: rand.Text(), ctx: ctx, stop: stop,
+		log:   log, journal: journal, replica: rand.Text(), ctx: ctx, stop: stop,
 		jobs: map[string]*job{}, claims: map[uint64]*claim{}, lastHeard: map[string]time.Time{},
 	}
 	m.dropTimer = time.AfterFunc(Keep, m.dropInTime)
-	broker.Observe(channelName, m.read)
+	journal.Observe(m.read)
 	m.tasks.Go(m.keepAlive)
 	return m
 }
@@ -103,7 +103,7 @@ func (m *Manager) publish(ctx context.Context, name string, msg message) error {
 	if err != nil {
 		panic(err) // strings and integers always marshal
 	}
-	if _, err := m.broker.Publish(context.WithoutCancel(ctx), channelName, name, data); err != nil {
+	if err := m.journal.Publish(context.WithoutCancel(ctx), name, data); err != nil {
 		return fmt.Errorf("%w: %w", ErrAway, err)
 	}
 	return nil
@@ -113,7 +113,7 @@ func (m *Manager) publish(ctx context.Context, name string, msg message) error {
 func (m *Manager) sync(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
-	if err := m.broker.Sync(ctx); err != nil {
+	if err := m.journal.Sync(ctx); err != nil {
 		return fmt.Errorf("%w: %w", ErrAway, err)
 	}
 	return nil

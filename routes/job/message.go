@@ -8,10 +8,7 @@ import (
 	"example.com/sse-demo/pubsub"
 )
 
-// channelName is the channel of the broker that all replicas publish to and read.
-const channelName = "_jobs"
-
-// Names of the messages in it.
+// Names of the messages in the journal.
 const (
 	claimMessage    = "claim"    // Replica wants to run Job
 	progressMessage = "progress" // of Job's Run
@@ -37,7 +34,7 @@ type message struct {
 	UpTo     pubsub.ID   `json:"upTo,omitzero"`
 }
 
-// read applies a message. The broker calls it for each, in the order of its log.
+// read applies a message. The journal calls it for each, in order.
 func (m *Manager) read(id pubsub.ID, name string, data []byte) {
 	var msg message
 	if err := json.Unmarshal(data, &msg); err != nil {

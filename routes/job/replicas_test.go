@@ -18,24 +18,24 @@ import (
 	"example.com/sse-demo/routes/job"
 )
 
-// link is a replica's way to the broker that all share. While it is cut, it is
+// link is a replica's way to the journal that all share. While it is cut, it is
 // as if the replica were dead, or alone.
 type link struct {
-	pubsub.Broker
+	job.Journal
 	cut atomic.Bool
 }
 
 var errCut = errors.New("cut")
 
-func (l *link) Publish(ctx context.Context, channel, name string, data []byte) (pubsub.Receipt, error) {
+func (l *link) Publish(ctx context.Context, name string, data []byte) error {
 	if l.cut.Load() {
-		return pubsub.Receipt{}, errCut
+		return errCut
 	}
-	return l.Broker.Publish(ctx, channel, name, data)
+	return l.Journal.Publish(ctx, name, data)
 }
 
-func (l *link) Observe(channel string, see func(pubsub.ID, string, []byte)) {
-	l.Broker.Observe(channel, func(id pubsub.ID, name string, data []byte) {
+func (l *link) Observe(see func(pubsub.ID, string, []byte)) {
+	l.Journal.Observe(func(id pubsub.ID, name string, data []byte) {
 		if !l.cut.Load() {
 			see(id, name, data)
 		}
@@ -49,15 +49,15 @@ func (l *link) Err() error {
 	return nil
 }
 
-// replicas runs test with two managers that share a broker.
+// replicas runs test with two managers that share a journal.
 func replicas(t *testing.T, test func(t *testing.T, links [2]*link, managers [2]*job.Manager)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		broker := pubsub.NewMemory(1, 1)
+		journal := job.NewJournal()
 		var links [2]*link
 		var managers [2]*job.Manager
 		for i := range managers {
-			links[i] = &link{Broker: broker}
+			links[i] = &link{Journal: journal}
 			managers[i] = job.NewManager(zerolog.Nop(), links[i])
 			defer managers[i].Close()
 		}
@@ -170,25 +170,25 @@ func TestBrokerIsAway(t *testing.T) {
 	})
 }
 
-// unhealthy is a broker to which nothing can be published. It reports that, or does
+// unhealthy is a journal to which nothing can be published. It reports that, or does
 // not know it yet.
 type unhealthy struct {
-	pubsub.Broker
+	job.Journal
 	err, syncErr error
 }
 
 func (u unhealthy) Err() error                 { return u.err }
 func (u unhealthy) Sync(context.Context) error { return u.syncErr }
-func (u unhealthy) Publish(context.Context, string, string, []byte) (pubsub.Receipt, error) {
-	return pubsub.Receipt{}, errCut
+func (u unhealthy) Publish(context.Context, string, []byte) error {
+	return errCut
 }
 
 // TestUnhealthyBroker: it cannot be known whether a job is none, or none can be started.
 func TestUnhealthyBroker(t *testing.T) {
-	for name, broker := range map[string]unhealthy{"full": {err: errCut}, "away": {syncErr: errCut}} {
+	for name, journal := range map[string]unhealthy{"full": {err: errCut}, "away": {syncErr: errCut}} {
 		t.Run(name, func(t *testing.T) {
-			broker.Broker = pubsub.NewMemory(1, 1)
-			m := job.NewManager(zerolog.Nop(), broker)
+			journal.Journal = job.NewJournal()
+			m := job.NewManager(zerolog.Nop(), journal)
 			defer m.Close()
 			_, err := m.Watch(t.Context(), "a", "")
 			if errors.Is(err, job.ErrNone) {
@@ -233,28 +233,28 @@ func TestMissedEvents(t *testing.T) {
 	})
 }
 
-// lossy is a broker that reports every other publication of a text as failed,
+// lossy is a journal that reports every other publication of a text as failed,
 // although half of those appear.
 type lossy struct {
-	pubsub.Broker
+	job.Journal
 	n atomic.Int64
 }
 
-func (l *lossy) Publish(ctx context.Context, channel, name string, data []byte) (pubsub.Receipt, error) {
+func (l *lossy) Publish(ctx context.Context, name string, data []byte) error {
 	n := l.n.Add(1)
 	if name != "tokens" || n%2 == 0 {
-		return l.Broker.Publish(ctx, channel, name, data)
+		return l.Journal.Publish(ctx, name, data)
 	}
 	if n%4 == 1 {
-		_, _ = l.Broker.Publish(ctx, channel, name, data)
+		_ = l.Journal.Publish(ctx, name, data)
 	}
-	return pubsub.Receipt{}, pubsub.ErrUnconfirmed
+	return pubsub.ErrUnconfirmed
 }
 
 // TestTextOverABrokerThatFails: every piece appears once and in order.
 func TestTextOverABrokerThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := job.NewManager(zerolog.Nop(), &lossy{Broker: pubsub.NewMemory(1, 1)})
+		m := job.NewManager(zerolog.Nop(), &lossy{Journal: job.NewJournal()})
 		defer m.Close()
 		m.Kinds["text"] = write(func(_ context.Context, write func(string) error) error {
 			for i := range 1000 {

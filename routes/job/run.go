@@ -61,7 +61,7 @@ func (m *Manager) work(ctx context.Context, j *job, kind Kind, r Request) (err e
 }
 
 // reporter returns a function that publishes the progress of a job. A report that
-// the broker does not accept is dropped: the next one says more.
+// the journal does not accept is dropped: the next one says more.
 func (m *Manager) reporter(ctx context.Context, j *job) func(Progress) {
 	number := uint64(0)
 	return func(p Progress) {
@@ -76,7 +76,7 @@ func (m *Manager) reporter(ctx context.Context, j *job) func(Progress) {
 	}
 }
 
-// publishPieces publishes pieces of a text until the broker accepts them or the job
+// publishPieces publishes pieces of a text until the journal accepts them or the job
 // is over. If it had accepted them before without saying so, readers skip them the
 // second time, by their numbers.
 func (m *Manager) publishPieces(ctx context.Context, j *job, number uint64, pieces []string) {
@@ -93,7 +93,7 @@ func (m *Manager) publishPieces(ctx context.Context, j *job, number uint64, piec
 	}
 }
 
-// publishEnd publishes how a job has ended, until the broker accepts it, the job is
+// publishEnd publishes how a job has ended, until the journal accepts it, the job is
 // over for another reason, or the manager is closed.
 func (m *Manager) publishEnd(j *job, s status, reason string) {
 	for !j.over.Load() {

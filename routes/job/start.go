@@ -11,7 +11,7 @@ import (
 const confirmTimeout = time.Second
 
 // A claim is this replica's attempt to start a job. It is decided when the message
-// is read: the first claim in the broker's log wins.
+// is read: the first claim in the journal wins.
 type claim struct {
 	kind    Kind
 	request Request
@@ -49,7 +49,7 @@ func (m *Manager) start(ctx context.Context, id, name string, r Request) (*job, 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.claims, number)
-	if c.job != nil { // also if the broker has reported an error, but has the claim
+	if c.job != nil { // also if the journal has reported an error, but has the claim
 		return c.job, nil
 	}
 	m.active--
@@ -92,7 +92,7 @@ func (m *Manager) full() error {
 // Ready returns the error with which no job at all could be started now: ErrClosed,
 // ErrTooMany or ErrAway.
 func (m *Manager) Ready() error {
-	if err := m.broker.Err(); err != nil {
+	if err := m.journal.Err(); err != nil {
 		return fmt.Errorf("%w: %w", ErrAway, err)
 	}
 	m.mu.Lock()

@@ -123,6 +123,5 @@ func (m *Manager) isPast(after string) bool {
 	return ok && id[0] < latest
 }
 
-// clockSkew is how far the clocks of replicas, and that of the broker, may be
-// apart.
+// clockSkew is how far the clocks of replicas, and the journal's, may be apart.
 const clockSkew = time.Minute

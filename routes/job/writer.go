@@ -12,14 +12,14 @@ const (
 	MaxText   = 512 << 10 // bytes
 )
 
-// What one message holds, so that pieces that come faster than the broker accepts
+// What one message holds, so that pieces that come faster than the journal accepts
 // messages go together.
 const (
 	batchPieces = 256
 	batchBytes  = 16 << 10
 )
 
-// A writer is between a function that writes a text and the broker: it accepts
+// A writer is between a function that writes a text and the journal: it accepts
 // pieces without waiting, and sends what has come while the message before was on
 // its way. Its memory is bounded because the text is.
 type writer struct {

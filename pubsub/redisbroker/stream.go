@@ -1,0 +1,135 @@
+package redisbroker
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"example.com/sse-demo/pubsub"
+)
+
+// A stream is a Redis Stream that this process writes to and follows. Broker and
+// Journal differ in what they do with its entries.
+type stream struct {
+	options  Options
+	endpoint endpoint
+	commands *redis.Client // to publish, and for whatever is answered at once
+	reads    *redis.Client // to follow the stream
+	health   *health
+	sink     sink
+	arrivals arrivals
+	stop     context.CancelFunc
+	done     sync.WaitGroup
+
+	unchecked atomic.Bool // reads has a new connection, perhaps to a Redis that has lost events
+
+	// Only the goroutine that follows the stream uses these.
+	total int64     // of the newest entry that has one; -1 if it is not known
+	count int64     // entries that the next read asks for
+	lost  pubsub.ID // subscribers know that events before it may be missing
+}
+
+// A sink takes the entries of a stream in order.
+type sink interface {
+	append(e entry) (delivered int, err error)
+	loseBefore(id pubsub.ID) // entries may be missing
+}
+
+func newStream(o Options, to sink) (*stream, error) {
+	endpoint, err := parseURL(o.URL)
+	if err != nil {
+		return nil, fmt.Errorf("redisbroker: %w", err)
+	}
+	o = o.withDefaults()
+	s := &stream{
+		options:  o,
+		endpoint: endpoint,
+		commands: endpoint.newClient(o.timing.publish, o.timing.publish, func() {}),
+		health:   newHealth(o.timing, o.Logger),
+		sink:     to,
+		arrivals: arrivals{publishers: map[pubsub.ID]chan int{}},
+		stop:     func() {},
+		total:    -1,
+	}
+	s.reads = endpoint.newClient(o.timing.block+o.timing.progress, o.timing.publish, func() { s.unchecked.Store(true) })
+	return s, nil
+}
+
+// Start loads what Redis keeps, and then follows it until Close. A Redis that is not
+// there yet is waited for, a few seconds; while entries come, loading may take any
+// time, over as many connections as it needs.
+func (s *stream) Start(ctx context.Context) error {
+	began := time.Now()
+	for progress := began; ; {
+		last, attempt := s.arrivals.position(), time.Now()
+		err := s.load(ctx)
+		if err == nil {
+			break
+		}
+		if s.arrivals.position() != last {
+			progress = time.Now()
+		}
+		if !isTransient(err) || attempt.Sub(progress) > s.options.timing.start || !pause(ctx, s.options.timing.retry) {
+			return fmt.Errorf("cannot use Redis at %s: %w", s.endpoint.address, plain(err))
+		}
+	}
+	s.options.Logger.Debug("the history is loaded from Redis", "key", s.options.Key, "took", time.Since(began))
+	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	s.done.Go(func() { s.follow(ctx) })
+	s.done.Go(func() { s.health.watch(ctx, s.probe) })
+	return nil
+}
+
+// Close stops following. Nothing may be published any more.
+func (s *stream) Close() {
+	s.stop()
+	_ = s.reads.Close() // interrupts a read
+	_ = s.commands.Close()
+	s.done.Wait()
+}
+
+// Err returns why events cannot be published at present; nil if they can.
+func (s *stream) Err() error { return s.health.get() }
+
+// publish returns when Redis has the event and this process has read it.
+func (s *stream) publish(ctx context.Context, channel, name string, data []byte) (pubsub.Receipt, error) {
+	limited, cancel := context.WithTimeout(ctx, s.options.timing.publish)
+	defer cancel()
+	sent := &sentData{data: data}
+	text, err := s.add(limited, s.commands, s.arrivals.position(), channel, name, sent)
+	if err != nil {
+		if ctx.Err() == nil { // it is Redis that has failed, not the publisher that has left
+			s.health.published(err)
+		}
+		cause := pubsub.ErrUnconfirmed
+		if isRefusal(err) || !sent.sent.Load() {
+			cause = pubsub.ErrNotPublished
+		}
+		return pubsub.Receipt{}, fmt.Errorf("%w: %w", cause, plain(err))
+	}
+	id, ok := pubsub.ParseID(text)
+	if !ok {
+		return pubsub.Receipt{}, fmt.Errorf("%w: Redis gave the id %q", pubsub.ErrUnconfirmed, text)
+	}
+	delivered, err := s.arrivals.awaitEntry(limited, id)
+	if err != nil {
+		return pubsub.Receipt{}, fmt.Errorf("%w: Redis has it as %s, but this process has not read it: %w", pubsub.ErrUnconfirmed, id, plain(err))
+	}
+	return pubsub.Receipt{ID: id, Delivered: delivered}, nil
+}
+
+// pause waits, and reports whether ctx is still alive.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
