@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
@@ -113,6 +114,17 @@ func openOwnLog(addr net.Addr) (*lumberjack.Logger, error) {
 
 // warnings writes what net/http has to say, of TLS handshakes for example.
 type warnings struct{ zerolog.Logger }
+
+// Clients cause most warnings, such as one for each bad handshake, so only some of
+// them are logged.
+const (
+	maxWarnings    = 10 // in each warningsPeriod
+	warningsPeriod = time.Minute
+)
+
+func newWarnings(logger zerolog.Logger) warnings {
+	return warnings{logger.Sample(&zerolog.BurstSampler{Burst: maxWarnings, Period: warningsPeriod})}
+}
 
 func (w warnings) Write(line []byte) (int, error) {
 	w.Warn().Msg(string(bytes.TrimSpace(line)))

@@ -33,9 +33,7 @@ const (
 var errUsage = errors.New("usage")
 
 func main() {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	err := run(context.Background(), os.Args[1:], signals, os.Stdout, os.Stderr)
+	err := run(context.Background(), os.Args[1:], endSignals(), os.Stdout, os.Stderr)
 	if err == nil {
 		return
 	}
@@ -47,6 +45,17 @@ func main() {
 		os.Exit(2)
 	}
 	os.Exit(1)
+}
+
+// endSignals are the signals that end the program. A terminal that closes sends
+// SIGHUP, unless nohup has it ignored.
+func endSignals() <-chan os.Signal {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
+	}
+	return signals
 }
 
 // printError does not wait long for a stderr that nobody reads.

@@ -7,12 +7,16 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"example.com/sse-demo/sse/ssetest"
 )
 
 func TestCurl(t *testing.T) {
@@ -41,6 +45,33 @@ func TestCurl(t *testing.T) {
 	p.eventually("curl's streams are over", func() bool { return p.connections() == 0 })
 	p.signal(syscall.SIGTERM)
 	p.ends(0)
+}
+
+// TestHangup: a terminal that closes ends the service like SIGTERM, but not one that
+// nohup has started.
+func TestHangup(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there is no SIGHUP")
+	}
+	p := start(t, nil)
+	conn := p.open("/stream/tick")
+	defer func() { _ = conn.Close() }()
+	p.signal(syscall.SIGHUP)
+	if rest, err := io.ReadAll(conn); err != nil || !bytes.HasSuffix(rest, []byte("\r\n0\r\n\r\n")) {
+		t.Errorf("the stream ends with %q, %v", rest, err)
+	}
+	p.ends(0)
+
+	p = startCommand(t, func(cmd *exec.Cmd) {
+		cmd.Args = append([]string{"sh", "-c", `trap "" HUP; exec "$0" "$@"`, cmd.Path}, cmd.Args[1:]...)
+		cmd.Path = ssetest.Need(t, "sh", "dash")
+	})
+	p.signal(syscall.SIGHUP)
+	p.signal(syscall.SIGTERM)
+	p.ends(0)
+	if log := p.stderr.text(); !strings.Contains(log, `"signal":"terminated"`) {
+		t.Error(log)
+	}
 }
 
 // TestOwnLog follows the service's own log, over a restart on the same port.

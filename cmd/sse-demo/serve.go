@@ -94,7 +94,7 @@ func serve(ctx context.Context, f *flags, signals <-chan os.Signal, stderr io.Wr
 	}
 	server := newServer(handler, certificates)
 	server.HTTP2.WriteByteTimeout = sse.MaxPatience * f.WriteTimeout // of a client that stops reading its connection
-	server.ErrorLog = stdlog.New(warnings{logger}, "", 0)
+	server.ErrorLog = stdlog.New(newWarnings(logger), "", 0)
 	return serveUntil(ctx, f, server, handler, listener, signals, logger)
 }
 

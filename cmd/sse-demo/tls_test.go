@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"io"
 	"math/big"
 	"net"
 	"os"
@@ -68,4 +69,25 @@ func TestTLS(t *testing.T) {
 	})
 	p.signal(syscall.SIGTERM)
 	p.ends(0)
+}
+
+// TestManyBadHandshakes: clients cannot fill the log with them.
+func TestManyBadHandshakes(t *testing.T) {
+	cert, key := certificate(t)
+	p := start(t, nil, "--tls-cert", cert, "--tls-key", key)
+	for range 5 * maxWarnings {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", p.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(conn, "no handshake\r\n\r\n")
+		_ = conn.SetReadDeadline(time.Now().Add(patience))
+		_, _ = io.Copy(io.Discard, conn) // until the service has given up
+		_ = conn.Close()
+	}
+	p.signal(syscall.SIGTERM)
+	p.ends(0)
+	if n := strings.Count(p.stderr.text(), "TLS handshake error"); n == 0 || n > 2*maxWarnings { // a minute may end in between
+		t.Errorf("%d lines of %d bad handshakes", n, 5*maxWarnings)
+	}
 }
