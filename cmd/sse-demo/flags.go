@@ -63,6 +63,7 @@ type flags struct {
 	AnswerModel       string        `name:"answer-model" placeholder:"NAME" help:"Model that answers."`
 	CORSOrigin        []string      `name:"cors-origin" placeholder:"ORIGIN" sep:"," help:"Origin of another site whose pages may use the service, like https://example.com; repeatable."`
 	JWTSecret         secret        `name:"jwt-secret" placeholder:"SECRET" help:"Ask for HS256 tokens signed with this; at least 32 bytes. Better set by the variable, which others cannot see."`
+	JWTAudience       string        `name:"jwt-audience" placeholder:"NAME" help:"Accept tokens for this audience only (their aud). Without it, those with an aud are refused."`
 	LogLevel          logLevel      `default:"info" help:"Lowest level that is logged: trace, debug, info, warn, error."`
 	LogFormat         string        `default:"auto" enum:"auto,json,console" help:"Format of the log on stderr: json, console, or auto (console on a terminal)."`
 }
@@ -109,6 +110,8 @@ func (f *flags) AfterApply() error {
 		return errors.New("--max-streams must be at least 1")
 	case f.WriteTimeout <= 0:
 		return errors.New("--write-timeout must be above 0")
+	case f.JWTAudience != "" && f.JWTSecret == "":
+		return errors.New("--jwt-audience needs --jwt-secret")
 	case f.JWTSecret != "" && len(f.JWTSecret) < routes.MinSecret:
 		return fmt.Errorf("--jwt-secret must be at least %d bytes", routes.MinSecret)
 	case f.MaxAge < 0:

@@ -69,6 +69,7 @@ func TestBadCommandLine(t *testing.T) {
 		{2, "two files are named", nil, []string{"--log-file", "/x/a.log", "--log-file", "/y/a.log"}},
 		{2, "go together", nil, []string{"--tls-cert", "x"}},
 		{1, "--tls-cert", nil, []string{"--addr", "127.0.0.1:0", "--tls-cert", "missing", "--tls-key", "missing", "--log-level", "error"}},
+		{2, "--jwt-audience needs --jwt-secret", nil, []string{"--jwt-audience", "live"}},
 		{2, "at least 32 bytes", nil, []string{"--jwt-secret", "short-secret-short-secret-short"}},
 		{2, "--cors-origin must be like", nil, []string{"--cors-origin", "*"}},
 		{2, "--cors-origin must be like", nil, []string{"--cors-origin", "example.com"}},

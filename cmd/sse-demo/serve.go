@@ -86,6 +86,7 @@ func serve(ctx context.Context, f *flags, signals <-chan os.Signal, stderr io.Wr
 
 		MaxAge:         f.MaxAge,
 		JWTSecret:      []byte(f.JWTSecret),
+		JWTAudience:    f.JWTAudience,
 		CORSOrigins:    f.CORSOrigin,
 		TrustedProxies: f.trustedProxies(),
 	})
