@@ -2,23 +2,13 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"io"
-	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
-	"gopkg.in/natefinch/lumberjack.v2"
-)
-
-// The service's own log file is rotated, and its past kept, at these.
-const (
-	ownLogMegabytes = 10
-	ownLogBackups   = 2
 )
 
 // logging is the service's logger and the queues behind it.
@@ -89,27 +79,6 @@ func (o *optional) Write(line []byte) (int, error) {
 	}
 	o.failing = err != nil
 	return n, err
-}
-
-// openOwnLog returns the service's own log file, in a folder of the user's in the
-// temporary directory. Its name has the port, so that it is the same after a
-// restart and another one for a second service.
-func openOwnLog(addr net.Addr) (*lumberjack.Logger, error) {
-	_, port, err := net.SplitHostPort(addr.String())
-	if err != nil {
-		return nil, err
-	}
-	dir := filepath.Join(os.TempDir(), fmt.Sprintf("sse-demo-%d", os.Getuid()))
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	own := &lumberjack.Logger{
-		Filename:   filepath.Join(dir, "sse-demo-"+port+".log"),
-		MaxSize:    ownLogMegabytes,
-		MaxBackups: ownLogBackups,
-	}
-	_, err = own.Write(nil) // opens it, or says why not
-	return own, err
 }
 
 // warnings writes what net/http has to say, of TLS handshakes for example.
