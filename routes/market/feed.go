@@ -11,11 +11,14 @@ import (
 // MaxReplay is how many missed ticks a returning client gets.
 const MaxReplay = 100
 
+// maxAhead is how many ticks a client may be ahead of the clock: a replica whose
+// clock is a little ahead may have given it one more.
+const maxAhead = 1
+
 // A Feed is a position in the ticks of one symbol at one interval; it is a source
 // of package sse.
 type Feed struct {
 	ticker *ticker
-	index  int // among the feeds of the ticker
 	wake   func()
 	last   int64  // number of the tick that was read last
 	lost   string // the id that the client gave, if ticks after it cannot be replayed
@@ -26,15 +29,14 @@ type Feed struct {
 func (m *Market) Follow(symbol string, interval time.Duration, lastEventID string) *Feed {
 	f := &Feed{wake: func() {}}
 	m.join(f, key{symbol, interval.Milliseconds()})
-	newest := f.ticker.newest()
+	newest, _ := f.ticker.newest()
 	f.last = newest - 1
 	if lastEventID == "" {
 		return f
 	}
 	n, err := strconv.ParseInt(lastEventID, 10, 64)
 	valid := err == nil && strconv.FormatInt(n, 10) == lastEventID && n >= 0
-	// A replica whose clock is a little ahead may have given one tick more.
-	if valid && n <= newest+1 && n >= newest-MaxReplay {
+	if valid && n <= newest+maxAhead && n >= newest-MaxReplay {
 		f.last = n
 		return f
 	}
@@ -48,17 +50,22 @@ func (f *Feed) Notify(wake func()) {
 	f.ticker.market.mu.Lock()
 	defer f.ticker.market.mu.Unlock()
 	f.wake = wake
-	if f.lost != "" || f.last < f.ticker.newest() {
+	if newest, _ := f.ticker.newest(); f.lost != "" || f.last < newest {
 		wake()
 	}
 }
 
 // Next appends the frames of the ticks since the last call: the newest MaxReplay
-// of them, after a gap event if there were more. The error is always nil.
+// of them, after a gap event if there were more. If the clock was set back, it goes on
+// with the present tick, after a gap event, because the ids fall then. The error is
+// always nil.
 func (f *Feed) Next(frames [][]byte) ([][]byte, error) {
-	newest := f.ticker.newest()
+	newest, _ := f.ticker.newest()
 	if oldest := newest - MaxReplay; f.last < oldest { // a client that is slow
 		f.lost, f.last = cmp.Or(f.lost, id(f.last)), oldest
+	}
+	if f.last > newest+maxAhead {
+		f.lost, f.last = cmp.Or(f.lost, id(f.last)), newest-1
 	}
 	if f.lost != "" {
 		frames = append(frames, sse.AppendGap(nil, f.lost, id(f.last+1)))
@@ -75,6 +82,6 @@ func (f *Feed) Next(frames [][]byte) ([][]byte, error) {
 func (f *Feed) Position() string { return id(f.last) }
 
 // Close leaves the market.
-func (f *Feed) Close() { f.ticker.market.leave(f) }
+func (f *Feed) Close() { f.ticker.leave(f) }
 
 func id(n int64) string { return strconv.FormatInt(n, 10) }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -126,6 +127,47 @@ func TestSlowFeed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestClockSetBack: an open stream goes on with the present tick and says that its
+// ids fall; a client resumes after them. A step of less than two ticks is waited for.
+func TestClockSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m market.Market
+		var back atomic.Int64
+		m.SetClock(func() time.Time { return time.Now().Add(-time.Duration(back.Load())) })
+		id := func() string { return fmt.Sprint(time.Now().Add(-time.Duration(back.Load())).Unix()) }
+		f := m.Follow("BTC", second, "")
+		wakes := make(chan struct{}, 100)
+		f.Notify(func() { wakes <- struct{}{} })
+		<-wakes
+		last := ids(t, f)[0]
+
+		back.Store(int64(time.Hour))
+		for n := range 5 { // a wake each second, as before
+			<-wakes
+			got, want := ids(t, f), []string{id()}
+			if n == 0 {
+				want = []string{fmt.Sprintf(`{"after":%q,"oldest":%q}`, last, id()), id()}
+			}
+			if fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("tick %d after the hour: %v, want %v", n, got, want)
+			}
+		}
+		last = id()
+		f.Close()
+		<-time.After(2 * second)
+		f = m.Follow("BTC", second, last)
+		defer f.Close()
+		if got := ids(t, f); len(got) != 2 || got[1] != id() {
+			t.Errorf("a client that comes back after %s gets %v", last, got)
+		}
+
+		back.Add(int64(second))
+		if got := ids(t, f); len(got) != 0 {
+			t.Errorf("a clock that went back a second: %v", got)
+		}
+	})
 }
 
 // TestFeedsShareFrames: a tick is encoded once, however many follow it.

@@ -8,11 +8,11 @@ import (
 	"example.com/sse-demo/sse"
 )
 
-// A Market lets clients follow prices. Feeds of the same symbol and interval share
-// a timer and the newest frame. The zero value is ready.
+// A Market lets clients follow prices. The zero value is ready.
 type Market struct {
 	mu      sync.Mutex
-	tickers map[key]*ticker // that have feeds
+	tickers map[key]*ticker  // that have feeds
+	now     func() time.Time // nil for time.Now
 }
 
 type key struct {
@@ -20,14 +20,14 @@ type key struct {
 	interval int64 // ms
 }
 
-// A ticker wakes the feeds of one symbol and interval. It is guarded by the lock of
-// its market.
+// A ticker is what the feeds of one symbol and interval share: a timer and the
+// frame that was encoded last. The lock of its market guards it.
 type ticker struct {
 	key
 	market *Market
-	feeds  []*Feed
+	feeds  map[*Feed]struct{}
 	timer  *time.Timer
-	n      int64 // number of the tick that encoded holds
+	n      int64 // number of the tick in cached
 	cached []byte
 }
 
@@ -37,30 +37,26 @@ func (m *Market) join(f *Feed, k key) {
 	defer m.mu.Unlock()
 	t := m.tickers[k]
 	if t == nil {
-		t = &ticker{key: k, market: m}
-		t.timer = time.AfterFunc(t.untilNext(), t.notify)
+		t = &ticker{key: k, market: m, feeds: map[*Feed]struct{}{}}
+		_, wait := t.newest()
+		t.timer = time.AfterFunc(wait, t.notify)
 		if m.tickers == nil {
 			m.tickers = map[key]*ticker{}
 		}
 		m.tickers[k] = t
 	}
-	f.ticker, f.index = t, len(t.feeds)
-	t.feeds = append(t.feeds, f)
+	f.ticker = t
+	t.feeds[f] = struct{}{}
 }
 
-// leave removes the feed by moving the last one to its index.
-func (m *Market) leave(f *Feed) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	t := f.ticker
-	last := len(t.feeds) - 1
-	t.feeds[f.index] = t.feeds[last]
-	t.feeds[f.index].index = f.index
-	t.feeds[last] = nil
-	t.feeds = t.feeds[:last]
-	if last == 0 {
+// leave removes the feed, and its ticker if it was the last.
+func (t *ticker) leave(f *Feed) {
+	t.market.mu.Lock()
+	defer t.market.mu.Unlock()
+	delete(t.feeds, f)
+	if len(t.feeds) == 0 {
 		t.timer.Stop()
-		delete(m.tickers, t.key)
+		delete(t.market.tickers, t.key)
 	}
 }
 
@@ -71,33 +67,34 @@ func (t *ticker) notify() {
 	if len(t.feeds) == 0 {
 		return // the last one has just left
 	}
-	for _, f := range t.feeds {
+	for f := range t.feeds {
 		f.wake()
 	}
-	t.timer.Reset(t.untilNext())
+	_, wait := t.newest()
+	t.timer.Reset(wait)
 }
 
-// newest is the number of the present tick.
-func (k key) newest() int64 { return time.Now().UnixMilli() / k.interval }
-
-func (k key) untilNext() time.Duration {
-	return time.Until(time.UnixMilli((k.newest() + 1) * k.interval))
+// newest returns the number of the present tick by the wall clock, which may be set
+// back, and the time until the next.
+func (t *ticker) newest() (n int64, wait time.Duration) {
+	now := time.Now()
+	if t.market.now != nil {
+		now = t.market.now()
+	}
+	n = now.UnixMilli() / t.interval
+	return n, time.UnixMilli((n + 1) * t.interval).Sub(now)
 }
 
-// frame encodes tick n, or returns the one that was encoded last.
+// frame encodes tick n, unless it was the last to be encoded.
 func (t *ticker) frame(n int64) []byte {
 	t.market.mu.Lock()
 	defer t.market.mu.Unlock()
 	if t.cached == nil || t.n != n {
-		t.n, t.cached = n, encode(t.key, n)
+		data, err := json.Marshal(At(t.symbol, n, t.interval))
+		if err != nil {
+			panic(err) // finite numbers always marshal
+		}
+		t.n, t.cached = n, sse.MustFrame(sse.Event{ID: id(n), Name: "tick", Data: data})
 	}
 	return t.cached
-}
-
-func encode(k key, n int64) []byte {
-	data, err := json.Marshal(At(k.symbol, n, k.interval))
-	if err != nil {
-		panic(err) // finite numbers always marshal
-	}
-	return sse.MustFrame(sse.Event{ID: id(n), Name: "tick", Data: data})
 }
