@@ -1,23 +1,29 @@
 // A client for Server-Sent Events, to be copied: one module without dependencies, for browsers, workers and Node 20.
 // Unlike EventSource it can set headers and POST, reports errors and goes on after them, and notices a dead connection.
 //
-//   const stream = openStream("/stream/channel?name=news", {onEvent: ({id, name, data}) => …});
+//   const stream = openStream("/stream/channel?name=news", {
+//     onEvent: ({id, name, data}) => { name === "gap" ? loadAnew() : show(data); },
+//   });
 //   stream.close();
 //
 // On another origin the server has to expose SSE-Heartbeat, Last-Event-ID, Location and Retry-After to it, and to
 // allow Last-Event-ID in a preflight: of the requests that send it, browsers exempt only EventSource's own.
 
+/** @typedef {"connecting" | "open" | "reconnecting" | "closed"} State */
+/** id: the last one as of this event; name: or "message". @typedef {{id: string, name: string, data: string}} StreamEvent */
+/** lastEventId: the last one that can be sent back. @typedef {{close(): void, readonly state: State, readonly lastEventId: string}} EventStream */
+/** A value, or a function that is asked before each attempt. @template T @typedef {T | (() => T | Promise<T>)} Asked */
 /**
- * @typedef {"connecting" | "open" | "reconnecting" | "closed"} State
- * @typedef {{id: string, name: string, data: string}} StreamEvent id: the last one as of this event; name: or "message"
  * Problem details (RFC 9457): the server's own, or title and status of its status line. The status is 0 if there is
  * none: the network failed, the stream was silent for too long, or one of the caller's functions has thrown.
  * @typedef {{title: string, status: number, detail?: string, [member: string]: unknown}} Problem
+ */
+/**
  * @typedef {object} Options
  * @property {string} [lastEventId] begin after this event
  * @property {Asked<HeadersInit | undefined>} [headers]
  * @property {string} [method] GET, or POST if there is a body. Only GET is repeated; others go on by GET at Location
- * @property {Asked<BodyInit | null | undefined>} [body]
+ * @property {Asked<BodyInit | null | undefined>} [body] a ReadableStream can be sent once; a function can give a new one
  * @property {RequestCredentials} [credentials] as for fetch
  * @property {string} [until] name of the event that ends the stream
  * @property {number} [heartbeat] ms, if the server sends no SSE-Heartbeat: three times that without a byte is too long
@@ -27,48 +33,56 @@
  * @property {(state: State) => unknown} [onState]
  * @property {(problem: Problem) => unknown} [onProblem]
  * @property {(url: URL, init: RequestInit) => Promise<Response>} [fetch] instead of the global one: to watch the bytes
- *
- * What follows an attempt: the end, or the next attempt after delay ms, which are not cut short if firm.
- * @typedef {{problem?: Problem, over?: boolean, delay?: number, firm?: boolean}} Outcome
  */
-/** A value, or a function that is asked before each attempt. @template T @typedef {T | (() => T | Promise<T>)} Asked */
 
 const RETRY = 3_000; // ms between attempts, until the server names another time
-const MAX_RETRY = 60_000; // ms, up to which attempts without an event double it
+const MAX_RETRY = 60_000; // ms, up to which failed attempts double it
+const MIN_RETRY = 100; // ms after a successful attempt, however short the server's retry is
 const MAX_POLL = 25_000; // ms of a long poll: many proxies end a silent request after 30 s
 const MAX_HIDDEN = 60_000; // ms
 const MAX_PROBLEM = 10_000; // ms in which the body of a problem has to come
+const MAX_ID = 4_096; // bytes of an id that is sent back: many servers take heads of 8 kB
 const TICK = 2_000; // ms in which a sleep of the machine is noticed
+const encoder = new TextEncoder();
 const HIDDEN = new Error("The page is hidden");
 const SILENT = new Error("No byte came for three heartbeats");
+const NEVER = "This request cannot be sent, now or later, so it is not tried again.";
 const ONCE = "The request may have been acted on, and no Location says where to go on, so it is not sent again.";
 
 /**
  * Opens a stream that reconnects by itself. No handler is called before openStream has returned, or after "closed".
- * @param {Asked<string | URL>} url @param {Options} [options]
+ * @param {Asked<string | URL>} url @param {Options} [options] @returns {EventStream}
  */
 export function openStream(url, options = {}) {
+  /**
+   * What follows an attempt: the end, or the next one after delay ms (else the usual), which are not cut short if firm.
+   * @typedef {{problem?: Problem, over?: boolean, delay?: number, firm?: boolean}} Outcome
+   */
   const {headers, body, credentials, until, hidden, signal, onEvent, onState, onProblem} = options;
   const method = options.method?.toUpperCase() ?? (body == null ? "GET" : "POST");
   const ended = new AbortController();
   let connection = new AbortController(); // of the present attempt
   let state = /** @type {State} */ ("connecting");
-  let lastEventId = options.lastEventId ?? "";
+  let lastEventId = ""; // the last one that can be sent back
   let heartbeat = options.heartbeat || Infinity; // ms
-  let retry = RETRY, waits = 0; // since the last event
+  let retry = RETRY, waits = 0; // since the last successful attempt
   let endWait = () => {};
-  let paused = false; // the page was hidden for too long
+  let paused = false; // the page was hidden for too long, or is in the back/forward cache
   let stranded = false; // the request may have been acted on, and there is no Location yet
   let location = /** @type {URL | undefined} */ (undefined); // where GET goes on
   let origin = ""; // of the last request but those to location: the headers are for it
   let refusals = 0, silences = 0; // in a row: answers of 401, connections that died without a byte
   let pollTime = 0; // ms of a long poll, if something on the way buffers
-  let started = 0, firstByte = Infinity; // times of the present request, by Date
+  let started = 0, opened = Infinity, firstByte = Infinity, lastByte = 0; // times of the present attempt, by Date
+  let succeeded = false; // the present attempt
   /** @type {ReturnType<typeof setTimeout> | undefined} */ let timer;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ let hideTimer;
 
+  remember(options.lastEventId ?? "");
   signal?.addEventListener("abort", close, {signal: ended.signal});
-  for (const e of ["online", "pageshow"]) globalThis.addEventListener?.(e, () => endWait(), {signal: ended.signal});
+  for (const [event, listener] of /** @type {const} */ ([["online", () => endWait()], ["pagehide", pause], ["pageshow", resume]])) {
+    globalThis.addEventListener?.(event, listener, {signal: ended.signal});
+  }
   globalThis.document?.addEventListener("visibilitychange", visibilityChanged, {signal: ended.signal});
   queueMicrotask(run);
   return {close, get state() { return state; }, get lastEventId() { return lastEventId; }};
@@ -89,6 +103,11 @@ export function openStream(url, options = {}) {
     notify(onState, state);
   }
 
+  /** @param {string} id */
+  function remember(id) {
+    if (!/[\0-\x1f\x7f]/.test(id) && encoder.encode(id).length <= MAX_ID) lastEventId = id;
+  }
+
   // Reconnecting.
 
   async function run() {
@@ -96,7 +115,7 @@ export function openStream(url, options = {}) {
     if (globalThis.document) visibilityChanged();
     notify(onState, state);
     while (!ended.signal.aborted) {
-      const {problem, over, delay = 0, firm} = await attempt();
+      const {problem, over, delay = backoff(), firm} = await attempt();
       if (problem && !ended.signal.aborted) notify(onProblem, problem);
       if (over) close();
       if (delay > 0 && (problem || !pollTime)) setState("reconnecting");
@@ -113,23 +132,33 @@ export function openStream(url, options = {}) {
     });
   }
 
-  /** The server's retry, doubled by each attempt without an event, ± 50 %. */
+  /** The server's retry, doubled by each failed attempt, ± 50 %. */
   function backoff() {
-    return Math.min(Math.max(retry, 1) * 2 ** waits++, Math.max(retry, MAX_RETRY)) * (0.5 + Math.random());
+    const usual = Math.min(Math.max(retry, 1) * 2 ** waits++, Math.max(retry, MAX_RETRY)) * (0.5 + Math.random());
+    return succeeded ? Math.max(usual, MIN_RETRY) : usual;
   }
 
   function visibilityChanged() {
+    if (document.visibilityState !== "hidden") resume();
+    else if (hidden === "close") pauseLater();
+  }
+
+  function pauseLater() {
     clearTimeout(hideTimer);
-    paused = false;
-    if (document.visibilityState !== "hidden") endWait();
-    else if (hidden === "close") hideTimer = setTimeout(pause, MAX_HIDDEN);
+    hideTimer = setTimeout(pause, MAX_HIDDEN);
   }
 
   function pause() {
-    if (stranded) { hideTimer = setTimeout(pause, MAX_HIDDEN); return; } // there would be no way back yet
+    if (stranded) return pauseLater(); // there is no way back yet
     paused = true;
     setState("reconnecting");
     connection.abort(HIDDEN);
+  }
+
+  function resume() {
+    clearTimeout(hideTimer);
+    paused = false;
+    endWait();
   }
 
   /** Calls then after ms, a sleep of the machine included. @param {number} ms @param {() => void} then */
@@ -146,16 +175,32 @@ export function openStream(url, options = {}) {
 
   async function attempt() {
     const {signal} = connection = new AbortController();
-    firstByte = Infinity;
+    opened = firstByte = Infinity;
+    succeeded = false;
+    try {
+      if (!location) validate();
+    } catch (error) {
+      return {over: true, problem: {...problemWith(error), detail: NEVER}};
+    }
     try {
       return await judge(await request(signal));
     } catch (error) {
       return lost(signal.aborted ? signal.reason : error);
     } finally {
+      const end = signal.reason === SILENT ? lastByte : Date.now();
+      if (end - opened > 2 * heartbeat) succeeded = true;
+      if (succeeded) waits = 0;
       if (!signal.aborted) silences = 0;
       clearTimeout(timer);
       connection.abort(); // ends a response that was not read
     }
+  }
+
+  /** Throws what is wrong with the request at every attempt. A function may give something better next time. */
+  function validate() {
+    const init = {method, credentials, headers: fixed(headers), body: fixed(body, ""), duplex: "half"};
+    const {protocol} = new URL(new Request(fixed(url, "http://a/"), init).url);
+    if (!options.fetch && !/^(https?|data|blob):$/.test(protocol)) throw new TypeError(`No stream can be fetched from ${protocol}`);
   }
 
   /** @param {AbortSignal} signal */
@@ -165,8 +210,8 @@ export function openStream(url, options = {}) {
     if (pollTime) target.searchParams.set("wait", String(pollTime));
     const sent = new Headers(target.origin === origin ? await ask(headers) : undefined);
     if (!sent.has("Accept")) sent.set("Accept", "text/event-stream");
-    if (lastEventId) sent.set("Last-Event-ID", String.fromCharCode(...new TextEncoder().encode(lastEventId)));
-    const init = {method: location ? "GET" : method, body: location ? null : await ask(body), headers: sent};
+    if (lastEventId) sent.set("Last-Event-ID", String.fromCharCode(...encoder.encode(lastEventId)));
+    const init = {method: location ? "GET" : method, body: location ? null : await ask(body), headers: sent, duplex: "half"};
     signal.throwIfAborted();
     stranded = init.method !== "GET";
     started = Date.now();
@@ -179,18 +224,21 @@ export function openStream(url, options = {}) {
     const {status, ok} = response;
     refusals = status === 401 ? refusals + 1 : 0;
     if (status === 204) return {over: true};
-    const found = ok && stranded && response.headers.get("Location");
-    if (found) location = new URL(found, response.url || origin);
-    if (found || [401, 429, 503].includes(status)) stranded = false;
+    const found = follow(response);
     if (ok && hasType(response, "text/event-stream")) return read(response);
-    const atLeast = retryAfter(response.headers.get("Retry-After") ?? "");
-    const later = atLeast > 0 && {delay: atLeast * (1 + Math.random() / 2), firm: true};
-    if (found && status !== 200) return {...later}; // 202: the stream is there
-
-    const problem = await problemOf(response);
+    const later = retryAfter(response.headers.get("Retry-After") ?? "");
+    if (found && status !== 200) return {delay: 0, ...later}; // 202: the stream is there
     const final = status >= 400 && status < 500 && ![401, 408, 425, 429].includes(status);
     const over = final || stranded || refusals > 1;
-    return {problem, over, ...(later || {delay: refusals ? 0 : backoff()})};
+    return {problem: await problemOf(response), over, ...(refusals && {delay: 0}), ...later};
+  }
+
+  /** Notes whether a request that is sent once was acted on, and where GET goes on. @param {Response} response */
+  function follow({status, ok, headers, url}) {
+    const found = ok && stranded && headers.get("Location");
+    if (found) location = new URL(found, url || origin);
+    if (found || [401, 429, 503].includes(status)) stranded = false;
+    return Boolean(found);
   }
 
   /** @param {Response} response @returns {Promise<Problem>} */
@@ -206,42 +254,44 @@ export function openStream(url, options = {}) {
   async function read(response) {
     const begin = response.headers.get("Last-Event-ID") ?? "";
     heartbeat = Math.max(0, Number(response.headers.get("SSE-Heartbeat"))) || options.heartbeat || Infinity;
-    lastEventId ||= begin; // one's own remains until an event follows, because a gap before that could be lost
+    if (!lastEventId) remember(begin); // one's own remains until an event follows, because a gap before that could be lost
     const before = lastEventId, parser = new Parser(before, begin || before), decoder = new TextDecoder();
     const reader = response.body?.getReader();
+    opened = Date.now();
     alive();
     setState("open");
     for (let chunk; (chunk = await reader?.read()) && !chunk.done && !ended.signal.aborted;) { // close() may have come first
       alive();
-      firstByte = Math.min(firstByte, Date.now());
+      firstByte = Math.min(firstByte, lastByte);
       for (const event of parser.feed(decoder.decode(chunk.value, {stream: true}))) {
-        lastEventId = parser.lastEventId;
-        waits = 0;
+        remember(parser.lastEventId);
+        succeeded = true;
         notify(onEvent, event);
         if (ended.signal.aborted || event.name === until) return {over: true};
       }
-      lastEventId = parser.lastEventId;
+      remember(parser.lastEventId);
       retry = parser.retry ?? retry;
     }
     if (stranded) return {over: true, problem: {title: "The stream has ended", status: response.status, detail: ONCE}};
     const atOnce = pollTime && (lastEventId !== before || Date.now() - started >= 0.9 * pollTime);
     if (Date.now() - firstByte > heartbeat) pollTime = 0; // it began long before it ended: nothing buffers any more
-    return {delay: atOnce ? 0 : backoff()};
+    return atOnce ? {delay: 0} : {};
   }
 
   /** A byte has come: waits for the next. */
   function alive() {
+    lastByte = Date.now();
     after(3 * heartbeat, () => connection.abort(SILENT));
   }
 
   /** @param {unknown} reason why there is no response, or no more of it @returns {Outcome} */
   function lost(reason) {
     refusals = 0;
-    if (reason === HIDDEN) return {};
-    const problem = {title: reason instanceof Error ? reason.message : String(reason), status: 0};
+    if (reason === HIDDEN) return {delay: 0};
+    const problem = problemWith(reason);
     if (stranded) return {over: true, problem: {...problem, detail: ONCE}};
     silences = reason === SILENT && firstByte === Infinity ? silences + 1 : 0;
-    if (silences < 2 || pollTime) return {problem, delay: backoff()};
+    if (silences < 2 || pollTime) return {problem};
     pollTime = Math.min(MAX_POLL, Math.ceil(2 * heartbeat)); // ends before it counts as dead
     return {problem, delay: 1};
   }
@@ -287,14 +337,24 @@ class Parser {
 
 /** @template T @param {((value: T) => unknown) | undefined} handler @param {T} value */
 function notify(handler, value) { // what it throws, now or later, does not end the stream
-  (async () => handler?.(value))().catch(globalThis.reportError ?? console.error);
+  const report = globalThis.document && globalThis.reportError; // in Deno and Bun it would end the process
+  (async () => handler?.(value))().catch(report ?? console.error);
 }
+
+/** @param {unknown} error @returns {Problem} */
+const problemWith = (error) => ({title: error instanceof Error ? error.message : String(error), status: 0});
 
 /** @template T @param {Asked<T>} value */
 const ask = async (value) => (typeof value === "function" ? /** @type {() => T} */ (value)() : value);
 
+/** @template T @param {Asked<T>} value @param {T} [instead] of a function */
+const fixed = (value, instead) => /** @type {T} */ (typeof value === "function" ? instead : value);
+
 /** @param {Response} response @param {string} type */
 const hasType = ({headers}, type) => headers.get("Content-Type")?.split(";")[0]?.trim().toLowerCase() === type;
 
-/** The ms that Retry-After names, in seconds or as a date; NaN for neither. @param {string} header */
-const retryAfter = (header) => (/^[\d.]+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now());
+/** The delay that Retry-After asks for, in seconds or as a date, plus up to 50 %. @param {string} header */
+function retryAfter(header) {
+  const ms = /^[\d.]+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
+  return ms > 0 ? {delay: ms * (1 + Math.random() / 2), firm: true} : {};
+}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"example.com/sse-demo/web"
 )
@@ -123,5 +124,52 @@ openStream("/events", {onEvent: () => globalThis.events++});
 	p.until(`globalThis.events === 2`)
 	if n := connections.Load(); n != 2 {
 		t.Errorf("%d connections, want 2", n)
+	}
+}
+
+// TestEventStreamInBackForwardCache: a page that goes into the back/forward cache
+// gives up its connection, and goes on when it is shown again.
+func TestEventStreamInBackForwardCache(t *testing.T) {
+	t.Parallel()
+	gone := make(chan struct{}, 10)
+	mux := http.NewServeMux()
+	mux.Handle("GET /eventstream.js", http.FileServerFS(web.Files))
+	mux.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) {
+		last, _ := strconv.Atoi(r.Header.Get("Last-Event-ID"))
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = fmt.Fprintf(w, "retry: 3600000\nid: %d\ndata: a\n\n", last+1)
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+		gone <- struct{}{}
+	})
+	mux.HandleFunc("GET /other", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = fmt.Fprint(w, `<!doctype html><title>other</title><link rel="icon" href="data:,">`)
+	})
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = fmt.Fprint(w, `<!doctype html><title>first</title><link rel="icon" href="data:,"><script type="module">
+import {openStream} from "/eventstream.js";
+globalThis.seen = [];
+addEventListener("pageshow", ({persisted}) => persisted && seen.push("shown again"));
+openStream("/events", {onEvent: ({id}) => seen.push(id), onState: (state) => seen.push(state), onProblem: ({title}) => seen.push(title)});
+</script>`)
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	p := startBrowser(t).open(&service{T: t, addr: server.Listener.Addr().String()})
+	p.until(`globalThis.seen?.at(-1) === "1"`)
+	p.eval(`void (location.href = "/other")`)
+	p.until(`document.title === "other"`)
+	select {
+	case <-gone:
+	case <-time.After(patience):
+		t.Fatal("the page in the cache has kept its connection")
+	}
+	p.eval(`void history.back()`)
+	p.until(`document.title === "first" && globalThis.seen?.at(-1) === "2"`)
+	seen := p.eval(`seen`)
+	if want := "connecting,open,1,reconnecting,shown again,open,2"; seen != want {
+		t.Errorf("the page has seen %s, want %s", seen, want)
 	}
 }

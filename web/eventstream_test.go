@@ -26,20 +26,41 @@ func TestEventStream(t *testing.T) {
 }
 
 // TestEventStreamTypes checks the types of eventstream.js as strictly as those who
-// copy it may do.
+// copy it may do, and that eventstream.d.ts has the same.
 func TestEventStreamTypes(t *testing.T) {
 	t.Parallel()
-	node := ssetest.Need(t, "node", "nodejs")
-	const tsc = "testjs/node_modules/typescript/bin/tsc"
-	if _, err := os.Stat(tsc); err != nil {
-		const missing = "TypeScript is missing: npm ci --prefix web/testjs"
-		if os.Getenv("CI") == "true" {
-			t.Fatal(missing)
-		}
-		t.Skip(missing)
+	dir := t.TempDir()
+	tsc(t, "-p", "testjs", "--noEmit", "false", "--declaration", "--emitDeclarationOnly", "--outDir", dir)
+	made, err := os.ReadFile(filepath.Join(dir, "eventstream.d.ts"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if output, err := exec.CommandContext(t.Context(), node, tsc, "-p", "testjs").CombinedOutput(); err != nil {
-		t.Fatalf("tsc: %v\n%s", err, output)
+	kept, err := os.ReadFile("eventstream.d.ts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(made) != string(kept) {
+		t.Errorf("eventstream.d.ts differs from the types in eventstream.js, which are:\n%s", made)
+	}
+}
+
+// TestEventStreamDeclarations compiles a strict TypeScript project that may not read
+// JavaScript.
+func TestEventStreamDeclarations(t *testing.T) {
+	t.Parallel()
+	tsc(t, "-p", "testjs/tsconfig.declarations.json")
+}
+
+// tsc runs the TypeScript compiler.
+func tsc(t *testing.T, args ...string) {
+	t.Helper()
+	node := ssetest.Need(t, "node", "nodejs")
+	const compiler = "testjs/node_modules/typescript/bin/tsc"
+	if _, err := os.Stat(compiler); err != nil {
+		ssetest.Missing(t, compiler, "npm ci --prefix web/testjs")
+	}
+	if output, err := exec.CommandContext(t.Context(), node, append([]string{compiler}, args...)...).CombinedOutput(); err != nil {
+		t.Fatalf("tsc %q: %v\n%s", args, err, output)
 	}
 }
 
@@ -50,7 +71,7 @@ func TestEventStreamIsShort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const most = 300
+	const most = 360
 	if lines := strings.Count(string(source), "\n"); lines > most {
 		t.Errorf("eventstream.js has %d lines, and may have %d", lines, most)
 	}

@@ -23,7 +23,7 @@ function randomNumbers(seed) {
 
 /** Long pauses are over soon: 3 s, until the server has named its retry, and what failed attempts make of that. */
 const {setTimeout} = globalThis;
-globalThis.setTimeout = (call, ms, ...more) => setTimeout(call, ms > 100 ? 10 : ms, ...more);
+globalThis.setTimeout = (call, ms, ...more) => setTimeout(call, ms >= 100 ? 10 : ms, ...more);
 
 const data = (i) => ["plain", "ünïcödé 🎉", "two\nlines", "", "id: 3", "x".repeat(300)][i % 6] + i;
 

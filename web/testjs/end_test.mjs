@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import {describe, test} from "node:test";
 import {openStream} from "../eventstream.js";
-import {open, settle} from "./client.mjs";
+import {fakePage, open, settle} from "./client.mjs";
 import {startServer} from "./server.mjs";
 
 describe("handlers", () => {
@@ -41,6 +41,30 @@ describe("handlers", () => {
     assert.deepEqual(stream.seen.data(), ["a", "b"]);
     await settle();
     assert.equal(errors.mock.callCount(), 2 + 1 + 5); // events, problem, states
+  });
+
+  test("that throw do not end a process of Deno or Bun, whose reportError does", async (t) => {
+    const server = await startServer(t);
+    const errors = t.mock.method(console, "error", () => {});
+    globalThis.reportError = t.mock.fn();
+    t.after(() => delete globalThis.reportError);
+    const stream = open(t, server.url, {onEvent: () => { throw new Error("mine"); }});
+    (await server.next()).stream().send("data: a\n\n");
+    await stream.seen.until(() => stream.seen.events.length === 1);
+    await settle();
+    assert.deepEqual([errors.mock.callCount(), globalThis.reportError.mock.callCount()], [1, 0]);
+  });
+
+  test("that throw are reported to a page as every error is", async (t) => {
+    fakePage(t);
+    const server = await startServer(t);
+    globalThis.reportError = t.mock.fn();
+    t.after(() => delete globalThis.reportError);
+    const stream = open(t, server.url, {onEvent: () => { throw new Error("mine"); }});
+    (await server.next()).stream().send("data: a\n\n");
+    await stream.seen.until(() => stream.seen.events.length === 1);
+    await settle();
+    assert.equal(globalThis.reportError.mock.calls[0].arguments[0].message, "mine");
   });
 
   const closers = {

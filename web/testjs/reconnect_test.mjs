@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import {describe, test} from "node:test";
-import {fakePage, open, settle, stopClock} from "./client.mjs";
+import {countBytes, fakePage, open, settle, stopClock} from "./client.mjs";
 import {startServer} from "./server.mjs";
 
 /** Checks that the next attempt is made after ms, and not before. */
@@ -26,10 +26,10 @@ describe("the delay", () => {
         await attemptAfter(clock, stream, delay * factor);
       }
       const last = await server.next();
-      last.stream().send("retry: 100\ndata: a\n\n");
+      last.stream().send("retry: 1000\ndata: a\n\n");
       await stream.seen.state("open");
       last.end();
-      for (const [i, delay] of [100, 200, 400].entries()) {
+      for (const [i, delay] of [1000, 2000, 4000].entries()) {
         await stream.seen.until(() => stream.seen.states.at(-1) === "reconnecting" && stream.seen.problems.length === delays.length + i);
         await attemptAfter(clock, stream, delay * factor);
         (await server.next()).answer("200 OK", {"Content-Type": "text/html"});
@@ -50,6 +50,51 @@ describe("the delay", () => {
       await attemptAfter(clock, stream, delay);
     }
   });
+
+  const ends = {
+    "ends cleanly": (request) => request.end(),
+    "is cut": (request) => request.cut(),
+    "falls silent": (request, clock) => clock.move(3000),
+  };
+  for (const [name, end] of Object.entries(ends)) {
+    test(`is retry again after a connection without an event that lived for over two heartbeats and then ${name}`, async (t) => {
+      const clock = stopClock(t);
+      const server = await startServer(t);
+      const bytes = {count: 0};
+      const stream = open(t, server.url, {fetch: countBytes(bytes)});
+      for (const [i, beats] of [2, 1, 3, 3, 1].entries()) { // those of one heartbeat have failed
+        const request = await server.next();
+        const head = "retry: 500\n";
+        bytes.count = 0;
+        request.stream({"SSE-Heartbeat": "1000"}).send(head);
+        await stream.seen.until(() => stream.seen.states.filter((state) => state === "open").length === i + 1);
+        for (let beat = 1; beat <= beats; beat++) {
+          await clock.move(1001);
+          request.send(":\n");
+          while (bytes.count < head.length + 2 * beat) await settle();
+          await settle();
+        }
+        await end(request, clock);
+        await stream.seen.until(() => stream.seen.states.at(-1) === "reconnecting");
+        await attemptAfter(clock, stream, [500, 1000, 500, 500, 1000][i]);
+      }
+    });
+  }
+
+  for (const retry of [0, 1, 99]) {
+    test(`is 100 ms after a successful attempt if retry is ${retry}`, async (t) => {
+      const clock = stopClock(t, 0.5);
+      const server = await startServer(t);
+      const stream = open(t, server.url);
+      for (let i = 1; i < 5; i++) {
+        const request = await server.next();
+        request.stream().send(`retry: ${retry}\ndata: a\n\n`);
+        request.end();
+        await stream.seen.until(() => stream.seen.states.filter((state) => state === "reconnecting").length === i);
+        await attemptAfter(clock, stream, 100);
+      }
+    });
+  }
 
   test("may be over 60 s if the server says so", async (t) => {
     const clock = stopClock(t);
@@ -164,6 +209,78 @@ describe("what ends a wait at once, and keeps a living connection", () => {
     request.send("data: a\n\n");
     await stream.seen.until(() => stream.seen.events.length === 1);
     assert.equal(stream.seen.attempts, 1);
+  });
+});
+
+describe("the back/forward cache", () => {
+  test("gets a page whose connection is given up, and goes on when the page is shown", async (t) => {
+    stopClock(t);
+    const page = fakePage(t);
+    const server = await startServer(t);
+    const stream = open(t, server.url);
+    const first = await server.next();
+    first.stream().send("id: 1\ndata: a\n\n");
+    await stream.seen.until(() => stream.seen.events.length === 1);
+    page.dispatch("pagehide");
+    page.visibility = "hidden"; // the order in which browsers do it
+    await first.gone;
+    await settle();
+    assert.deepEqual([stream.state, stream.seen.attempts, stream.seen.problems], ["reconnecting", 1, []]);
+    page.visibility = "visible";
+    page.dispatch("pageshow");
+    const second = await server.next();
+    assert.equal(second.headers["last-event-id"], "1");
+    second.stream();
+    await stream.seen.state("open");
+    assert.deepEqual([stream.seen.states, stream.seen.attempts], [["connecting", "open", "reconnecting", "open"], 2]);
+  });
+
+  test("does not shorten Retry-After, nor begin an attempt meanwhile", async (t) => {
+    const clock = stopClock(t, 0);
+    const page = fakePage(t);
+    const server = await startServer(t);
+    const stream = open(t, server.url);
+    (await server.next()).answer("503 Service Unavailable", {"Retry-After": "60"});
+    await stream.seen.state("reconnecting");
+    page.dispatch("pagehide");
+    page.dispatch("pageshow");
+    await settle();
+    assert.equal(stream.seen.attempts, 1);
+    page.dispatch("pagehide");
+    await clock.move(600_000);
+    assert.equal(stream.seen.attempts, 1);
+    page.dispatch("pageshow");
+    await server.next();
+  });
+
+  test("leaves a POST alone that could not be continued", async (t) => {
+    const clock = stopClock(t);
+    const page = fakePage(t);
+    const server = await startServer(t);
+    const stream = open(t, server.url, {body: "x"});
+    const request = await server.next();
+    request.stream();
+    await stream.seen.state("open");
+    page.dispatch("pagehide");
+    page.dispatch("pageshow");
+    await clock.move(600_000);
+    request.send("data: a\n\n");
+    await stream.seen.until(() => stream.seen.events.length === 1);
+    assert.equal(stream.state, "open");
+  });
+
+  test("a page that is closed there reports nothing when it is shown", async (t) => {
+    stopClock(t);
+    const page = fakePage(t);
+    const server = await startServer(t);
+    const stream = open(t, server.url);
+    (await server.next()).stream();
+    await stream.seen.state("open");
+    page.dispatch("pagehide");
+    stream.close();
+    page.dispatch("pageshow");
+    await settle();
+    assert.deepEqual([stream.seen.states, stream.seen.attempts], [["connecting", "open", "reconnecting", "closed"], 1]);
   });
 });
 

@@ -40,13 +40,28 @@ function receive(socket, deliver) {
       const colon = field.indexOf(":");
       return [field.slice(0, colon).toLowerCase(), field.slice(colon + 1).trim()];
     }));
-    const length = Number(headers["content-length"] ?? 0);
-    if (text.length < end + 4 + length) return;
+    const {body, length} = bodyOf(text.slice(end + 4), headers);
+    if (length < 0) return;
     const [method, path] = line.split(" ");
-    const body = text.slice(end + 4, end + 4 + length);
     text = text.slice(end + 4 + length);
     deliver(new Exchange(socket, {method, path, headers, body}));
   });
+}
+
+/** The body at the beginning of a text, and how long it is there; -1 if a part of it is missing. */
+function bodyOf(text, headers) {
+  if (headers["transfer-encoding"] !== "chunked") {
+    const length = Number(headers["content-length"] ?? 0);
+    return {body: text.slice(0, length), length: text.length < length ? -1 : length};
+  }
+  for (let body = "", at = 0; ;) {
+    const [line] = /^.*\r\n/.exec(text.slice(at)) ?? [];
+    const size = parseInt(line, 16);
+    if (line === undefined || text.length < at + line.length + size + 2) return {body, length: -1};
+    body += text.substr(at + line.length, size);
+    at += line.length + size + 2;
+    if (size === 0) return {body, length: at};
+  }
 }
 
 /** One request, and the means to answer it. */
