@@ -16,6 +16,7 @@ const snippets = {
     return [
       `const source = new EventSource(${quote(url + query)});`,
       ...names.map((name) => `source.addEventListener(${quote(name)}, ({lastEventId, data}) => console.log(lastEventId, data));`),
+      `source.addEventListener("gap", () => console.log("events were lost: load everything anew"));`,
       ...(until ? [`source.addEventListener(${quote(until)}, () => source.close());`] : []),
     ].join("\n");
   },
