@@ -13,29 +13,10 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 )
-
-const (
-	maxBody     = 64 << 10         // bytes of a request body
-	bodyTimeout = 10 * time.Second // in which it must arrive
-
-	// restTimeout is for what is left of a body that was refused: net/http reads it
-	// after the answer.
-	restTimeout = time.Second
-)
-
-// limitBody gives a body its time to arrive, also one that no handler reads: net/http
-// reads what is left of it, before the answer or after, and would wait for ever.
-func limitBody(w http.ResponseWriter, r *http.Request) {
-	if r.ContentLength != 0 { // it fails if the client has left, or for the writers of tests
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
-	}
-}
 
 // readBody reads the body of every request that has one, before its handler, so
 // that no handler waits for a client. A body that is in the way would also keep
@@ -46,7 +27,7 @@ func (s *Server) readBody(next echo.HandlerFunc) echo.HandlerFunc {
 		if r.ContentLength == 0 {
 			return next(c)
 		}
-		body, err := s.bodies.read(c.Response().Writer, r)
+		body, err := answerOf(c).readBody(r)
 		if err != nil {
 			if r.ProtoMajor == 1 { // what is left of the body would be taken for a request
 				c.Response().Header().Set("Connection", "close")
@@ -55,62 +36,6 @@ func (s *Server) readBody(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		return next(c)
-	}
-}
-
-// bodies are the request bodies that are being read. A shutdown does not wait for
-// them: what they ask for would be refused.
-type bodies struct {
-	mu      sync.Mutex
-	closed  bool
-	reading map[*http.ResponseController]struct{}
-}
-
-// read returns a whole body, if it arrives in time and the service does not shut
-// down before.
-func (b *bodies) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	control := http.NewResponseController(w)
-	if err := b.begin(control); err != nil {
-		return nil, err
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	return body, errors.Join(err, b.end(control, err))
-}
-
-func (b *bodies) begin(control *http.ResponseController) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
-		return errors.Join(errDraining, control.SetReadDeadline(time.Now().Add(restTimeout)))
-	}
-	if b.reading == nil {
-		b.reading = map[*http.ResponseController]struct{}{}
-	}
-	b.reading[control] = struct{}{}
-	return nil
-}
-
-// end takes err from reading a body.
-func (b *bodies) end(control *http.ResponseController, err error) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.reading, control)
-	if b.closed {
-		return errDraining // close has set a deadline
-	}
-	if err != nil {
-		return control.SetReadDeadline(time.Now().Add(restTimeout))
-	}
-	return control.SetReadDeadline(time.Time{})
-}
-
-// close ends all reading, and lets none begin.
-func (b *bodies) close() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.closed = true
-	for control := range b.reading {
-		_ = control.SetReadDeadline(time.Now()) // if it fails, the client has left
 	}
 }
 

@@ -99,7 +99,10 @@ func start(t *testing.T, config routes.Config) *harness {
 	if h.app, err = routes.New(config); err != nil {
 		t.Fatal(err)
 	}
-	h.server = &http.Server{Handler: h.app, Protocols: new(http.Protocols)}
+	h.server = &http.Server{
+		Handler: h.app, Protocols: new(http.Protocols),
+		WriteTimeout: time.Second, // which ends no stream and cuts no answer short
+	}
 	h.server.Protocols.SetHTTP1(true)
 	h.server.Protocols.SetUnencryptedHTTP2(true)
 	h.server.RegisterOnShutdown(h.app.Drain)

@@ -54,7 +54,7 @@ func (s *Server) health(c echo.Context) error {
 	if brokerErr(s.config.Broker) != nil {
 		reply.Status = "degraded"
 	}
-	if s.isDraining() {
+	if s.gate.isDraining() {
 		reply.Status, status = "draining", http.StatusServiceUnavailable
 	}
 	c.Response().Header().Set("Cache-Control", "no-store")

@@ -52,7 +52,7 @@ func (s *Server) log(c echo.Context) error {
 		if p.Wait != nil {
 			s.prefill(c.Request().Context(), feed, time.Duration(*p.Wait)*time.Millisecond)
 		}
-		return untilShutdown{feed, s.shutdown}, nil
+		return untilShutdown{feed, s.gate.shutdown}, nil
 	})
 }
 
@@ -70,7 +70,7 @@ func (s *Server) prefill(ctx context.Context, feed *tail.Feed, wait time.Duratio
 	defer cancel()
 	watching.Go(func() {
 		select {
-		case <-s.shutdown:
+		case <-s.gate.shutdown:
 			cancel()
 		case <-ctx.Done():
 		}

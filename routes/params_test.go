@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/rs/zerolog"
 
@@ -145,10 +146,12 @@ func TestEveryAnswerIsTakenForWhatItIs(t *testing.T) {
 		for _, path := range []string{
 			"/", "/assets/app.js", "/assets/nothing", "/health", "/metrics", "/openapi.json", "/nothing", "/publish", "/stream/tick?wait=0", "/stream/tick?interval=1",
 		} {
+			synctest.Wait() // the stream before has ended
 			if _, header, _ := h.answer("GET", path, ""); header.Get("X-Content-Type-Options") != "nosniff" {
 				t.Errorf("%s: %v", path, header)
 			}
 		}
+		synctest.Wait()
 		s := h.stream("/stream/tick")
 		if _, header, body := h.answer("GET", "/stream/tick", "", "Accept: text/event-stream"); header.Get("X-Content-Type-Options") != "nosniff" || !strings.Contains(body, "busy") {
 			t.Errorf("busy: %v %s", header, body)

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/go-playground/validator/v10"
@@ -56,11 +55,7 @@ type Server struct {
 
 	crossOrigin *http.CrossOriginProtection
 
-	slots    *slots
-	writes   writes
-	bodies   bodies
-	drain    sync.Once
-	shutdown chan struct{}
+	gate *gate
 }
 
 // New returns a server, to be ended by Drain and Wait. It fails if there is no
@@ -78,8 +73,7 @@ func New(config Config) (*Server, error) {
 		echo:     echo.New(),
 		validate: newValidator(),
 		started:  time.Now(),
-		slots:    newSlots(config.MaxStreams),
-		shutdown: make(chan struct{}),
+		gate:     newGate(config.MaxStreams, config.Stream.WriteTimeout),
 	}
 	s.metrics = newMetrics(&config, slices.Sorted(maps.Keys(s.streams())))
 	s.echo.HTTPErrorHandler = s.answerError
@@ -138,8 +132,9 @@ func clientAddress(proxies []*net.IPNet) echo.IPExtractor {
 // ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	limitBody(w, r)
-	s.echo.ServeHTTP(w, r)
+	a := s.gate.enter(w, r)
+	defer a.leave()
+	s.echo.ServeHTTP(a, r)
 }
 
 func (s *Server) logPanic(c echo.Context, err error, stack []byte) error {

@@ -48,7 +48,7 @@ func (s *Server) newSession(c echo.Context, name string, opened source) *session
 // after which a client wants the stream to end, if not after its first batch.
 func (n *session) options(r *rights, wait *int, asked time.Time) sse.Options {
 	o := n.server.config.Stream
-	o.Shutdown = n.server.shutdown
+	o.Shutdown = n.server.gate.shutdown
 	endAt := func(t time.Time, reason string) {
 		if o.Deadline.IsZero() || t.Before(o.Deadline) {
 			o.Deadline, n.onTime = t, reason
@@ -96,7 +96,7 @@ func (n *session) count(sent sse.Counts) {
 
 // end releases what the session holds. It is called once.
 func (n *session) end(outcome sse.Outcome) {
-	defer n.server.slots.release()
+	defer n.server.gate.closeStream()
 	defer n.opened.Close()
 	if n.isHead {
 		return

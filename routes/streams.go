@@ -1,6 +1,7 @@
 package routes
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -30,7 +31,13 @@ func (s *Server) stream(c echo.Context, name string, wait *int, open func(lastEv
 		return s.busy(c, err)
 	}
 	c.Response().Committed = true // from here on there is no error response
-	err = s.config.Serve(c.Response().Writer, c.Request(), session, session.options(rightsOf(c), wait, asked), session.end)
+	answer := answerOf(c)
+	w := http.ResponseWriter(answer)
+	if c.Request().Method != http.MethodHead { // a stream has deadlines of its own
+		answer.leave()
+		w = answer.ResponseWriter
+	}
+	err = s.config.Serve(w, c.Request(), session, session.options(rightsOf(c), wait, asked), session.end)
 	if err != nil { // nothing was written
 		c.Response().Committed = false
 		session.end(sse.Outcome{Reason: sse.SourceFailed, Err: err})
@@ -41,10 +48,10 @@ func (s *Server) stream(c echo.Context, name string, wait *int, open func(lastEv
 // openSession takes a slot and opens the source. Whatever ends the stream,
 // session.end releases both.
 func (s *Server) openSession(c echo.Context, name string, open func(lastEventID string) (source, error)) (*session, error) {
-	if !s.slots.take() {
+	if !s.gate.openStream() {
 		return nil, s.unavailable("no more streams can be opened now")
 	}
-	release := s.slots.release
+	release := s.gate.closeStream
 	defer func() { release() }() // unless there is a session, whose end does so
 	id := sse.LastEventID(c.Request())
 	opened, err := open(id[:min(len(id), maxLastEventID)])

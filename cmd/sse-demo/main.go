@@ -21,10 +21,12 @@ import (
 
 const (
 	// readHeaderTimeout ends connections that never finish a TLS handshake or a
-	// request head. There is no WriteTimeout: it would end every stream; each write
-	// has its own.
+	// request head.
 	readHeaderTimeout = 10 * time.Second
-	maxHeaderBytes    = 32 << 10
+	// answerTimeout is for what net/http answers itself, such as 431 to a head that is
+	// too long. It would end every stream, so package routes replaces it.
+	answerTimeout  = time.Minute
+	maxHeaderBytes = 32 << 10
 	// idleTimeout ends connections that ask for nothing more.
 	idleTimeout = 2 * time.Minute
 )
@@ -170,10 +172,10 @@ func loadCertificate(a address) ([]tls.Certificate, error) {
 // newServer serves HTTP/1.1 and HTTP/2; without certificates the latter to clients
 // that know beforehand.
 func newServer(handler http.Handler, certificates []tls.Certificate) *http.Server {
-	unused := &unusedConns{conns: map[net.Conn]struct{}{}}
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: readHeaderTimeout,
+		WriteTimeout:      answerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		Protocols:         new(http.Protocols),
@@ -181,12 +183,8 @@ func newServer(handler http.Handler, certificates []tls.Certificate) *http.Serve
 		ConnContext:       withConn,
 
 		DisableGeneralOptionsHandler: true, // it waits for bodies without a limit
-		ConnState: func(conn net.Conn, state http.ConnState) {
-			growStack(conn, state)
-			unused.note(conn, state)
-		},
+		ConnState:                    growStack,
 	}
-	server.RegisterOnShutdown(unused.close)
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetHTTP2(true)
 	server.Protocols.SetUnencryptedHTTP2(true)

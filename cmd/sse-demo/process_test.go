@@ -140,14 +140,6 @@ func TestTermWithOpenStreams(t *testing.T) {
 	p.ends(0)
 }
 
-// TestNoWriteTimeout: it would end every stream.
-func TestNoWriteTimeout(t *testing.T) {
-	server := newServer(nil, nil)
-	if server.WriteTimeout != 0 || server.ReadTimeout != 0 || server.ReadHeaderTimeout == 0 || server.IdleTimeout == 0 {
-		t.Errorf("%+v", server)
-	}
-}
-
 // hang opens a stream whose client reads nothing of more than the sockets hold.
 func (p *program) hang() {
 	p.Helper()

@@ -160,13 +160,18 @@ func (p *program) url(path string) string { return "http://" + p.addr + path }
 
 func (p *program) get(path string) string {
 	p.Helper()
+	return p.getBy(http.DefaultClient, p.url(path))
+}
+
+func (p *program) getBy(client *http.Client, url string) string {
+	p.Helper()
 	ctx, cancel := context.WithTimeout(p.Context(), 3*patience)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url(path), nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		p.Fatal(err)
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		p.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"encoding/binary"
 	"io"
 	"log"
@@ -9,7 +10,9 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // Frames of HTTP/2 (RFC 9113, section 6) by their types.
@@ -36,6 +39,13 @@ func appendGet(dst []byte, stream uint32, path string) []byte {
 	block := get + http + literal(":path", path) + literal(":authority", "x")
 	const endStream, endHeaders = 1, 4
 	return appendFrame(dst, headersFrame, endStream|endHeaders, stream, []byte(block))
+}
+
+// appendWindow appends settings by which the server may send so many bytes on each
+// stream.
+func appendWindow(dst []byte, size uint32) []byte {
+	const initialWindow = 4
+	return appendFrame(dst, settingsFrame, 0, 0, append([]byte{0, initialWindow}, binary.BigEndian.AppendUint32(nil, size)...))
 }
 
 // appendReset appends a request and its reset, as in a "rapid reset"
@@ -127,10 +137,9 @@ func TestStoppedConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	const initialWindow, streams = 4, 20
-	grant := binary.BigEndian.AppendUint32(nil, 1<<30)
-	sent := appendFrame([]byte(preface), settingsFrame, 0, 0, append([]byte{0, initialWindow}, grant...))
-	sent = appendFrame(sent, windowFrame, 0, 0, grant)
+	const streams, grant = 20, 1 << 30
+	sent := appendWindow([]byte(preface), grant)
+	sent = appendFrame(sent, windowFrame, 0, 0, binary.BigEndian.AppendUint32(nil, grant))
 	for n := range uint32(streams) {
 		sent = appendGet(sent, 2*n+1, "/stream/channel?name=a")
 	}
@@ -145,4 +154,103 @@ func TestStoppedConnection(t *testing.T) {
 		}
 		return p.connections() == 0
 	})
+}
+
+// noWindow opens connections whose client takes no byte of any answer, and sends
+// requests for these paths over them.
+func noWindow(t *testing.T, dial func() (net.Conn, error), connections int, paths ...string) {
+	t.Helper()
+	for range connections {
+		conn, err := dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		sent := appendWindow([]byte(preface), 0)
+		for i := range uint32(maxConcurrentStreams) {
+			sent = appendGet(sent, 2*i+1, paths[int(i)%len(paths)])
+		}
+		if _, err := conn.Write(sent); err != nil {
+			t.Fatal(err)
+		}
+		go func() { _, _ = io.Copy(io.Discard, conn) }() // it does read its connection
+	}
+}
+
+// ordinary are paths whose answers are no streams.
+var ordinary = []string{"/metrics", "/health", "/", "/openapi.json", "/nothing", "/stream/tick?interval=1", "/stream/channel"}
+
+// TestNoWindow: handlers do not wait for clients of HTTP/2 that grant no window, with
+// and without TLS.
+func TestNoWindow(t *testing.T) {
+	cert, key := certificate(t)
+	for _, scheme := range []string{"http", "https"} {
+		t.Run(scheme, func(t *testing.T) {
+			args := []string{"--write-timeout", "200ms"}
+			dial, client := new(net.Dialer).DialContext, http.DefaultClient
+			if scheme == "https" {
+				args = append(args, "--tls-cert", cert, "--tls-key", key)
+				dial = (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}}).DialContext
+				client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+				defer client.CloseIdleConnections()
+			}
+			p := start(t, nil, args...)
+			goroutines := func() float64 {
+				return valueIn(t, p.getBy(client, scheme+"://"+p.addr+"/metrics"), "go_goroutines")
+			}
+			before := goroutines()
+			const connections = 4
+			noWindow(t, func() (net.Conn, error) { return dial(t.Context(), "tcp", p.addr) }, connections, ordinary...)
+			p.eventually("the requests are there", func() bool { return goroutines() > before+maxConcurrentStreams })
+			p.eventually("no handler is left", func() bool { return goroutines() < before+5*connections })
+		})
+	}
+}
+
+// TestTermWithNoWindow: such clients do not hold up a shutdown, whatever the timeouts.
+func TestTermWithNoWindow(t *testing.T) {
+	p := start(t, nil, "--write-timeout", "1h", "--shutdown-timeout", "1h")
+	before := p.goroutines()
+	noWindow(t, func() (net.Conn, error) { return new(net.Dialer).DialContext(t.Context(), "tcp", p.addr) }, 2, ordinary...)
+	p.eventually("the requests are there", func() bool { return p.goroutines() >= before+maxConcurrentStreams })
+	p.signal(syscall.SIGTERM)
+	p.ends(0)
+}
+
+// TestNoWindowForNetHTTP: what net/http answers itself has its time, too.
+func TestNoWindowForNetHTTP(t *testing.T) {
+	server := newServer(http.NotFoundHandler(), nil)
+	server.WriteTimeout /= 300
+	listener := listenAnywhere(t)
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(listener) })
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const requests = 10
+	sent := appendWindow([]byte(preface), 0)
+	for i := range uint32(requests) { // a field of 3,000 bytes that goes into the table, and then 20 times from there
+		long := "\x82\x86\x44\x01/\x40\x01x\x7f\xb9\x16" + strings.Repeat("y", 3000) + strings.Repeat("\xbe", 20)
+		sent = appendFrame(sent, headersFrame, 5, 2*i+1, []byte(long))
+	}
+	if _, err := conn.Write(sent); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	for resets := 0; resets < requests; {
+		head := make([]byte, 9)
+		if _, err := io.ReadFull(conn, head); err != nil {
+			t.Fatalf("%d of %d requests have ended: %v", resets, requests, err)
+		}
+		if _, err := io.CopyN(io.Discard, conn, int64(head[1])<<8|int64(head[2])); err != nil {
+			t.Fatal(err)
+		}
+		if head[3] == resetFrame {
+			resets++
+		}
+	}
+	_ = conn.Close()
+	_ = server.Close()
+	serving.Wait()
 }

@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -136,6 +137,11 @@ func startTails(ctx context.Context, f *flags, logger zerolog.Logger) (logs []ro
 	return logs, func() { cancel(); running.Wait() }
 }
 
+// lastBytes is the time for net/http to send the ends of the last answers. Its own
+// Shutdown would wait for five seconds for connections that have brought no request,
+// as browsers open them in advance, and for ever for clients that read nothing.
+const lastBytes = 500 * time.Millisecond
+
 // errForced is returned if a second signal has cut off open requests.
 var errForced = errors.New("ended before all requests were")
 
@@ -158,26 +164,24 @@ func serveUntil(
 		logger.Info().Msg("shutting down")
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.ShutdownTimeout)
-	defer cancel()
 	var waiting sync.WaitGroup
 	defer waiting.Wait()
-	over := make(chan struct{})
-	defer close(over)
+	defer cancel()
 	waiting.Go(func() {
 		select {
 		case <-signals:
 			cancel()
-		case <-over:
+		case <-grace.Done():
 		}
 	})
 	go handler.Drain()
 	err := handler.Wait(grace) // meanwhile requests are still answered, if only to say that the service is draining
 	if err == nil {
-		err = server.Shutdown(grace)
+		sending, stop := context.WithTimeout(grace, lastBytes)
+		defer stop()
+		_ = server.Shutdown(sending) // whatever it has not ended is closed below
 	}
-	if err != nil {
-		_ = server.Close() // the error of Shutdown is the one to report
-	}
+	_ = server.Close()
 	switch {
 	case errors.Is(err, context.Canceled):
 		return errForced

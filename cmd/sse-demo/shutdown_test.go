@@ -7,13 +7,20 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"example.com/sse-demo/pubsub/redistest"
+	"example.com/sse-demo/routes"
+	"example.com/sse-demo/sse"
+	"example.com/sse-demo/sse/ssetest"
 )
 
 // TestTermWhilePublishing: every stream that is open ends with all that was
@@ -167,4 +174,42 @@ func TestTimeLimitsOfConnections(t *testing.T) {
 		_ = server.Close()
 		serving.Wait()
 	}
+}
+
+// TestShutdownWithUnusedConnections does not wait for requests that never come.
+func TestShutdownWithUnusedConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &flags{History: 1, HistoryBytes: 1 << 20, ShutdownTimeout: time.Hour}
+		broker, jobs, stop, err := startBroker(t.Context(), f, nil, zerolog.Nop())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stop()
+		handler, err := routes.New(routes.Config{Stream: sse.Options{Heartbeat: time.Second}, MaxStreams: 1, Broker: broker, Jobs: jobs})
+		if err != nil {
+			t.Fatal(err)
+		}
+		network, signals := ssetest.NewNetwork(), make(chan os.Signal, 1)
+		var running sync.WaitGroup
+		running.Go(func() {
+			if err := serveUntil(t.Context(), f, newServer(handler, nil), handler, network, signals, zerolog.Nop()); err != nil {
+				t.Error(err)
+			}
+		})
+		for _, send := range []string{"", "GET / HT"} {
+			conn, err := network.Dial(t.Context(), "", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = conn.Close() }()
+			_, _ = io.WriteString(conn, send)
+		}
+		synctest.Wait()
+		began := time.Now()
+		signals <- syscall.SIGTERM
+		running.Wait()
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("the shutdown took %v", took)
+		}
+	})
 }

@@ -1,0 +1,156 @@
+package routes
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+const (
+	maxBody     = 64 << 10         // bytes of a request body
+	bodyTimeout = 10 * time.Second // in which it must arrive
+
+	// restTimeout is for the rest of a body that was refused: net/http reads it after
+	// the answer.
+	restTimeout = time.Second
+
+	// lastTimeout is what clients that take nothing of an answer have during a
+	// shutdown, if the write timeout is not shorter.
+	lastTimeout = time.Second
+
+	// pieceSize is how many bytes of an answer share one write deadline, so that a
+	// client on a slow line is not cut off in the middle of a long one.
+	pieceSize = 4 << 10
+)
+
+var errDraining = errors.New("the service is shutting down; nothing was done")
+
+// A gate is what all requests pass. It gives each client its time to send a body and
+// to take an answer, bounds how many streams are open at once, and at a shutdown
+// refuses what is new and knows when the last of the old has ended.
+type gate struct {
+	maxStreams   int
+	writeTimeout time.Duration // 0 for none
+	writes       sync.WaitGroup
+	shutdown     chan struct{} // closed when streams are to end
+	idle         chan struct{} // closed when the last stream and the last answer have ended after that
+
+	mu       sync.Mutex
+	isClosed bool
+	isEnding bool // shutdown is closed
+	streams  int
+	answers  map[*answer]struct{} // that began before the gate was closed
+}
+
+func newGate(maxStreams int, writeTimeout time.Duration) *gate {
+	return &gate{
+		maxStreams: maxStreams, writeTimeout: writeTimeout, answers: map[*answer]struct{}{},
+		shutdown: make(chan struct{}), idle: make(chan struct{}),
+	}
+}
+
+// Drain ends every stream cleanly and lets no new one begin. Call it before
+// [http.Server.Shutdown], which waits for streams but does not end them, and which
+// drops requests that come later instead of answering that the service is
+// draining. Publishing is refused first and jobs are ended, so each stream ends with
+// all that was published before, and the stream of a job with its last event.
+func (s *Server) Drain() {
+	s.gate.close()
+	s.gate.writes.Wait()
+	s.config.Jobs.Stop()
+	s.gate.endStreams()
+}
+
+// Wait waits, after Drain, until the last stream and the last answer have ended. It
+// returns ctx.Err() if that comes first.
+func (s *Server) Wait(ctx context.Context) error {
+	select {
+	case <-s.gate.idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// close refuses everything that would begin from now on. It gives up on bodies, whose
+// requests would be refused, and on clients that take nothing of their answers.
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.isClosed = true
+	for a := range g.answers {
+		switch a.state {
+		case readingBody:
+			_ = a.control.SetReadDeadline(time.Now()) // if it fails, the client has left
+		case writingAnswer:
+			_ = a.control.SetWriteDeadline(time.Now().Add(min(g.writeTimeout, lastTimeout)))
+		case inHandler: // it has its deadline when it is answered
+		}
+	}
+}
+
+func (g *gate) endStreams() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.isEnding {
+		g.isEnding = true
+		close(g.shutdown)
+		g.checkIdle()
+	}
+}
+
+// checkIdle is called with the lock.
+func (g *gate) checkIdle() {
+	if !g.isEnding || g.streams > 0 || len(g.answers) > 0 {
+		return
+	}
+	select {
+	case <-g.idle:
+	default:
+		close(g.idle)
+	}
+}
+
+func (g *gate) isDraining() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.isClosed
+}
+
+// openStream takes one of the places for streams. It returns false if none is free, or
+// the service is draining.
+func (g *gate) openStream() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.isClosed || g.streams >= g.maxStreams {
+		return false
+	}
+	g.streams++
+	return true
+}
+
+func (g *gate) closeStream() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.streams--
+	g.checkIdle()
+}
+
+// write does something that other clients will see, unless the service is draining.
+func (s *Server) write(do func() error) error {
+	if !s.gate.beginWrite() {
+		return s.unavailable(errDraining.Error())
+	}
+	defer s.gate.writes.Done()
+	return do()
+}
+
+func (g *gate) beginWrite() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.isClosed {
+		g.writes.Add(1)
+	}
+	return !g.isClosed
+}
