@@ -1,5 +1,5 @@
-// Package redisbroker is a pubsub.Broker over any number of processes, on Redis 5
-// or later.
+// Package redisbroker is a pubsub.Broker over any number of processes, on Redis 6.2
+// or later, or Valkey: a single server, with Sentinel, or a cluster.
 //
 // # How it works
 //
@@ -28,12 +28,12 @@
 // if no byte comes for some seconds, so a large history may take its time over a
 // slow line.
 //
-// # Sentinel
+// # Failover
 //
 // With a URL like redis://host:26379/0?master_name=NAME the broker follows the
-// master that the Sentinels name. After a failover, events that the new master does
-// not have are a gap, and ids go on above all that were given out. To a process
-// that has not read what is lost, the new stream is complete. So a process that has
-// read it writes an entry that says so, and all give their subscribers a gap. If no
-// such process is left, the loss cannot be known.
+// master that the Sentinels name. In a cluster it follows the stream: any node's URL
+// will do. After a failover, events that the new master does not have are a gap, and
+// ids go on above all that were given out. A process that never read the lost events
+// cannot notice the loss, so one that did records it in the stream, and all give their
+// subscribers a gap. If no such process is left, the loss cannot be known.
 package redisbroker

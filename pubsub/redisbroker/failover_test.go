@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
+
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/pubsub/redistest"
 )
@@ -126,4 +128,36 @@ func TestLostBeforeItIsRead(t *testing.T) {
 	p.connect(p.nearLine)
 	publishSoon(t, p.near, "end")
 	expect(t, "here", read(t, p.here), "end")
+}
+
+// TestDemotedAndPromoted: a master becomes a replica and a master again (REPLICAOF), and
+// lacks an event then. Its stream is busy all the time. A client that resumes before the
+// event gets a gap from the replica that had read it, and from one that starts later.
+func TestDemotedAndPromoted(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	other := server.StartReplica()
+	one := replica(t, server.URL, quick)
+	first := publish(t, one, "a", "1")
+	awaitReplicated(t, other, first)
+	other.Do("REPLICAOF", "NO", "ONE")
+	publish(t, one, "a", "lost")
+	elsewhere := replica(t, other.URL, quick)
+	stop := publishers(t, elsewhere)
+	s := subscribe(t, one, "a", pubsub.Start{})
+	host, port, _ := strings.Cut(other.Addr, ":")
+	server.Do("REPLICAOF", host, port)
+	await(t, s, 100) // what is published elsewhere comes here, too
+	server.Do("REPLICAOF", "NO", "ONE")
+	stop()
+	publishSoon(t, one, "end")
+	eventually(t, "the loss is recorded", func() bool {
+		entries, err := server.Client().XRange(t.Context(), DefaultKey, "-", "+").Result()
+		return err == nil && slices.ContainsFunc(entries, func(m redis.XMessage) bool { return m.Values[channelField] == anchorChannel && m.Values[dataField] != "" })
+	})
+	for name, b := range map[string]*Broker{"one that had read it": one, "one that starts now": replica(t, server.URL)} {
+		if got := await(t, subscribe(t, b, "a", pubsub.Start{After: first}), 1); !isGap(got[0]) {
+			t.Errorf("%s: a client that has the first event gets %.100q", name, got)
+		}
+	}
 }

@@ -237,14 +237,14 @@ func fill(t testing.TB, server *redistest.Server, key string, n, size int) {
 	t.Helper()
 	client, data := server.Client(), strings.Repeat("x", size)
 	defer func() { _ = client.Close() }()
-	if err := appendScript.Load(t.Context(), client).Err(); err != nil {
+	if err := client.ScriptLoad(t.Context(), appendScript.source).Err(); err != nil {
 		t.Fatal(err)
 	}
 	for n > 0 {
 		batch := min(n, max(1<<20/max(size, 1), 1), 1000)
 		_, err := client.Pipelined(t.Context(), func(p redis.Pipeliner) error {
 			for i := range batch {
-				p.EvalSha(t.Context(), appendScript.Hash(), []string{key}, int64(1<<40), int64(1<<50), 0, 0, fmt.Sprint("channel-", i%100), "", data)
+				p.EvalSha(t.Context(), appendScript.hash, []string{key}, int64(1<<40), int64(1<<50), 0, 0, fmt.Sprint("channel-", i%100), "", data)
 			}
 			return nil
 		})

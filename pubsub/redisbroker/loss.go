@@ -2,30 +2,65 @@ package redisbroker
 
 import (
 	"context"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
 
 	"example.com/sse-demo/pubsub"
 )
 
-// checkPosition finds out whether Redis still has the entry last. If it is gone,
-// new ones might come before it, unseen, so an entry is added that comes after it.
-// If older entries are there, it was not trimmed but lost, and other processes may
-// not know: to those that have not read it, all fits. The new entry has its id.
-func (s *stream) checkPosition(ctx context.Context) error {
-	last := s.arrivals.position().String()
-	upTo, err := s.reads.XRevRangeN(ctx, s.options.Key, last, "-", 1).Result()
+// mayHaveLost notes that Redis may have lost what this process has read last.
+func (s *stream) mayHaveLost() {
+	if s.suspect == (pubsub.ID{}) {
+		s.suspect = s.arrivals.position()
+	}
+}
+
+// checkSuspect finds out whether Redis still has an entry that this process has read.
+// If Redis does not, but has older entries, it has lost the entry. Processes that have
+// not read it cannot notice that, so this one appends an anchor that has the id of the
+// entry. If Redis has no older ones either, it may give out lower ids from now on, which
+// no process would read; so an anchor with a higher id is appended.
+//
+// While Redis accepts no writes, the entry stays suspect: a replica may be about to take
+// over what another master has.
+func (s *stream) checkSuspect(ctx context.Context) error {
+	if s.suspect == (pubsub.ID{}) {
+		return nil
+	}
+	id := s.suspect.String()
+	upTo, err := s.reads.XRevRangeN(ctx, s.options.Key, id, "-", 1).Result()
 	switch {
 	case err != nil:
 		return err
 	case len(upTo) == 0:
-		return s.anchor(ctx, "")
-	case upTo[0].ID != last:
-		return s.anchor(ctx, last)
+		err = s.anchor(ctx, "")
+	case upTo[0].ID != id:
+		err = s.anchor(ctx, id)
+	default:
+		err = s.tryToWrite(ctx)
+	}
+	if err == nil {
+		s.suspect = pubsub.ID{}
+	} else if !isRefusal(err) {
+		return err
 	}
 	return nil
 }
 
+// tryToWrite returns nil if Redis accepts writes. It writes nothing, because no entry
+// can have this id.
+func (s *stream) tryToWrite(ctx context.Context) error {
+	err := s.reads.XAdd(ctx, &redis.XAddArgs{Stream: s.options.Key, ID: "0-0", Values: []string{channelField, ""}}).Err()
+	if err != nil && strings.Contains(err.Error(), "greater than 0-0") {
+		return nil
+	}
+	return err
+}
+
 // anchor appends an entry that holds no event, so that there is one to read on from.
-// It uses the connection of reads, so that it goes to the Redis that was checked.
+// lost is the id of an entry that Redis has lost, or "". It uses the connection of
+// reads, so that it goes to the Redis that was checked.
 func (s *stream) anchor(ctx context.Context, lost string) error {
 	limited, cancel := context.WithTimeout(ctx, s.options.timing.publish)
 	defer cancel()
@@ -33,20 +68,25 @@ func (s *stream) anchor(ctx context.Context, lost string) error {
 	return err
 }
 
-// checkTotal finds out whether entries before e are missing: XREAD does not report
-// what was trimmed or lost. The totals of two entries that follow each other differ
-// by the size of the second.
-func (s *stream) checkTotal(e entry) {
-	if e.total < 0 {
-		return
-	}
-	if s.total >= 0 && e.total-size(e.channel, e.name, e.data) != s.total {
-		s.lose(e)
-	}
-	s.total = e.total
+// follows reports whether no entries are missing between e and the one that was read
+// before it: XREAD does not report what was trimmed or lost. The totals of two entries
+// differ by the sizes of those that come after the first, up to the second.
+func (s *stream) follows(e entry) bool {
+	return s.total < 0 || e.total < 0 || e.total-e.size == s.total
 }
 
-// checkAnchor finds out whether another process has read events that Redis has lost.
+// checkTotal gives subscribers a gap if entries before e are missing.
+func (s *stream) checkTotal(e entry) {
+	if !s.follows(e) {
+		s.lose(e)
+	}
+	if e.total >= 0 {
+		s.total = e.total
+	}
+}
+
+// checkAnchor gives subscribers a gap if another process has read entries that Redis has
+// lost.
 func (s *stream) checkAnchor(e entry) {
 	if lost, ok := pubsub.ParseID(e.data); ok && lost.Compare(s.lost) >= 0 {
 		s.lose(e)
@@ -55,7 +95,7 @@ func (s *stream) checkAnchor(e entry) {
 
 // lose gives all subscribers a gap before e.
 func (s *stream) lose(e entry) {
-	s.options.Logger.Warn("Redis no longer has events that come before this one; subscribers get a gap", "last", s.arrivals.position(), "next", e.id)
+	s.options.Logger.Warn("Redis no longer has entries that come before this one; subscribers get a gap", "last", s.arrivals.position(), "next", e.id)
 	s.lost = e.id
 	s.sink.loseBefore(e.id)
 }

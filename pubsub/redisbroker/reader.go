@@ -27,7 +27,8 @@ const (
 type entry struct {
 	id                  pubsub.ID
 	channel, name, data string
-	total               int64 // -1 if it is not one of ours
+	size                int64 // that it counts
+	total               int64 // of the sizes of all entries up to it; -1 if it was not published by a replica
 }
 
 // load takes what the stream keeps, from where it was.
@@ -62,6 +63,7 @@ func (s *stream) follow(ctx context.Context) {
 		}
 		if err != nil {
 			s.count = firstCount
+			relocate(ctx, s.reads)
 			pause(ctx, s.options.timing.retry)
 		}
 	}
@@ -76,21 +78,23 @@ func (s *stream) read(ctx context.Context) error {
 	if err != nil && !silent {
 		return err
 	}
-	if s.unchecked.Swap(false) || silent {
-		if err := s.checkPosition(ctx); err != nil {
-			s.unchecked.Store(true)
+	var entries []entry
+	if !silent {
+		if len(streams) != 1 {
+			return fmt.Errorf("%d streams came, one was asked for", len(streams))
+		}
+		if entries, err = parse(streams[0].Messages, nil); err != nil {
 			return err
 		}
 	}
-	if silent {
-		return nil
+	if s.unchecked.Swap(false) || silent || !s.follows(entries[0]) {
+		s.mayHaveLost()
 	}
-	if len(streams) != 1 {
-		return fmt.Errorf("%d streams came, one was asked for", len(streams))
+	if err := s.checkSuspect(ctx); err != nil {
+		return err
 	}
-	entries, err := parse(streams[0].Messages, nil)
 	s.take(entries)
-	return err
+	return nil
 }
 
 // take passes entries on.
@@ -149,6 +153,7 @@ func parse(messages []redis.XMessage, err error) ([]entry, error) {
 		e.channel, _ = m.Values[channelField].(string)
 		e.name, _ = m.Values[nameField].(string)
 		e.data, _ = m.Values[dataField].(string)
+		e.size = size(e.channel, e.name, e.data)
 		if text, ok := m.Values[totalField].(string); ok {
 			if total, err := strconv.ParseInt(text, 10, 64); err == nil {
 				e.total = total

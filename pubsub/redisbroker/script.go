@@ -20,9 +20,33 @@ var appendLua string
 var probeLua string
 
 var (
-	appendScript = redis.NewScript(trimLua + appendLua)
-	probeScript  = redis.NewScript(trimLua + probeLua)
+	appendScript = newScript(trimLua + appendLua)
+	probeScript  = newScript(trimLua + probeLua)
 )
+
+type script struct{ source, hash string }
+
+func newScript(source string) script { return script{source, redis.NewScript(source).Hash()} }
+
+// once is a command that a client does not send again after its answer was lost.
+type once struct{ *redis.Cmd }
+
+// NoRetry is asked by the client of a cluster, which otherwise repeats commands.
+func (once) NoRetry() bool { return true }
+
+// run runs a script, which Redis may not know yet.
+func run(ctx context.Context, client redis.UniversalClient, script script, key string, args ...any) (string, error) {
+	cmd := once{redis.NewCmd(ctx, append([]any{"evalsha", script.hash, 1, key}, args...)...)}
+	err := client.Process(ctx, cmd)
+	if redis.HasErrorPrefix(err, "NOSCRIPT") {
+		cmd = once{redis.NewCmd(ctx, append([]any{"eval", script.source, 1, key}, args...)...)}
+		err = client.Process(ctx, cmd)
+	}
+	if err != nil {
+		return "", err
+	}
+	return cmd.Text()
+}
 
 // Fields of an entry of the stream.
 const (
@@ -52,8 +76,8 @@ func (s *sentData) MarshalBinary() ([]byte, error) {
 }
 
 // add appends an entry with an id above after.
-func (s *stream) add(ctx context.Context, client *redis.Client, after pubsub.ID, channel, name string, data *sentData) (string, error) {
-	return appendScript.Run(ctx, client, []string{s.options.Key}, s.options.MaxEvents, s.options.MaxBytes, after[0], after[1], channel, name, data).Text()
+func (s *stream) add(ctx context.Context, client redis.UniversalClient, after pubsub.ID, channel, name string, data *sentData) (string, error) {
+	return run(ctx, client, appendScript, s.options.Key, s.options.MaxEvents, s.options.MaxBytes, after[0], after[1], channel, name, data)
 }
 
 // probe returns nil if a publish would succeed at present: an event can be stored, and
@@ -61,6 +85,7 @@ func (s *stream) add(ctx context.Context, client *redis.Client, after pubsub.ID,
 func (s *stream) probe(ctx context.Context) error {
 	newest, err := s.tryToStore(ctx)
 	if err != nil {
+		relocate(ctx, s.commands)
 		return err
 	}
 	return s.arrivals.awaitPosition(ctx, newest)
@@ -68,5 +93,5 @@ func (s *stream) probe(ctx context.Context) error {
 
 // tryToStore returns the id of the newest entry.
 func (s *stream) tryToStore(ctx context.Context) (string, error) {
-	return probeScript.Run(ctx, s.commands, []string{s.options.Key, s.options.Key + ":probe"}, s.options.MaxEvents, s.options.MaxBytes).Text()
+	return run(ctx, s.commands, probeScript, s.options.Key, s.options.MaxEvents, s.options.MaxBytes)
 }

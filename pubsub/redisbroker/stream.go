@@ -17,8 +17,8 @@ import (
 type stream struct {
 	options  Options
 	endpoint endpoint
-	commands *redis.Client // to publish, and for whatever is answered at once
-	reads    *redis.Client // to follow the stream
+	commands redis.UniversalClient // to publish, and for whatever is answered at once
+	reads    redis.UniversalClient // to follow the stream
 	health   *health
 	sink     sink
 	arrivals arrivals
@@ -28,9 +28,10 @@ type stream struct {
 	unchecked atomic.Bool // reads has a new connection, perhaps to a Redis that has lost events
 
 	// Only the goroutine that follows the stream uses these.
-	total int64     // of the newest entry that has one; -1 if it is not known
-	count int64     // entries that the next read asks for
-	lost  pubsub.ID // subscribers know that events before it may be missing
+	total   int64     // of the newest entry that has one; -1 if it is not known
+	count   int64     // entries that the next read asks for
+	suspect pubsub.ID // an entry that was read, and that Redis may have lost; 0-0 for none
+	lost    pubsub.ID // subscribers know that events before it may be missing
 }
 
 // A sink takes the entries of a stream in order.
@@ -48,15 +49,37 @@ func newStream(o Options, to sink) (*stream, error) {
 	s := &stream{
 		options:  o,
 		endpoint: endpoint,
-		commands: endpoint.newClient(o.timing.publish, o.timing.publish, func() {}),
 		health:   newHealth(o.timing, o.Logger),
 		sink:     to,
 		arrivals: arrivals{publishers: map[pubsub.ID]chan int{}},
 		stop:     func() {},
 		total:    -1,
 	}
-	s.reads = endpoint.newClient(o.timing.block+o.timing.progress, o.timing.publish, func() { s.unchecked.Store(true) })
+	s.connect()
 	return s, nil
+}
+
+// connect makes the clients, which connect when they are used.
+func (s *stream) connect() {
+	t := s.options.timing
+	s.commands = s.endpoint.newClient(t.publish, t.publish, func() {})
+	s.reads = s.endpoint.newClient(t.block+t.progress, t.publish, func() { s.unchecked.Store(true) })
+}
+
+// inspect connects to all nodes if Redis is a cluster. It fails if this Redis cannot be
+// used.
+func (s *stream) inspect(ctx context.Context) error {
+	err := s.endpoint.inspect(ctx, s.commands)
+	if err == nil && s.endpoint.options.IsClusterMode {
+		s.disconnect()
+		s.connect()
+	}
+	return err
+}
+
+func (s *stream) disconnect() {
+	_ = s.reads.Close() // interrupts a read
+	_ = s.commands.Close()
 }
 
 // Start loads what Redis keeps, and then follows it until Close. A Redis that is not
@@ -64,18 +87,12 @@ func newStream(o Options, to sink) (*stream, error) {
 // time, over as many connections as it needs.
 func (s *stream) Start(ctx context.Context) error {
 	began := time.Now()
-	for progress := began; ; {
-		last, attempt := s.arrivals.position(), time.Now()
-		err := s.load(ctx)
-		if err == nil {
-			break
-		}
-		if s.arrivals.position() != last {
-			progress = time.Now()
-		}
-		if !isTransient(err) || attempt.Sub(progress) > s.options.timing.start || !pause(ctx, s.options.timing.retry) {
-			return fmt.Errorf("cannot use Redis at %s: %w", s.endpoint.address, plain(err))
-		}
+	err := s.persist(ctx, s.inspect)
+	if err == nil {
+		err = s.persist(ctx, s.load)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot use Redis at %s: %w", s.endpoint.address, plain(err))
 	}
 	s.options.Logger.Debug("the history is loaded from Redis", "key", s.options.Key, "took", time.Since(began))
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -84,11 +101,25 @@ func (s *stream) Start(ctx context.Context) error {
 	return nil
 }
 
+// persist tries something until it succeeds, or has failed for too long while no
+// entries came.
+func (s *stream) persist(ctx context.Context, try func(context.Context) error) error {
+	for progress := time.Now(); ; {
+		last, attempt := s.arrivals.position(), time.Now()
+		err := try(ctx)
+		if s.arrivals.position() != last {
+			progress = time.Now()
+		}
+		if err == nil || !isTransient(err) || attempt.Sub(progress) > s.options.timing.start || !pause(ctx, s.options.timing.retry) {
+			return err
+		}
+	}
+}
+
 // Close stops following. Nothing may be published any more.
 func (s *stream) Close() {
 	s.stop()
-	_ = s.reads.Close() // interrupts a read
-	_ = s.commands.Close()
+	s.disconnect()
 	s.done.Wait()
 }
 

@@ -63,7 +63,7 @@ func (s *Server) Run(args ...string) {
 func (s *Server) Launch(args ...string) error {
 	_, port, _ := net.SplitHostPort(s.Addr)
 	text := "bind 127.0.0.1\nport " + port + "\ndir " + s.dir + "\nrequirepass " + Password + "\nmasterauth " + Password +
-		"\nappendonly yes\nappendfsync everysec\nsave \"\"\n"
+		"\nappendonly yes\nappendfsync everysec\nsave \"\"\nrepl-diskless-sync-delay 0\n"
 	return s.launch(text, args)
 }
 
