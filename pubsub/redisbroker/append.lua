@@ -3,7 +3,7 @@
 -- would otherwise give out ids that its clients have passed. Then channel, name, data.
 
 local afterMs, afterSequence = tonumber(ARGV[3]), tonumber(ARGV[4])
-local ms, sequence, before = newest()
+local ms, sequence, before, others = newest()
 local bytes = size(#ARGV[5] + #ARGV[6] + #ARGV[7])
 local after = before + bytes
 
@@ -32,7 +32,7 @@ end
 -- Exact trimming each time would read the oldest entry each time. Instead the limits
 -- may be exceeded by a thirtieth.
 local step = math.min(maxBytes / 32, 1048576)
-if math.floor(after / step) > math.floor(before / step) or redis.call('XLEN', key) > maxEvents + maxEvents / 32 then
+if math.floor(after / step) > math.floor((before - others) / step) or redis.call('XLEN', key) > maxEvents + maxEvents / 32 then
   pcall(trim, after) -- the event is stored, so nothing may fail any more
 end
 return reply

@@ -153,7 +153,9 @@ func TestDemotedAndPromoted(t *testing.T) {
 	publishSoon(t, one, "end")
 	eventually(t, "the loss is recorded", func() bool {
 		entries, err := server.Client().XRange(t.Context(), DefaultKey, "-", "+").Result()
-		return err == nil && slices.ContainsFunc(entries, func(m redis.XMessage) bool { return m.Values[channelField] == anchorChannel && m.Values[dataField] != "" })
+		return err == nil && slices.ContainsFunc(entries, func(m redis.XMessage) bool {
+			return m.Values[channelField] == anchorChannel && m.Values[dataField] != ""
+		})
 	})
 	for name, b := range map[string]*Broker{"one that had read it": one, "one that starts now": replica(t, server.URL)} {
 		if got := await(t, subscribe(t, b, "a", pubsub.Start{After: first}), 1); !isGap(got[0]) {

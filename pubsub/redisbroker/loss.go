@@ -70,7 +70,8 @@ func (s *stream) anchor(ctx context.Context, lost string) error {
 
 // follows reports whether no entries are missing between e and the one that was read
 // before it: XREAD does not report what was trimmed or lost. The totals of two entries
-// differ by the sizes of those that come after the first, up to the second.
+// differ by the sizes of those that come after the first, up to the second. An entry of
+// another program has no total; the next one that has includes its size.
 func (s *stream) follows(e entry) bool {
 	return s.total < 0 || e.total < 0 || e.total-e.size == s.total
 }
@@ -82,6 +83,8 @@ func (s *stream) checkTotal(e entry) {
 	}
 	if e.total >= 0 {
 		s.total = e.total
+	} else if s.total >= 0 {
+		s.total += e.size
 	}
 }
 

@@ -31,6 +31,9 @@ type Options struct {
 	// ReplicaEvents and ReplicaBytes are what each process keeps in memory: events a
 	// channel, and bytes over all.
 	ReplicaEvents, ReplicaBytes int
+	// Check returns what is wrong with an event that another program has added to the
+	// stream; nil if it is an event. Default: any channel and data will do.
+	Check func(channel, name string, data []byte) error
 	// Logger receives what an operator should know. Default: none.
 	Logger *slog.Logger
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -21,12 +22,15 @@ const (
 	// anchorChannel is that of entries that hold no event. Publish refuses it. If
 	// the data is an id, events up to it were lost.
 	anchorChannel = "_anchor"
+	// skipLogInterval is the time between two log lines about entries that are skipped.
+	skipLogInterval = time.Minute
 )
 
 // An entry is one of the stream.
 type entry struct {
 	id                  pubsub.ID
 	channel, name, data string
+	hasData             bool
 	size                int64 // that it counts
 	total               int64 // of the sizes of all entries up to it; -1 if it was not published by a replica
 }
@@ -117,15 +121,34 @@ func (s *stream) takeOne(e entry) int {
 		s.checkAnchor(e)
 		return 0
 	}
-	if e.channel == "" {
-		s.options.Logger.Error("an entry of the Redis stream is not an event; it is skipped", "id", e.id)
-		return 0
+	err := s.check(e)
+	if err == nil {
+		var delivered int
+		if delivered, err = s.sink.append(e); err == nil {
+			return delivered
+		}
 	}
-	delivered, err := s.sink.append(e)
-	if err != nil {
-		s.options.Logger.Error("an entry of the Redis stream is not an event; it is skipped", "id", e.id, "error", err)
+	s.skipped++
+	if time.Since(s.lastSkip) >= skipLogInterval {
+		s.lastSkip = time.Now()
+		s.options.Logger.Warn("an entry of the Redis stream is not an event; it is skipped",
+			"key", s.options.Key, "id", e.id, "error", err, "skipped", s.skipped)
 	}
-	return delivered
+	return 0
+}
+
+// check returns why an entry is not an event. Publish has checked those of replicas.
+func (s *stream) check(e entry) error {
+	switch {
+	case e.channel == "":
+		return fmt.Errorf("it has no channel in the field %q", channelField)
+	case !e.hasData:
+		return fmt.Errorf("it has no data in the field %q", dataField)
+	case e.total >= 0 || s.options.Check == nil:
+		return nil
+	default:
+		return s.options.Check(e.channel, e.name, []byte(e.data))
+	}
 }
 
 // adapt makes the next read bring about targetBytes: a slow line then shows
@@ -149,17 +172,31 @@ func parse(messages []redis.XMessage, err error) ([]entry, error) {
 		if !ok {
 			return entries, fmt.Errorf("an entry of the stream has the id %q", m.ID)
 		}
-		e := entry{id: id, total: -1}
-		e.channel, _ = m.Values[channelField].(string)
-		e.name, _ = m.Values[nameField].(string)
-		e.data, _ = m.Values[dataField].(string)
-		e.size = size(e.channel, e.name, e.data)
-		if text, ok := m.Values[totalField].(string); ok {
-			if total, err := strconv.ParseInt(text, 10, 64); err == nil {
-				e.total = total
-			}
-		}
-		entries = append(entries, e)
+		entries = append(entries, parseEntry(id, m.Values))
 	}
 	return entries, nil
+}
+
+func parseEntry(id pubsub.ID, fields map[string]any) entry {
+	e := entry{id: id, total: -1}
+	var bytes int64
+	for name, value := range fields {
+		text, _ := value.(string)
+		switch name {
+		case totalField:
+			if total, err := strconv.ParseUint(text, 10, 63); err == nil {
+				e.total = int64(total)
+			}
+			continue
+		case channelField:
+			e.channel = text
+		case nameField:
+			e.name = text
+		case dataField:
+			e.data, e.hasData = text, true
+		}
+		bytes += int64(len(text))
+	}
+	e.size = size(bytes)
+	return e
 }

@@ -56,11 +56,9 @@ const (
 	dataField    = "d"
 )
 
-// size is what an entry counts; trim.lua has the same formula.
-func size(channel, name, data string) int64 {
-	bytes := int64(len(channel) + len(name) + len(data))
-	return 32 + bytes + bytes/4 + min(bytes/6, 340)
-}
+// size is what an entry with so many bytes in its fields counts; trim.lua has the same
+// formula.
+func size(bytes int64) int64 { return 32 + bytes + bytes/4 + min(bytes/6, 340) }
 
 // sentData is the data of an event, which notes that it was written to a
 // connection: from then on Redis may have it.

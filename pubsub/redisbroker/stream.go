@@ -28,10 +28,12 @@ type stream struct {
 	unchecked atomic.Bool // reads has a new connection, perhaps to a Redis that has lost events
 
 	// Only the goroutine that follows the stream uses these.
-	total   int64     // of the newest entry that has one; -1 if it is not known
-	count   int64     // entries that the next read asks for
-	suspect pubsub.ID // an entry that was read, and that Redis may have lost; 0-0 for none
-	lost    pubsub.ID // subscribers know that events before it may be missing
+	total    int64     // of the sizes of all entries up to the last; -1 if it is not known
+	count    int64     // entries that the next read asks for
+	suspect  pubsub.ID // an entry that was read, and that Redis may have lost; 0-0 for none
+	lost     pubsub.ID // subscribers know that events before it may be missing
+	skipped  int       // entries that were not events
+	lastSkip time.Time // when that was logged
 }
 
 // A sink takes the entries of a stream in order.

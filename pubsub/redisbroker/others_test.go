@@ -1,0 +1,145 @@
+package redisbroker
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+
+	"example.com/sse-demo/pubsub"
+	"example.com/sse-demo/pubsub/redistest"
+	"example.com/sse-demo/sse/ssetest"
+)
+
+// redisCLI runs a command as an operator would.
+func redisCLI(t *testing.T, server *redistest.Server, args ...string) string {
+	t.Helper()
+	host, port, _ := strings.Cut(server.Addr, ":")
+	//nolint:gosec // the test says what to run
+	out, err := exec.CommandContext(t.Context(), ssetest.Need(t, "redis-cli", "redis-tools"),
+		append([]string{"--no-auth-warning", "-a", redistest.Password, "-h", host, "-p", port}, args...)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v", out, err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// TestOtherPrograms publish by XADD. The subscribers of all replicas get the event under
+// the id of the entry, and resume after it.
+func TestOtherPrograms(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	one, two := replica(t, server.URL), replica(t, server.URL)
+	here, there := subscribe(t, one, "news", pubsub.Start{}), subscribe(t, two, "news", pubsub.Start{})
+	publish(t, one, "news", "before")
+	id := redisCLI(t, server, "XADD", DefaultKey, "*", "c", "news", "n", "greeting", "d", `{"msg":"hello"}`)
+	redisCLI(t, server, "XADD", DefaultKey, "*", "d", "two\nlines", "c", "news") // the order does not matter, and a name is not needed
+	publish(t, two, "news", "after")
+	for _, s := range []*pubsub.Subscription{here, there} {
+		expect(t, "live", await(t, s, 4), "before", `{"msg":"hello"}`, "two\nlines", "after")
+	}
+	frames, err := subscribe(t, two, "news", pubsub.Start{Replay: 3}).Next(nil)
+	if want := "id: " + id + "\nevent: greeting\ndata: {\"msg\":\"hello\"}\n\n"; err != nil || string(frames[0]) != want {
+		t.Errorf("%q, want %q", frames, want)
+	}
+	three := replica(t, server.URL)
+	expect(t, "resume on a replica that starts later", await(t, subscribe(t, three, "news", pubsub.Start{After: id}), 2), "two\nlines", "after")
+}
+
+// TestOtherForms: entries that are not events are skipped. The first is logged at once,
+// the others together after a while, and nobody gets a gap.
+func TestOtherForms(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	var log bytes.Buffer
+	b := replica(t, server.URL, func(o *Options) {
+		o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		o.Check = func(channel, name string, _ []byte) error {
+			if strings.Contains(channel, " ") || name == "gap" {
+				return errors.New("refused")
+			}
+			return nil
+		}
+	})
+	s := subscribe(t, b, "a", pubsub.Start{})
+	publish(t, b, "a", "before")
+	for _, fields := range [][]any{
+		{"what", "ever"},
+		{"c", "a"},
+		{"d", "x"},
+		{"c", "", "d", "x"},
+		{"c", "a", "n", "a\rb", "d", "x"},
+		{"c", "a", "n", "gap", "d", "x"},
+		{"c", "a b", "d", "x"},
+		{"c", "a", "c", "b", "n", "gap", "d", "x"},
+		{"c", "a", "n", "gap", "d", "x", "t", "rubbish"},
+		{"", ""},
+	} {
+		server.Do("XADD", append([]any{DefaultKey, "*"}, fields...)...)
+		publish(t, b, "a", "on")
+	}
+	b.Close() // the log is complete
+	seen := next(t, s)
+	expect(t, "live", seen, append([]string{"before"}, strings.Fields(strings.Repeat("on ", len(seen)-1))...)...)
+	if n := strings.Count(log.String(), "level=WARN"); n != 1 || !strings.Contains(log.String(), "it is skipped") || !strings.Contains(log.String(), "it has no channel") {
+		t.Errorf("%d warnings: %s", n, &log)
+	}
+}
+
+// TestOtherProgramsAreBounded: the limits hold for what other programs add, whether or
+// not a replica publishes, and drop no more than they must.
+func TestOtherProgramsAreBounded(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	client := server.Client()
+	const limit, size = 1 << 20, 10_000
+	b := replica(t, server.URL, quick, func(o *Options) { o.MaxBytes = limit })
+	s := subscribe(t, b, "a", pubsub.Start{})
+	add := func(n int) {
+		for range n {
+			if err := client.Do(t.Context(), "XADD", DefaultKey, "*", "c", "a", "d", strings.Repeat("x", size)).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	add(20)
+	if err := b.probe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if events, _ := usage(t, client, DefaultKey); events < 21 {
+		t.Errorf("%d events are kept, although all fit", events)
+	}
+	for _, what := range []string{"alone", "among others"} {
+		for i := range 300 {
+			add(1)
+			if what == "among others" && i%50 == 0 {
+				publish(t, b, "a", "ours "+strconv.Itoa(i))
+			}
+		}
+		eventually(t, "it is trimmed", func() bool { _, bytes := usage(t, client, DefaultKey); return bytes <= limit*11/10 })
+		if events, bytes := usage(t, client, DefaultKey); bytes < limit*6/10 {
+			t.Errorf("%s: %d events in %d bytes are kept, the limit is %d", what, events, bytes, limit)
+		}
+	}
+	publish(t, b, "a", "end")
+	if seen := read(t, s); len(seen) != 20+2*300+6+1 {
+		t.Errorf("%d events have come", len(seen))
+	}
+}
+
+// TestOtherProgramsAreLost: an entry of another program that Redis loses is a gap, too.
+func TestOtherProgramsAreLost(t *testing.T) {
+	t.Parallel()
+	p := startPair(t)
+	lost := p.master.Do("XADD", DefaultKey, "*", "c", "a", "d", "lost")
+	expect(t, "here", await(t, p.here, 1), "lost")
+	p.master.Kill()
+	p.connect(p.nearLine)
+	publishSoon(t, p.near, "end")
+	if got := readGap(t, p.here); len(got) == 0 {
+		t.Errorf("%s is lost, and there is no gap", lost)
+	}
+}
