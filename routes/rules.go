@@ -1,9 +1,12 @@
 package routes
 
 import (
+	"errors"
+	"fmt"
 	"reflect"
 	"regexp"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/go-playground/validator/v10"
 )
@@ -30,6 +33,29 @@ var rules = map[string]rule{
 	"channel":    pattern(`^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$`, "must be 1 to 128 of A-Z a-z 0-9 . _ : / -, starting with a letter or digit"),
 	"event":      pattern(`^[A-Za-z0-9._:-]{1,64}$`, "must be 1 to 64 of A-Z a-z 0-9 . _ : -"),
 	"unreserved": {"", func(name string) bool { return !slices.Contains(reserved, name) }, "must not be gap, busy, open or error"},
+}
+
+// maxOtherData is how many bytes of data an event may have that another program has
+// published.
+const maxOtherData = 1 << 20
+
+// CheckEvent returns why an event that was not published over HTTP cannot be sent to
+// clients; nil if it can. name is "" for none.
+func CheckEvent(channel, name string, data []byte) error {
+	switch {
+	case !rules["channel"].matches(channel):
+		return fmt.Errorf("the channel %q %s", channel, rules["channel"].text)
+	case name != "" && !rules["event"].matches(name):
+		return fmt.Errorf("the event's name %q %s", name, rules["event"].text)
+	case !rules["unreserved"].matches(name):
+		return fmt.Errorf("the event's name %s", rules["unreserved"].text)
+	case len(data) > maxOtherData:
+		return fmt.Errorf("%d bytes of data are too many, at most %d are sent", len(data), maxOtherData)
+	case !utf8.Valid(data):
+		return errors.New("the data is not UTF-8")
+	default:
+		return nil
+	}
 }
 
 // newValidator knows the rules, and names fields as clients do, by their tags.

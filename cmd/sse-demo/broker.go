@@ -13,14 +13,15 @@ import (
 
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/pubsub/redisbroker"
+	"example.com/sse-demo/routes"
 	"example.com/sse-demo/routes/job"
 )
 
 // Keys in Redis. Jobs have another stream than channels, so that no job shortens the
-// history of a channel.
+// history of a channel. The hash tag puts both into one slot of a cluster.
 const (
-	channelsKey = "sse-demo:events"
-	jobsKey     = "sse-demo:jobs"
+	channelsKey = "{sse-demo}:events"
+	jobsKey     = "{sse-demo}:jobs"
 )
 
 // What jobs keep in Redis.
@@ -39,14 +40,14 @@ func startBroker(ctx context.Context, f *flags, signals <-chan os.Signal, logger
 	redis.SetLogger(redisLogger{logger})
 	options := redisbroker.Options{
 		URL: f.RedisURL, Key: channelsKey, MaxEvents: f.RedisHistory, MaxBytes: int64(f.RedisHistoryBytes),
-		ReplicaEvents: f.History, ReplicaBytes: int(f.HistoryBytes),
+		ReplicaEvents: f.History, ReplicaBytes: int(f.HistoryBytes), Check: routes.CheckEvent,
 		Logger: slog.New(zerolog.NewSlogHandler(logger)),
 	}
 	channels, err := redisbroker.New(options)
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("--redis-url: %w", err)
 	}
-	options.Key, options.MaxEvents, options.MaxBytes = jobsKey, jobsMaxEvents, jobsMaxBytes
+	options.Key, options.MaxEvents, options.MaxBytes, options.Check = jobsKey, jobsMaxEvents, jobsMaxBytes, nil
 	journal, err := redisbroker.NewJournal(options)
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("--redis-url: %w", err)

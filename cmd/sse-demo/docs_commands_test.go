@@ -72,6 +72,7 @@ func checkCommand(t *testing.T, p *program, command string) {
 	case command == "go run ./cmd/sse-demo", command == "go build ./cmd/sse-demo": // the tests do
 	case first == "sse-demo":
 		checkFlags(t, rest)
+	case first == "redis-cli": // TestRights runs it
 	case first == "docker": // there may be no daemon; TestImage and TestCompose check what is built and run
 		for _, file := range regexp.MustCompile(`-f (\S+)`).FindAllStringSubmatch(rest, -1) {
 			readFile(t, file[1])

@@ -56,7 +56,7 @@ type flags struct {
 	ShutdownTimeout   time.Duration `default:"10s" help:"Time that SIGTERM gives open requests."`
 	MaxAge            time.Duration `default:"0s" help:"Age at which a stream is ended cleanly, ± 10 % at random, so that its client moves on; 0 for none."`
 	TrustedProxy      []network     `placeholder:"CIDR" sep:"," help:"Network of proxies whose X-Forwarded-For names the client in the log; an address alone is a network of one; repeatable."`
-	RedisURL          string        `name:"redis-url" placeholder:"URL" help:"Share channels and jobs with other replicas through this Redis, like redis://:password@host:6379/0, or redis://sentinel:26379/0?master_name=NAME. Better set by the variable if it has a password."`
+	RedisURL          string        `name:"redis-url" placeholder:"URL" help:"Share channels and jobs with other replicas through this Redis, like redis://:password@host:6379/0, or redis://sentinel:26379/0?master_name=NAME. A node of a cluster will do. Better set by the variable if it has a password."`
 	RedisHistory      int           `name:"redis-history" default:"100000" help:"Events that the shared stream keeps in Redis."`
 	RedisHistoryBytes byteCount     `name:"redis-history-bytes" default:"256MiB" help:"Bytes that the shared stream keeps in Redis; whichever of the two is reached first."`
 	AnswerURL         string        `name:"answer-url" placeholder:"URL" help:"Relay the answers of this OpenAI-compatible chat completions endpoint, like http://localhost:11434/v1/chat/completions; SSE_ANSWER_KEY is its bearer token. Default: a canned answer."`

@@ -13,10 +13,10 @@ const clusterKey = "{test}:events"
 
 func inCluster(o *Options) { o.Key = clusterKey }
 
-// TestCluster: a cluster is recognized by itself, by a URL that names any one of its
+// TestRedisCluster: a cluster is recognized by itself, by a URL that names any one of its
 // nodes. Its slot moves to another node, and its master is lost: publishing is back
 // soon, subscriptions stay, and no event is lost or comes twice.
-func TestCluster(t *testing.T) {
+func TestRedisCluster(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
 	one, two := replica(t, c.Nodes[0].URL, inCluster, quick), replica(t, c.Nodes[4].URL, inCluster, quick)
@@ -61,9 +61,9 @@ func TestCluster(t *testing.T) {
 	eventually(t, "both are well", func() bool { return one.Err() == nil && two.Err() == nil })
 }
 
-// TestClusterGoesOnWithoutItsFirstNode: the node of the URL does not have the stream, and
+// TestRedisClusterGoesOnWithoutItsFirstNode: the node of the URL does not have the stream, and
 // is lost.
-func TestClusterGoesOnWithoutItsFirstNode(t *testing.T) {
+func TestRedisClusterGoesOnWithoutItsFirstNode(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
 	owner := c.Owner(clusterKey)
