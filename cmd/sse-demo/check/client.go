@@ -1,39 +1,60 @@
 package check
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"example.com/sse-demo/sse"
 )
 
+const (
+	headTimeout  = 10 * time.Second // for the head of the stream
+	maxHead      = 256 << 10        // bytes of a response's head
+	maxRedirects = 20               // as browsers (Fetch, "HTTP-redirect fetch")
+)
+
 // errNoAnswer is the error of an endpoint that sends no head in time.
 var errNoAnswer = errors.New("no answer")
+
+// errRedirect is the error of a redirect that leads nowhere.
+var errRedirect = errors.New("redirect")
+
+// An unreachableError is why an endpoint could not be tried at all: no connection to
+// it could be made. It is written for the user.
+type unreachableError struct{ reason string }
+
+func (e *unreachableError) Error() string { return e.reason }
 
 // A client makes requests to one endpoint.
 type client struct {
 	url      *url.URL
 	header   http.Header // for the url's own origin only
+	method   string      // of the stream's request: GET, or with --data another
+	body     []byte      // of --data; nil without it
 	insecure bool
 	dial     func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
-// An ask is what one request differs in from others.
+// An ask is how one request differs from the one that opens the stream.
 type ask struct {
-	method     string   // empty means GET
+	method     string   // empty means the client's, with its body
 	to         *url.URL // nil means the client's
 	lastID     string   // Last-Event-ID
 	encoding   string   // Accept-Encoding; empty means identity
 	header     http.Header
-	bare       bool // without the user's headers, as a browser's preflight
+	bare       bool // without the user's headers, like a browser's preflight
 	noRedirect bool
 }
 
@@ -42,21 +63,23 @@ type answer struct {
 	*http.Response
 	asked, answered time.Time
 	close           func()
+	isClosed        func() bool // by close, or by the end of the context
 }
 
-// open sends a request on a connection of its own and waits for the head. The
-// answer ends with ctx.
+// open sends a request on a new connection and waits for the head. The answer ends
+// with ctx.
 func (c *client) open(ctx context.Context, a ask, timeout time.Duration) (*answer, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	limit := time.AfterFunc(timeout, func() { cancel(errNoAnswer) })
 	asked := time.Now()
 	transport := c.transport()
-	ctx, orHandshake := watchHandshake(ctx)
-	response, err := c.send(ctx, transport, a)
-	err = orHandshake(err)
-	if !limit.Stop() && errors.Is(context.Cause(ctx), errNoAnswer) {
-		err = fmt.Errorf("%w in %s", errNoAnswer, seconds(timeout))
-	}
+	var connected atomic.Bool // to the last of the hosts to which it was redirected
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) { connected.Store(false) },
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	})
+	response, err := c.send(traced, transport, a)
+	isLate := !limit.Stop() && errors.Is(context.Cause(ctx), errNoAnswer)
 	closeAll := func() {
 		cancel(nil)
 		if response != nil {
@@ -64,14 +87,20 @@ func (c *client) open(ctx context.Context, a ask, timeout time.Duration) (*answe
 		}
 		transport.CloseIdleConnections()
 	}
+	switch {
+	case isLate:
+		err = fmt.Errorf("%w in %s", errNoAnswer, seconds(timeout))
+	case err != nil && ctx.Err() == nil:
+		err = classify(err, connected.Load())
+	}
 	if err != nil {
 		closeAll()
 		return nil, err
 	}
-	return &answer{Response: response, asked: asked, answered: time.Now(), close: closeAll}, nil
+	return &answer{response, asked, time.Now(), closeAll, func() bool { return ctx.Err() != nil }}, nil
 }
 
-// transport is a new one each time: each connection is that of another client.
+// transport is a new one each time: each connection is another client's.
 func (c *client) transport() *http.Transport {
 	transport := &http.Transport{
 		DialContext:            c.dial,
@@ -87,15 +116,17 @@ func (c *client) transport() *http.Transport {
 }
 
 func (c *client) send(ctx context.Context, transport *http.Transport, a ask) (*http.Response, error) {
-	method := a.method
+	method, to, body := a.method, c.url, io.Reader(nil)
+	if a.to != nil {
+		to = a.to
+	}
 	if method == "" {
-		method = http.MethodGet
+		method = c.method
+		if c.body != nil {
+			body = bytes.NewReader(c.body)
+		}
 	}
-	to := a.to
-	if to == nil {
-		to = c.url
-	}
-	request, err := http.NewRequestWithContext(ctx, method, to.String(), nil)
+	request, err := http.NewRequestWithContext(ctx, method, to.String(), body)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +145,7 @@ func (c *client) setHeader(request *http.Request, a ask) {
 	request.Header.Set("Cache-Control", "no-cache") // as EventSource does
 	if !a.bare {
 		maps.Copy(request.Header, c.header)
-		request.Host = c.header.Get("Host") // empty means that of the URL
+		request.Host = c.header.Get("Host") // empty means the URL's
 	}
 	maps.Copy(request.Header, a.header)
 	request.Header.Set("Accept-Encoding", "identity")
@@ -129,8 +160,11 @@ func (c *client) setHeader(request *http.Request, a ask) {
 // checkRedirect keeps the user's headers, which may be secrets, and the address
 // that was asked for, whose query may have some, from other origins.
 func (c *client) checkRedirect(request *http.Request, via []*http.Request) error {
-	if len(via) > maxRedirect {
-		return fmt.Errorf("over %d redirects", maxRedirect)
+	if len(via) > maxRedirects {
+		return fmt.Errorf("%w: over %d of them", errRedirect, maxRedirects)
+	}
+	if request.URL.Scheme != "http" && request.URL.Scheme != "https" {
+		return fmt.Errorf("%w to %s", errRedirect, quote(request.URL.Redacted()))
 	}
 	request.Header.Del("Referer")
 	for _, r := range append(via[1:], request) {
@@ -160,4 +194,45 @@ func port(u *url.URL) string {
 	default:
 		return "80"
 	}
+}
+
+// classify returns the error of a request as an unreachableError if there was no
+// connection.
+func classify(err error, connected bool) error {
+	var lookup *net.DNSError
+	var certificate *tls.CertificateVerificationError
+	var network *net.OpError
+	var notTLS tls.RecordHeaderError
+	reason := ""
+	switch {
+	case errors.As(err, &network) && network.Op == "remote error": // an alert of TLS 1.3, which may come after the handshake
+		reason = fmt.Sprintf("no TLS connection: %v", network)
+	case strings.Contains(err.Error(), "Location header"): // net/http has no error of its own for it
+		return fmt.Errorf("%w: %w", errRedirect, plain(err))
+	case connected || errors.Is(err, errRedirect):
+		return err
+	case errors.As(err, &lookup) && lookup.IsNotFound:
+		reason = "there is no host " + quote(lookup.Name)
+	case errors.As(err, &lookup):
+		reason = fmt.Sprintf("the host %s cannot be looked up: %s", quote(lookup.Name), lookup.Err)
+	case errors.As(err, &certificate):
+		reason = fmt.Sprintf("the certificate is not trusted (--insecure accepts it): %v", certificate.Err)
+	case errors.As(err, &notTLS) || errors.Is(err, http.ErrSchemeMismatch):
+		reason = "no TLS connection: the answer is not TLS; is the URL http://?"
+	case errors.Is(err, io.EOF):
+		reason = "no TLS connection: the server closed it during the handshake"
+	case errors.As(err, &network) && (network.Op == "dial" || network.Op == "proxyconnect"):
+		reason = fmt.Sprintf("no connection: %v", network)
+	default:
+		reason = fmt.Sprintf("no TLS connection: %v", plain(err))
+	}
+	return &unreachableError{reason}
+}
+
+// plain removes what net/http puts before the cause.
+func plain(err error) error {
+	if problem, ok := errors.AsType[*url.Error](err); ok {
+		return problem.Err
+	}
+	return err
 }

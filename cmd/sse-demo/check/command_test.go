@@ -91,7 +91,7 @@ func TestNotTried(t *testing.T) {
 
 // TestAlert: TLS 1.3 refuses a client without a certificate after the handshake.
 func TestAlert(t *testing.T) {
-	err := unreachable(&net.OpError{Op: "remote error", Err: errors.New("tls: certificate required")})
+	err := classify(&net.OpError{Op: "remote error", Err: errors.New("tls: certificate required")}, true)
 	if err == nil || err.Error() != "no TLS connection: remote error: tls: certificate required" {
 		t.Error(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -95,6 +96,7 @@ func (e *endpoint) stream(ctx context.Context, w http.ResponseWriter, lastID str
 	flush()
 	if strings.EqualFold(w.Header().Get("Content-Encoding"), "gzip") {
 		compressed := gzip.NewWriter(w)
+		defer func() { _ = compressed.Close() }()
 		out, flush = compressed, func() {
 			if !e.noFlush {
 				_ = compressed.Flush()
@@ -201,4 +203,13 @@ func endpoints(handler http.Handler) []*endpoint {
 		return all
 	}
 	return nil
+}
+
+func mustParse(t *testing.T, text string) *url.URL {
+	t.Helper()
+	u, err := parseURL(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
 }

@@ -2,62 +2,89 @@ package check
 
 import (
 	"fmt"
-	"strings"
 	"time"
 )
 
-func judgeDelivery(o *observation) Result {
-	const fix = "Turn buffering off: X-Accel-Buffering: no in the response, proxy_buffering off in nginx, no compression of event streams; in the server, flush after each event."
+const (
+	slowFirstByte = 5 * time.Second
+	slowEvents    = 2 * time.Second        // after the request; if all come at once then, they were held back
+	maxLate       = time.Second            // more is a finding
+	subscribed    = 500 * time.Millisecond // after the head, a client certainly gets what is new
+	sameMoment    = 50 * time.Millisecond  // of two clients
+	enoughEvents  = 5
+)
+
+const fixBuffering = "Turn buffering off: X-Accel-Buffering: no in the response, proxy_buffering off in nginx, no compression of event streams; in the server, flush after each event."
+
+func judgeFirstByte(o *observation) Result {
+	const means = "A proxy may hold the stream back until it has collected enough; a client cannot tell that it is connected."
+	const fix = "Send a retry field or a comment right after the head, and flush it. If the server does, turn the proxy's buffering off: " +
+		"X-Accel-Buffering: no in the response, or proxy_buffering off in nginx."
 	s := o.stream
-	total := s.total
-	if o.direct != nil {
-		total = max(total, o.direct.total)
+	switch {
+	case !s.hasFirst && s.ends > 0:
+		return warn(s.endings()+", without a byte", "Clients get nothing, and come back again and again.",
+			"Keep the stream open until the client leaves: in Go, do not return from the handler before the request's context is done. Look into the log if the handler fails.")
+	case !s.hasFirst:
+		return warn(fmt.Sprintf("nothing came in %s", seconds(s.closed.Sub(s.latest.asked))), means, fix)
+	case s.firstDelay > slowFirstByte:
+		return warn(fmt.Sprintf("the first byte came %s after the request", seconds(s.firstDelay)), means, fix)
 	}
-	if total < enoughEvents {
-		return skip("%s seen, too few to judge", count(total, "event", "events"))
-	}
-	if o.direct != nil {
-		if late := lateness(o.direct, &s); late > maxLate {
-			return fail(fmt.Sprintf("an event is %s later than without the proxy", seconds(late)),
-				"Something between the two URLs holds events back.", fix)
+	return ok("the first byte came %s after the request", seconds(s.firstDelay))
+}
+
+func judgeDelivery(o *observation) Result {
+	s, direct := o.stream, o.direct.stream
+	if max(s.total, direct.total) < enoughEvents {
+		seen := count(s.total, "event", "events") + " seen, too few to judge"
+		if endings := s.endings(); endings != "" && s.total == 0 {
+			seen += "; " + endings
 		}
+		return skip("%s", seen)
+	}
+	if late := lateness(&direct, &s, o.posts); late > maxLate {
+		return fail(fmt.Sprintf("an event is %s later than without the proxy", seconds(late)),
+			"Something between the two URLs holds events back.", fixBuffering)
+	}
+	if delay, heldBack := heldBackDelay(s.events); heldBack {
+		return warn(fmt.Sprintf("all %d events came at once, %s after the request", len(s.events), seconds(delay)),
+			"Something holds the stream back until it ends, or until there is enough to send: a buffer in a proxy, a compressor, or a missing flush.", fixBuffering)
 	}
 	if c := clumpsOf(s.events); c.again() {
 		return warn(fmt.Sprintf("events came several at once (up to %d), then silence, %d times", c.largest, c.clumps),
-			"Something holds events back and passes them on in lots: a buffer in a proxy, a compressor, or a missing flush. Clients see old news.", fix)
+			"Something holds events back and passes them on in lots: a buffer in a proxy, a compressor, or a missing flush. Clients see old news.", fixBuffering)
 	}
-	if o.direct != nil && o.direct.total == 0 {
+	switch {
+	case o.direct.sent && direct.total == 0:
 		return ok("%d events; without the proxy none came to compare them with", s.total)
-	}
-	if o.direct != nil {
+	case o.direct.sent:
 		return ok("%d events, none over %s later than without the proxy", s.total, seconds(maxLate))
 	}
 	return ok("%d events, each as it happens", s.total)
 }
 
 func judgeCompression(o *observation) Result {
-	g := o.gzip
-	gzipped := g.err == nil && isGzip(g.header.Get("Content-Encoding"))
-	late := time.Duration(0)
-	if gzipped {
-		late = lateness(&o.stream, &g.stream)
-	}
-	if late > maxLate {
-		return fail(fmt.Sprintf("with gzip, which most clients accept, an event is %s late", seconds(late)),
-			"The compressor collects events before it writes: browsers get them late, although curl gets them at once.",
-			"Do not compress text/event-stream, or flush the compressor after each event; Cache-Control: no-transform forbids it to proxies.")
-	}
-	if o.stream.encoding != "" {
+	const means = "The compressor collects events before it writes: browsers get them late, although curl gets them at once."
+	const fix = "Do not compress text/event-stream, or flush the compressor after each event; Cache-Control: no-transform forbids it to proxies."
+	late, gzipped := o.gzipDelay()
+	switch {
+	case gzipped && late > maxLate:
+		return fail(fmt.Sprintf("with gzip, which most clients accept, an event is %s late", seconds(late)), means, fix)
+	case o.stream.encoding != "":
 		return warn("compressed with "+quote(o.stream.encoding)+", although only identity was accepted",
 			"A client that cannot decode it sees garbage.", "Compress only what Accept-Encoding allows, and event streams best not at all.")
-	}
-	if gzipped {
+	case gzipped:
 		return ok("gzip to clients that accept it, without delay")
 	}
 	return ok("not compressed")
 }
 
-func isGzip(encoding string) bool {
-	encoding = strings.ToLower(strings.TrimSpace(encoding))
-	return encoding == "gzip" || encoding == "x-gzip"
+// gzipDelay reports whether a client that accepts gzip gets it, and how late events
+// are then.
+func (o *observation) gzipDelay() (late time.Duration, gzipped bool) {
+	if o.posts { // --header may have asked for gzip
+		late, _ = heldBackDelay(o.stream.events)
+		return late, isGzip(o.head.header.Get("Content-Encoding")) && o.stream.encoding == ""
+	}
+	return lateness(&o.stream, &o.gzip.stream, false), isGzip(o.gzip.header.Get("Content-Encoding"))
 }

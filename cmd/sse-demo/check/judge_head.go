@@ -1,77 +1,125 @@
 package check
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
+	"unicode"
 
 	"example.com/sse-demo/sse"
 )
 
-const (
-	slowHead      = time.Second
-	slowFirstByte = 5 * time.Second
-)
+const slowHead = time.Second
 
 func judgeHead(o *observation) Result {
 	h := o.head
 	switch {
+	case errors.Is(h.err, errNoAnswer):
+		return fail(answerOf(h)+o.withoutProxy(), "A browser waits on, but is not told that it is connected; other clients, and proxies with a time limit, give up.", o.fixHead())
 	case h.err != nil:
-		return fail(answerOf(h), "A client sees a failed connection, and tries again and again.",
-			"Send the head at once, before the first event is there: in Go, flush after WriteHeader.")
-	case h.code != http.StatusOK:
-		means, fix := explain(h)
+		means, fix := explainError(h.err)
 		return fail(answerOf(h), means, fix)
+	case h.code != http.StatusOK:
+		means, fix := explainStatus(h, o.posts)
+		return fail(h.status, means, fix)
 	case h.delay > slowHead:
-		return warn(fmt.Sprintf("200 OK, but only after %s", seconds(h.delay)),
-			"Each client waits so long when it connects, and again at every return.",
-			"Send the head at once, before the first event is there; a proxy that holds it back needs its buffering turned off.")
+		return warn(fmt.Sprintf("200 OK, but only after %s%s", seconds(h.delay), o.withoutProxy()),
+			"Each client waits so long when it connects, and again at every return.", o.fixHead())
 	}
 	return ok("%s after %s", h.status, seconds(h.delay))
 }
 
+// withoutProxy says what came of the request to --compare.
+func (o *observation) withoutProxy() string {
+	switch d := o.direct; {
+	case !d.sent:
+		return ""
+	case d.err != nil:
+		return ", nor without the proxy"
+	default:
+		return fmt.Sprintf("; without the proxy %s after %s", d.status, seconds(d.delay))
+	}
+}
+
+// fixHead says what to do about a head that comes late. With --compare it is known
+// who holds it back.
+func (o *observation) fixHead() string {
+	const server = "Send the head at once, before the first event is there: in Go, flush after WriteHeader."
+	const proxy = "Turn off the buffering of what is in front of the server, which holds the head back until there is enough to send: " +
+		"in nginx proxy_buffering off, and no proxy_ignore_headers that names X-Accel-Buffering."
+	switch {
+	case !o.direct.sent:
+		return server + " If the server does, something in front of it holds the head back: turn off its buffering (proxy_buffering off in nginx). " +
+			"--compare with the address of the server tells which of the two it is."
+	case o.direct.err != nil || o.direct.delay > slowHead:
+		return server
+	}
+	return proxy
+}
+
 // answerOf says what came of a request.
 func answerOf(p probe) string {
-	if p.err != nil {
-		text := plain(p.err).Error()
-		if text == "EOF" {
-			text = "the connection was closed without an answer"
-		}
-		if len(text) > maxReason {
-			text = text[:maxReason] + " …"
-		}
-		return strings.ToValidUTF8(strings.Map(printable, text), "?")
+	if p.err == nil {
+		return p.status
 	}
-	return p.status
+	const maxReason = 200
+	text := plain(p.err).Error()
+	if text == "EOF" {
+		text = "the connection was closed without an answer"
+	}
+	if len(text) > maxReason {
+		text = text[:maxReason] + " …"
+	}
+	return strings.ToValidUTF8(strings.Map(printable, text), "?")
 }
 
 func printable(c rune) rune {
-	if c < ' ' || 0x7f <= c && c < 0xa0 {
+	if unicode.IsControl(c) {
 		return '?'
 	}
 	return c
 }
 
-// explain says what a status that is not 200 means to a client.
-func explain(h probe) (means, fix string) {
+// explainError says what a failed request means to a client.
+func explainError(err error) (means, fix string) {
+	if errors.Is(err, errRedirect) {
+		return "A client follows redirects, but these lead nowhere.", "See where each Location leads, with curl -I; a proxy and the server may each send clients to the other's scheme or host."
+	}
+	means = "A client sees a failed connection, and tries again and again."
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return means, "Look into the log of the server, or of the proxy in front of it: it ended the connection instead of answering."
+	}
+	return means, "See what answers at that address: it is no HTTP that a client understands."
+}
+
+// explainStatus says what a status that is not 200 means to a client.
+func explainStatus(h probe, posts bool) (means, fix string) {
 	means = "EventSource gives up for good at any status but 200."
+	if posts {
+		means = "The client gets this answer instead of a stream."
+	}
 	switch code := h.code; {
-	case code == http.StatusNoContent:
-		return "204 stops EventSource for good; it means that nothing will follow.", "Answer 200 while there may be events."
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
 		return means, "Give the check what a client sends: --header 'Authorization: Bearer …' or --header 'Cookie: …'."
 	case code == http.StatusNotFound:
 		return means, "Check the path and the query of the URL."
-	case code == http.StatusMethodNotAllowed:
-		return means, "Serve the stream to GET, the only method of EventSource."
-	case code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable:
-		return means, "Answer 200 with a long retry field and end the stream, so that clients come back later."
-	case code >= 500:
+	case code >= 500 && code != http.StatusServiceUnavailable:
 		return means, "Look into the log of the server, or of the proxy in front of it."
 	case code >= 300 && code < 400:
-		return "EventSource follows redirects, but this one leads nowhere.", "Give the redirect a Location."
+		return "A client follows redirects, but this one leads nowhere.", "Give the redirect a Location."
+	case posts:
+		return means, "Check the body in --data, and what else the endpoint asks for: --method, or a --header like Content-Type."
+	case code == http.StatusNoContent:
+		return "204 stops EventSource for good; it means that nothing will follow.", "Answer 200 while there may be events."
+	case code == http.StatusMethodNotAllowed:
+		return means, "Serve the stream to GET, the only method of EventSource; --data checks a stream that answers a POST."
+	case code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable:
+		return means, "Answer 200 with a long retry field and end the stream, so that clients come back later."
 	}
 	return means, "Answer 200 with Content-Type: text/event-stream."
 }
@@ -85,7 +133,7 @@ func judgeMediaType(o *observation) Result {
 		if given == "" {
 			seen = "there is no Content-Type"
 		}
-		return fail(seen, "EventSource gives up for good: it takes nothing but text/event-stream.",
+		return fail(seen, "A client that expects an event stream gives up; EventSource for good.",
 			"Answer with Content-Type: text/event-stream; if that is what the server sends, see what the proxy in front answers.")
 	}
 	if hasOtherCharset(parameters) {
@@ -130,26 +178,11 @@ func isCacheable(control string) bool {
 	return true
 }
 
-func judgeFirstByte(o *observation) Result {
-	const means = "A proxy may hold the stream back until it has collected enough; a client cannot tell that it is connected."
-	const fix = "Send a retry field or a comment right after the head, and flush it. If the server does, turn the proxy's buffering off: " +
-		"X-Accel-Buffering: no in the response, or proxy_buffering off in nginx."
-	s := o.stream
-	if s.first.IsZero() {
-		return warn(fmt.Sprintf("nothing came in %s", seconds(s.closed.Sub(s.asked))), means, fix)
-	}
-	delay := s.first.Sub(s.asked)
-	if delay > slowFirstByte {
-		return warn(fmt.Sprintf("the first byte came %s after the request", seconds(delay)), means, fix)
-	}
-	return ok("the first byte came %s after the request", seconds(delay))
-}
-
 func judgeHTTP2(o *observation) Result {
 	const means = "A browser opens at most six connections to a host over HTTP/1.1, all tabs together: the seventh stream never opens."
 	switch {
 	case o.head.url.Scheme == "http":
-		return warn("plain http, which is "+o.head.proto+" to every browser", means,
+		return warn("plain http, over which browsers speak HTTP/1.1", means,
 			"Serve HTTPS with HTTP/2, for example by a proxy in front; or share one stream between tabs.")
 	case strings.HasPrefix(o.head.proto, "HTTP/1"):
 		return warn(o.head.proto+" only", means, "Turn HTTP/2 on, in the server or in the proxy in front of it; or share one stream between tabs.")

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -16,13 +17,20 @@ func judgeCORS(o *observation) Result {
 	if own, err := url.Parse(origin); err == nil && sameOrigin(own, o.head.url) {
 		return ok("%s is the endpoint's own origin", quote(origin))
 	}
+	if errors.Is(o.cors.err, errNoAnswer) && o.head.delay > slowHead { // perhaps the head comes with the first event
+		return skip("%s to a request with that Origin", answerOf(o.cors))
+	}
 	const means = "A page of that origin cannot read the stream; the browser's console names CORS."
 	fix := "Answer with Access-Control-Allow-Origin: " + origin + " and Vary: Origin."
-	if refused := o.corsRefusal(); refused != "" {
+	refused := o.preflightRefusal()
+	if refused == "" {
+		refused = o.corsRefusal()
+	}
+	if refused != "" {
 		return fail(refused, means, fix)
 	}
 	other := o.otherCORS
-	if other.err == nil && other.header.Get("Access-Control-Allow-Origin") == strangeOrigin && allowsCredentials(other) {
+	if other.sent && other.err == nil && other.header.Get("Access-Control-Allow-Origin") == strangeOrigin && allowsCredentials(other) {
 		return warn("every origin is allowed, with credentials: "+strangeOrigin+" is, too",
 			"Any site that a user opens can read the stream with the user's cookies.",
 			"Allow only the origins that you know, or leave Access-Control-Allow-Credentials out.")
@@ -32,16 +40,17 @@ func judgeCORS(o *observation) Result {
 
 // corsRefusal says why a browser would keep the stream from the origin.
 func (o *observation) corsRefusal() string {
-	origin := string(o.options.Origin)
 	switch {
 	case o.cors.err != nil:
 		return "no answer to a request with that Origin: " + answerOf(o.cors)
 	case o.cors.code != http.StatusOK:
 		return o.cors.status + " to a request with that Origin"
 	}
-	if refused := refusal(o.cors, origin, o.cookie); refused != "" {
-		return refused
-	}
+	return refusal(o.cors, string(o.options.Origin), o.cookie)
+}
+
+// preflightRefusal says why a browser would not send the request.
+func (o *observation) preflightRefusal() string {
 	p := o.preflight
 	switch {
 	case !p.sent:
@@ -49,20 +58,32 @@ func (o *observation) corsRefusal() string {
 	case p.err != nil:
 		return "no answer to the OPTIONS request that a browser sends first: " + answerOf(p)
 	case p.code < 200 || p.code > 299:
-		return p.status + " to the OPTIONS request that a browser sends first, because of --header"
+		return p.status + " to the OPTIONS request that a browser sends first"
 	}
-	if refused := refusal(p, origin, o.cookie); refused != "" {
+	if refused := refusal(p, string(o.options.Origin), o.cookie); refused != "" {
 		return "to the OPTIONS request that a browser sends first: " + refused
 	}
-	allowed := strings.ToLower(strings.Join(p.header.Values("Access-Control-Allow-Headers"), ","))
-	list := strings.FieldsFunc(allowed, func(c rune) bool { return c == ',' || c == ' ' || c == '\t' })
+	if method := o.method; !slices.Contains(simpleMethods, method) && !o.isListed("Methods", method) {
+		return fmt.Sprintf("Access-Control-Allow-Methods does not allow %s", method)
+	}
 	for _, name := range o.unsafe {
-		wildcard := !o.cookie && slices.Contains(list, "*") && name != "authorization" // Fetch, "CORS non-wildcard request-header name"
-		if !wildcard && !slices.Contains(list, name) {
+		if !o.isListed("Headers", name) {
 			return fmt.Sprintf("Access-Control-Allow-Headers does not allow %s", name)
 		}
 	}
 	return ""
+}
+
+// isListed reports whether the answer to OPTIONS allows the method or header.
+func (o *observation) isListed(what, name string) bool {
+	allowed := strings.Join(o.preflight.header.Values("Access-Control-Allow-"+what), ",")
+	for item := range strings.FieldsFuncSeq(allowed, func(c rune) bool { return c == ',' || c == ' ' || c == '\t' }) {
+		isAny := item == "*" && !o.cookie && name != "authorization" // Fetch, "CORS non-wildcard request-header name"
+		if isAny || item == name || what == "Headers" && strings.EqualFold(item, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // refusal says why the response is not allowed to be read (Fetch, "CORS check").

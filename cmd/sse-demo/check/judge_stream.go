@@ -22,6 +22,8 @@ func judgeHeartbeat(o *observation) Result {
 	silence := o.stream.silence
 	seen := fmt.Sprintf("the longest silence was %s", seconds(silence))
 	switch {
+	case o.posts && o.stream.hasEnded:
+		return skip("the stream has ended")
 	case silence > deadlySilence:
 		return fail(fmt.Sprintf("the stream was silent for %s", seconds(silence)),
 			"nginx, load balancers and many platforms cut a connection after 60 s of silence, and no client can tell a quiet stream from a dead one.", fix)
@@ -54,7 +56,7 @@ var fixes = map[sse.FaultKind]string{
 
 func judgeFormat(o *observation) Result {
 	s := o.stream
-	if s.first.IsZero() {
+	if !s.hasFirst {
 		return skip("nothing came")
 	}
 	if s.unreadable {
@@ -126,9 +128,14 @@ func judgeIDs(o *observation) Result {
 			"Give each event an id, and continue after the Last-Event-ID of a client that returns.")
 	}
 	if e, found := repeatedID(s); found {
-		return fail(fmt.Sprintf("the id %s came with two different events", quote(e.id)),
+		return fail(fmt.Sprintf("the id %s came with more than one event", quote(e.id)),
 			"A client that returns with it goes on at the wrong event, and loses or repeats some.",
-			"Give each event an id of its own, one that rises over all connections and restarts.")
+			"Give each event its own id, one that rises over all connections and restarts.")
+	}
+	if s.badID != "" {
+		return warn("the id "+s.badID+" cannot be sent back",
+			"A client cannot put a control character, or more than 4,096 bytes, into the header Last-Event-ID: it resumes at an older event, or not at all.",
+			"Use short ids of printable characters, like numbers.")
 	}
 	if s.ids < s.total {
 		return ok("%d of %d events have an id", s.ids, s.total)
@@ -136,14 +143,15 @@ func judgeIDs(o *observation) Result {
 	return ok("each of %d events has an id of its own", s.total)
 }
 
-// repeatedID returns an event whose id another event has, too.
+// repeatedID returns an event whose id another event has, too. The same event may
+// come again on another connection.
 func repeatedID(s seen) (arrival, bool) {
-	sums := map[string]uint64{}
+	known := map[string]arrival{}
 	for _, e := range s.withID() {
-		if sum, known := sums[e.id]; known && sum != e.sum {
+		if other, found := known[e.id]; found && (other.sum != e.sum || other.asked.Equal(e.asked)) {
 			return e, true
 		}
-		sums[e.id] = e.sum
+		known[e.id] = e
 	}
 	return arrival{}, false
 }

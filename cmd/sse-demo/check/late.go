@@ -2,44 +2,43 @@ package check
 
 import "time"
 
-const (
-	maxLate      = time.Second            // more is a finding
-	subscribed   = 500 * time.Millisecond // after the head, a client certainly gets what is new
-	sameMoment   = 50 * time.Millisecond  // of two clients
-	enoughEvents = 5
-)
-
-// A pair is one event as two clients got it: indexes into their events.
-type pair struct{ direct, through int }
-
-// lateness returns by how much the latest event was later through something than
-// directly. Events that have not come at all count as late since then.
-func lateness(direct, through *seen) time.Duration {
+// lateness returns by how much the latest event came later through something than
+// directly, counted from when its client asked. An event that has not come is late
+// until the end. If own is true each client has a stream with the same events of its
+// own, from its request on.
+func lateness(direct, through *seen, own bool) time.Duration {
 	if direct.total == 0 {
 		return 0
 	}
 	shift := max(through.asked.Sub(direct.asked), 0) // a replay comes this much later
-	pairs := pairAll(direct, through)
 	worst := time.Duration(0)
 	last := pair{-1, -1}
-	for _, p := range pairs {
-		worst = max(worst, through.events[p.through].at.Sub(direct.events[p.direct].at)-shift)
+	for _, p := range pairAll(direct, through, own) {
+		d, t := direct.events[p.direct], through.events[p.through]
+		due := d.at.Add(shift)
+		if due.Before(t.asked) { // while the client was away
+			due = t.asked
+		}
+		worst = max(worst, t.at.Sub(due))
 		last = pair{max(last.direct, p.direct), max(last.through, p.through)}
 	}
-	return max(worst, heldBack(direct, through, last, shift))
+	return max(worst, overdue(direct, through, last, shift))
 }
 
-// heldBack returns since when the oldest of the events is due that came directly
-// and not through; last are the last events that both have got.
-func heldBack(direct, through *seen, last pair, shift time.Duration) time.Duration {
-	begin, end := through.opened.Add(subscribed), through.end()
+// overdue returns how long ago the oldest event came directly that has not come
+// through; last is the last event that both clients have.
+func overdue(direct, through *seen, last pair, shift time.Duration) time.Duration {
+	begin, end := through.latest.opened.Add(subscribed), through.end()
 	if d := direct.end(); d.Before(end) {
 		end = d
 	}
-	if len(through.events) == 0 && len(direct.events) >= enoughEvents {
+	switch {
+	case len(through.events) == 0 && len(direct.events) >= enoughEvents:
 		begin = through.asked
+	case through.hasEnded: // what is missing may come when the client returns
+		return 0
 	}
-	unpaired := len(through.events) - 1 - last.through // each client may get some of its own
+	unpaired := len(through.events) - 1 - last.through // each client may get some that others do not
 	for _, e := range direct.events[last.direct+1:] {
 		due := end.Sub(e.at) - shift
 		if e.at.Before(begin) || due <= maxLate {
@@ -62,33 +61,34 @@ func (s *seen) end() time.Time {
 	return s.closed
 }
 
-// An identity is what an event is known by: its id, its content, or both.
-type identity struct {
-	id  string
-	sum uint64
-}
+// A pair is one event as two clients got it: indexes into their events.
+type pair struct{ direct, through int }
 
-// pairAll pairs by the first of these that pairs at least half of the events: id
-// and content, content (if each client's ids are its own), id (if the content has
-// the time, for example), order.
-func pairAll(direct, through *seen) []pair {
+// pairAll pairs the events by their content; by their ids, if that pairs less than
+// half of them (the content may have the time); else by their order.
+func pairAll(direct, through *seen, own bool) []pair {
+	if own {
+		return pairByOrder(direct, through, time.Time{})
+	}
 	enough := (min(len(direct.events), len(through.events)) + 1) / 2
-	for _, identify := range []func(e arrival) identity{
-		func(e arrival) identity { return identity{e.id, e.sum} },
-		func(e arrival) identity { return identity{sum: e.sum} },
-		func(e arrival) identity { return identity{id: e.id} },
-	} {
+	byContent := func(e arrival) arrival { return arrival{sum: e.sum} }
+	byID := func(e arrival) arrival { return arrival{id: e.id} }
+	for _, identify := range []func(e arrival) arrival{byContent, byID} {
 		if pairs := pairBy(identify, direct.events, through.events); len(pairs) >= enough {
 			return pairs
 		}
 	}
-	return pairByOrder(direct, through)
+	both := direct.opened
+	if both.Before(through.opened) {
+		both = through.opened
+	}
+	return pairByOrder(direct, through, both.Add(subscribed))
 }
 
 // pairBy pairs the events that differ from all others of their client.
-func pairBy(identify func(e arrival) identity, direct, through []arrival) []pair {
-	index := func(events []arrival) map[identity]int {
-		at := map[identity]int{}
+func pairBy(identify func(e arrival) arrival, direct, through []arrival) []pair {
+	index := func(events []arrival) map[arrival]int {
+		at := map[arrival]int{}
 		for i, e := range events {
 			key := identify(e)
 			if _, known := at[key]; known {
@@ -108,13 +108,8 @@ func pairBy(identify func(e arrival) identity, direct, through []arrival) []pair
 	return pairs
 }
 
-// pairByOrder pairs the events that have come since both clients were there.
-func pairByOrder(direct, through *seen) []pair {
-	both := direct.opened
-	if both.Before(through.opened) {
-		both = through.opened
-	}
-	both = both.Add(subscribed)
+// pairByOrder pairs the events that came when both clients were there.
+func pairByOrder(direct, through *seen, both time.Time) []pair {
 	first := func(events []arrival, from time.Time) int {
 		for i, e := range events {
 			if !e.at.Before(from) {
@@ -125,17 +120,37 @@ func pairByOrder(direct, through *seen) []pair {
 	}
 	d, t := first(direct.events, both), first(through.events, both.Add(-sameMoment))
 	var pairs []pair
-	for d < len(direct.events) && t < len(through.events) {
+	for ; d < len(direct.events) && t < len(through.events); d, t = d+1, t+1 {
 		pairs = append(pairs, pair{d, t})
-		d, t = d+1, t+1
 	}
 	return pairs
+}
+
+// heldBackDelay reports whether all events of each connection came at once, long
+// after its request, and how long. One event alone is no sign of that.
+func heldBackDelay(events []arrival) (delay time.Duration, heldBack bool) {
+	if len(events) < enoughEvents {
+		return 0, false
+	}
+	for start := 0; start < len(events); {
+		end := start + 1
+		for end < len(events) && events[end].asked.Equal(events[start].asked) {
+			end++
+		}
+		first, last := events[start], events[end-1]
+		if end-start < 2 || first.burst != last.burst || last.at.Sub(first.at) > burstSilence || first.at.Sub(first.asked) <= slowEvents {
+			return 0, false
+		}
+		delay = max(delay, last.at.Sub(last.asked))
+		start = end
+	}
+	return delay, true
 }
 
 // A clumping is how the events came: in groups, some of them several at once.
 type clumping struct{ groups, clumps, largest int }
 
-// clumpsOf counts the groups of events between silences, and those of several at
+// clumpsOf counts the groups of events between silences, and how many of them came at
 // once. What a client gets at once when it comes back does not count, nor what it
 // gets at once when it connects, if that is more than ever comes at once later: it
 // is a replay.
@@ -148,7 +163,7 @@ func clumpsOf(events []arrival) clumping {
 			atOnce = atOnce && events[end].at.Sub(events[end-1].at) <= sameMoment
 			end++
 		}
-		returned := start > 0 && events[start].connection != events[start-1].connection
+		returned := start > 0 && !events[start].asked.Equal(events[start-1].asked)
 		isClump := atOnce && end-start > 1
 		switch {
 		case returned:
@@ -169,5 +184,8 @@ func clumpsOf(events []arrival) clumping {
 }
 
 // again reports whether events come in clumps again and again, rather than now
-// and then.
-func (c clumping) again() bool { return c.clumps >= 3 && 3*c.clumps >= 2*c.groups }
+// and then. Two large ones and nothing else are enough.
+func (c clumping) again() bool {
+	isLarge := c.clumps == 2 && c.groups == 2 && c.largest >= enoughEvents
+	return isLarge || c.clumps >= 3 && 3*c.clumps >= 2*c.groups
+}

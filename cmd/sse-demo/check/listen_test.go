@@ -64,9 +64,9 @@ func TestLastID(t *testing.T) {
 		"id: 1\ndata: x\n\nid: \x01\n\n":         "1", // no header can have it
 		"id: 3\n\n":                              "3",
 	} {
-		r := newRecord(time.Now())
+		r := newRecord(time.Now(), "")
 		body := io.NopCloser(strings.NewReader(stream))
-		_ = r.read(&answer{Response: &http.Response{Body: body}, close: func() {}}, "")
+		_ = r.read(&answer{Response: &http.Response{Body: body}, close: func() {}, isClosed: func() bool { return false }}, "")
 		if got := r.now().lastID; got != want {
 			t.Errorf("%q: %q, want %q", stream, got, want)
 		}
@@ -77,7 +77,7 @@ func TestLastID(t *testing.T) {
 // begun to be read.
 func TestShortListening(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRecord(time.Now())
+		r := newRecord(time.Now(), "")
 		ctx, stop := context.WithTimeout(t.Context(), time.Hour)
 		defer stop()
 		ended := make(chan struct{})
@@ -91,7 +91,7 @@ func TestShortListening(t *testing.T) {
 			t.Error("ended before")
 		default:
 		}
-		r.change(func(s *seen) { s.connect(time.Now()) })
+		r.change(func(s *seen) { s.connect(connection{time.Now(), time.Now()}) })
 		pause(ctx, time.Second)
 		r.change(func(s *seen) { s.bytes(time.Now()) })
 		<-ended

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 )
@@ -14,18 +16,21 @@ import (
 // Options are the flags of the command, as kong reads them.
 type Options struct {
 	URL        string        `arg:"" help:"The endpoint, like https://example.com/events."`
-	For        time.Duration `default:"20s" help:"How long to listen. A stream that is silent then is listened to for up to 56s of silence."`
+	For        time.Duration `default:"20s" help:"How long to listen. If the stream is silent then, check waits for the next byte, until 56s of silence at most."`
 	Header     []string      `sep:"none" placeholder:"'NAME: VALUE'" help:"Request header, sent to the URL's own origin only; repeatable."`
+	Data       *string       `placeholder:"TEXT|@FILE" help:"Check the stream that answers a request with this body, which is sent once, and once more to --compare."`
+	Method     given         `placeholder:"POST" help:"Method of the request with --data."`
 	Origin     given         `placeholder:"ORIGIN" help:"Check that pages of this origin may read the stream, like https://app.example.com."`
 	Compare    given         `placeholder:"URL" help:"The same endpoint without the proxy: says how much later events are through the proxy."`
 	Insecure   bool          `help:"Accept any certificate."`
 	AllMethods bool          `help:"Also send POST, PUT and DELETE, once each and without a body, to see whether they are refused."`
+	Strict     bool          `help:"Exit with status 1 after a warning, too."`
 	JSON       bool          `name:"json" help:"Print one JSON object."`
 
 	dial func(ctx context.Context, network, addr string) (net.Conn, error) // of a test; nil for the network
 }
 
-// given is a string that is not empty.
+// given is a string that must not be empty.
 type given string
 
 // UnmarshalText refuses an empty value.
@@ -37,31 +42,79 @@ func (g *given) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// parse returns the client of the endpoint and, with --compare, that of the
-// endpoint without the proxy. The error is one for the user.
-func (o *Options) parse() (main, compare *client, err error) {
+// maxData is how many bytes the file of --data may have.
+const maxData = 16 << 20
+
+// clients returns a client of the endpoint and, with --compare, one of the endpoint
+// without the proxy. The error is one for the user.
+func (o *Options) clients() (main, compare *client, err error) {
+	c := client{method: http.MethodGet, insecure: o.Insecure, dial: o.dial}
 	if o.For <= 0 {
 		return nil, nil, errors.New("--for must be above 0")
 	}
 	if o.Origin != "" && !isOrigin(string(o.Origin)) {
 		return nil, nil, fmt.Errorf("--origin must be like https://app.example.com, without a path: %s", quote(string(o.Origin)))
 	}
-	header, err := parseHeader(o.Header)
-	if err != nil {
+	if c.header, err = parseHeader(o.Header); err != nil {
 		return nil, nil, err
 	}
-	target, err := parseURL(o.URL)
-	if err != nil {
+	if err := o.setBody(&c); err != nil {
 		return nil, nil, err
 	}
-	main = &client{url: target, header: header, insecure: o.Insecure, dial: o.dial}
-	if o.Compare == "" {
-		return main, nil, nil
+	if c.url, err = parseURL(o.URL); err != nil || o.Compare == "" {
+		return &c, nil, err
 	}
-	if target, err = parseURL(string(o.Compare)); err != nil {
+	direct := c
+	if direct.url, err = parseURL(string(o.Compare)); err != nil {
 		return nil, nil, fmt.Errorf("--compare: %w", err)
 	}
-	return main, &client{url: target, header: header, insecure: o.Insecure, dial: o.dial}, nil
+	return &c, &direct, nil
+}
+
+// setBody makes c send the body that --data names.
+func (o *Options) setBody(c *client) error {
+	switch {
+	case o.Data == nil && o.Method != "":
+		return errors.New("--method needs --data")
+	case o.Data == nil:
+		return nil
+	case o.AllMethods:
+		return errors.New("--data and --all-methods do not go together")
+	}
+	c.method, c.body = http.MethodPost, []byte(*o.Data)
+	if o.Method != "" {
+		c.method = string(o.Method)
+	}
+	if !isToken(c.method) {
+		return fmt.Errorf("--method must be like POST: %s", quote(c.method))
+	}
+	if c.header["Content-Type"] == nil {
+		c.header.Set("Content-Type", "application/json")
+	}
+	name, isFile := strings.CutPrefix(*o.Data, "@")
+	if !isFile {
+		return nil
+	}
+	body, err := readFile(name)
+	if err != nil {
+		return fmt.Errorf("--data: %w", err)
+	}
+	c.body = body
+	return nil
+}
+
+// readFile is never nil without an error.
+func readFile(name string) ([]byte, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	body, err := io.ReadAll(io.LimitReader(file, maxData+1))
+	if err == nil && len(body) > maxData {
+		err = fmt.Errorf("%s has over %d MiB", name, maxData>>20)
+	}
+	return body, err
 }
 
 func parseURL(text string) (*url.URL, error) {
@@ -78,7 +131,7 @@ func parseURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// withoutUser takes the user and the password out of what may be no URL.
+// withoutUser removes the user and the password from what may be no URL.
 func withoutUser(text string) string {
 	at := strings.LastIndexByte(text, '@')
 	if at < 0 {
@@ -111,7 +164,8 @@ func parseHeader(lines []string) (http.Header, error) {
 	return header, nil
 }
 
-// isToken reports whether s can be the name of a header field (RFC 9110, 5.6.2).
+// isToken reports whether s can be the name of a header field or a method (RFC
+// 9110, 5.6.2).
 func isToken(s string) bool {
 	const marks = "!#$%&'*+-.^_`|~"
 	isLetter := func(c rune) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' }

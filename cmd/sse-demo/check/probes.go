@@ -29,7 +29,7 @@ const unknownID = "sse-demo-check-unknown-id"
 // strangeOrigin is no one's (RFC 6761, 6.4).
 const strangeOrigin = "https://sse-demo-check.invalid"
 
-func (s *session) newProbe(a *answer, err error) probe {
+func newProbe(a *answer, err error) probe {
 	if err != nil {
 		return probe{sent: true, err: err}
 	}
@@ -48,7 +48,7 @@ func status(a *answer) string {
 
 // probe starts the probes.
 func (s *session) probe(ctx context.Context, all *sync.WaitGroup) {
-	all.Go(func() { s.gzip = s.follow(ctx, ask{encoding: "gzip"}, true) })
+	all.Go(func() { s.gzip = s.follow(ctx, ask{encoding: "gzip"}, true, false) })
 	all.Go(func() {
 		s.awaitPace(ctx)
 		s.probeHeads(ctx, all)
@@ -57,14 +57,14 @@ func (s *session) probe(ctx context.Context, all *sync.WaitGroup) {
 		case <-ctx.Done():
 		case <-time.After(min(s.options.For/4, 5*time.Second)): // so that there is something to replay
 		}
-		all.Go(func() { s.fresh = s.follow(ctx, ask{}, false) })
-		all.Go(func() { s.unknown = s.follow(ctx, ask{lastID: unknownID}, false) })
+		all.Go(func() { s.fresh = s.follow(ctx, ask{}, false, false) })
+		all.Go(func() { s.unknown = s.follow(ctx, ask{lastID: unknownID}, false, false) })
 	})
 	all.Go(func() { s.probeResume(ctx) })
 }
 
 // awaitPace returns when it is known how long a probe must wait: the first byte
-// has come, or has taken so long that it is as long as a probe ever waits.
+// has come, or has taken so long that a probe waits for as long as it ever does.
 func (s *session) awaitPace(ctx context.Context) {
 	limit := time.NewTimer(maxPatience/2 - time.Since(s.main.now().asked))
 	defer limit.Stop()
@@ -76,13 +76,20 @@ func (s *session) awaitPace(ctx context.Context) {
 	}
 }
 
+// patience is how long a probe waits for its head, and then for events.
+func (s *session) patience() time.Duration {
+	main := s.main.now()
+	return main.patience()
+}
+
 // follow opens a stream and reads it for as long as a probe waits; with toTheEnd
-// at least until the listening has ended.
-func (s *session) follow(ctx context.Context, a ask, toTheEnd bool) probe {
+// at least until the listening has ended. If returns is true it comes back when the
+// stream ends.
+func (s *session) follow(ctx context.Context, a ask, toTheEnd, returns bool) probe {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	answer, err := s.client.open(ctx, a, s.headPatience())
-	result := s.newProbe(answer, err)
+	answer, err := s.client.open(ctx, a, s.patience())
+	result := newProbe(answer, err)
 	if err != nil {
 		return result
 	}
@@ -94,8 +101,7 @@ func (s *session) follow(ctx context.Context, a ask, toTheEnd bool) probe {
 	ending.Go(func() {
 		defer stop()
 		s.awaitPace(ctx)
-		main := s.main.now()
-		if !pause(ctx, main.patience()) || !toTheEnd {
+		if !pause(ctx, s.patience()) || !toTheEnd {
 			return
 		}
 		select {
@@ -103,21 +109,15 @@ func (s *session) follow(ctx context.Context, a ask, toTheEnd bool) probe {
 		case <-ctx.Done():
 		}
 	})
-	r := newRecord(answer.asked)
-	_ = r.read(answer, a.encoding) // its end is in the record
+	r := newRecord(answer.asked, a.lastID)
+	s.client.listen(ctx, answer, a, returns, r)
 	stop()
 	ending.Wait()
 	result.stream = r.now()
 	return result
 }
 
-// headPatience is how long a probe waits for its head.
-func (s *session) headPatience() time.Duration {
-	main := s.main.now()
-	return main.patience()
-}
-
-// probeResume comes back to the middle of what was seen, as after a cut.
+// probeResume returns to the middle of what was seen, as after a cut.
 func (s *session) probeResume(ctx context.Context) {
 	select {
 	case <-s.main.hasIDs:
@@ -131,55 +131,70 @@ func (s *session) probeResume(ctx context.Context) {
 		return
 	}
 	s.lastID = events[(len(events)-1)/2].id
-	s.resumed = s.follow(ctx, ask{lastID: s.lastID}, true)
-}
-
-// probeHeads sends the requests of which only the head matters.
-func (s *session) probeHeads(ctx context.Context, all *sync.WaitGroup) {
-	all.Go(func() { s.headMethod = s.headOf(ctx, ask{method: http.MethodHead}) })
-	if s.options.Origin != "" {
-		origin := http.Header{"Origin": {string(s.options.Origin)}}
-		all.Go(func() { s.cors = s.headOf(ctx, ask{header: origin}) })
-		all.Go(func() { s.otherCORS = s.headOf(ctx, ask{header: http.Header{"Origin": {strangeOrigin}}}) })
-		s.unsafe = s.needPreflight()
-		if len(s.unsafe) > 0 {
-			asked := origin.Clone()
-			asked.Set("Access-Control-Request-Method", http.MethodGet)
-			asked.Set("Access-Control-Request-Headers", strings.Join(s.unsafe, ","))
-			preflight := ask{method: http.MethodOptions, header: asked, bare: true, noRedirect: true}
-			all.Go(func() { s.preflight = s.headOf(ctx, preflight) })
-		}
-	}
-	if s.options.AllMethods {
-		all.Go(func() {
-			for _, method := range changing {
-				s.methods[method] = s.headOf(ctx, ask{method: method, to: s.head.url, noRedirect: true})
-			}
-		})
-	}
+	s.resumed = s.follow(ctx, ask{lastID: s.lastID}, true, true)
 }
 
 // changing are the methods that --all-methods tries.
 var changing = []string{http.MethodPost, http.MethodPut, http.MethodDelete}
 
-func (s *session) headOf(ctx context.Context, a ask) probe {
-	answer, err := s.client.open(ctx, a, s.headPatience())
+// probeHeads sends the requests whose answers matter for their heads only.
+func (s *session) probeHeads(ctx context.Context, all *sync.WaitGroup) {
+	patience := s.patience()
+	all.Go(func() { s.headMethod = s.headOf(ctx, ask{method: http.MethodHead}, patience) })
+	if s.options.Origin != "" {
+		origin := func(origin string) ask { return ask{header: http.Header{"Origin": {origin}}} }
+		all.Go(func() { s.cors = s.headOf(ctx, origin(string(s.options.Origin)), patience) })
+		all.Go(func() { s.otherCORS = s.headOf(ctx, origin(strangeOrigin), patience) })
+		all.Go(func() { s.probePreflight(ctx, patience) })
+	}
+	if s.options.AllMethods {
+		all.Go(func() {
+			for _, method := range changing {
+				s.methods[method] = s.headOf(ctx, ask{method: method, to: s.head.url, noRedirect: true}, patience)
+			}
+		})
+	}
+}
+
+func (s *session) headOf(ctx context.Context, a ask, patience time.Duration) probe {
+	answer, err := s.client.open(ctx, a, patience)
 	if err == nil {
 		answer.close()
 	}
-	return s.newProbe(answer, err)
+	return newProbe(answer, err)
 }
 
-// needPreflight returns the headers of the user for which a browser asks first
-// (Fetch, "CORS-unsafe request-header names"), but those that no page can set.
-func (s *session) needPreflight() []string {
+// simpleMethods need no OPTIONS request first (Fetch, "CORS-safelisted method").
+var simpleMethods = []string{http.MethodGet, http.MethodHead, http.MethodPost}
+
+// probePreflight sends the OPTIONS request that a browser sends first, if it does.
+func (s *session) probePreflight(ctx context.Context, patience time.Duration) {
+	s.unsafe = unsafeHeaders(s.client.header)
+	if len(s.unsafe) == 0 && slices.Contains(simpleMethods, s.client.method) {
+		return
+	}
+	header := http.Header{"Origin": {string(s.options.Origin)}, "Access-Control-Request-Method": {s.client.method}}
+	if len(s.unsafe) > 0 {
+		header.Set("Access-Control-Request-Headers", strings.Join(s.unsafe, ","))
+	}
+	s.preflight = s.headOf(ctx, ask{method: http.MethodOptions, header: header, bare: true, noRedirect: true}, patience)
+}
+
+// unsafeHeaders returns the headers of the user for which a browser asks first
+// (Fetch, "CORS-unsafe request-header names"), without those that no page can set.
+func unsafeHeaders(header http.Header) []string {
 	var names []string
-	for name := range s.client.header {
+	for name := range header {
 		switch name {
-		case "Accept", "Accept-Language", "Content-Language", "Cookie", "Host", "Origin":
-		default:
-			names = append(names, strings.ToLower(name))
+		case "Accept", "Accept-Language", "Content-Language", "Accept-Encoding", "Cookie", "Host", "Origin":
+			continue
+		case "Content-Type":
+			mediaType, _, _ := strings.Cut(strings.ToLower(header.Get(name)), ";")
+			if slices.Contains([]string{"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"}, strings.TrimSpace(mediaType)) {
+				continue
+			}
 		}
+		names = append(names, strings.ToLower(name))
 	}
 	slices.Sort(names)
 	return names

@@ -1,25 +1,91 @@
 package check
 
 import (
-	"bufio"
-	"compress/flate"
 	"compress/gzip"
-	"compress/zlib"
+	"context"
 	"errors"
 	"io"
+	"net/http"
 	"strings"
 	"time"
 
 	"example.com/sse-demo/sse"
 )
 
-// read notes what comes until the stream ends, or the context that the answer was
-// opened with, and closes the answer. The accepted Content-Encoding is empty or
-// gzip.
+const (
+	maxEvent     = 8 << 20                // bytes of one event
+	defaultRetry = 3 * time.Second        // of a client whose stream names none
+	minRetry     = 100 * time.Millisecond // keeps an endpoint that says retry: 0 from being flooded
+	maxRetry     = time.Minute            // of the delay that doubles at each failed attempt
+)
+
+// listen reads the answer a to the request first. If returns is true it comes back
+// when the stream ends, as a client does: after its retry, with its last id. It
+// returns when ctx ends, or when a client gives up.
+func (c *client) listen(ctx context.Context, a *answer, first ask, returns bool, r *record) {
+	failures := 0
+	for {
+		_ = r.read(a, first.encoding) // however it ended, a client comes back
+		for {
+			s := r.now()
+			if !returns || s.tooLong || s.unreadable || !pause(ctx, retryDelay(s.retries, failures)) {
+				return
+			}
+			var err error
+			if a, err = c.open(ctx, ask{lastID: s.lastID, encoding: first.encoding}, headTimeout); err == nil {
+				break
+			}
+			failures++
+		}
+		failures = 0
+		if a.StatusCode != http.StatusOK {
+			if a.StatusCode != http.StatusNoContent { // which says that nothing will follow
+				r.change(func(s *seen) { s.refused = status(a) })
+			}
+			a.close()
+			return
+		}
+	}
+}
+
+// retryDelay is what the stream has said last, doubled at each failure.
+func retryDelay(retries []time.Duration, failures int) time.Duration {
+	delay := defaultRetry
+	if len(retries) > 0 {
+		delay = max(retries[len(retries)-1], minRetry)
+	}
+	for range failures {
+		delay = max(delay, min(2*delay, maxRetry))
+	}
+	return delay
+}
+
+// pause reports whether d has passed before ctx ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// read notes what comes until the stream or the answer's context ends, and closes
+// the answer. The accepted encoding is empty or gzip.
 func (r *record) read(a *answer, accepted string) error {
 	defer a.close()
-	r.change(func(s *seen) { s.connect(a.answered) })
-	defer func() { r.change(func(s *seen) { s.disconnect(time.Now()) }) }()
+	r.change(func(s *seen) { s.connect(connection{a.asked, a.answered}) })
+	err := r.readEvents(a, accepted)
+	r.change(func(s *seen) {
+		s.tooLong = s.tooLong || errors.Is(err, sse.ErrTooLong)
+		s.disconnect(time.Now(), !a.isClosed() && !s.tooLong, errors.Is(err, io.EOF))
+	})
+	return err
+}
+
+func (r *record) readEvents(a *answer, accepted string) error {
 	body := &timed{in: a.Body, record: r}
 	in, err := r.decode(body, a.Header.Get("Content-Encoding"), accepted)
 	if err != nil {
@@ -34,7 +100,6 @@ func (r *record) read(a *answer, accepted string) error {
 		event, err := reader.Next()
 		body.before()
 		if err != nil {
-			r.change(func(s *seen) { s.tooLong = s.tooLong || errors.Is(err, sse.ErrTooLong) })
 			return err
 		}
 		id := ""
@@ -50,7 +115,7 @@ func (r *record) read(a *answer, accepted string) error {
 func (r *record) noteLastID(reader *sse.Reader) func() {
 	last := ""
 	return func() {
-		if id := reader.LastEventID(); id != last && isFieldValue(id) {
+		if id := reader.LastEventID(); id != last && isFieldValue(id) && len(id) <= maxSentID {
 			r.change(func(s *seen) { s.lastID = id })
 			last = id
 		}
@@ -77,14 +142,11 @@ func (r *record) decode(body io.Reader, encoding, accepted string) (io.Reader, e
 	if encoding == "" || encoding == "identity" {
 		return body, nil
 	}
-	if encoding != accepted {
+	if !strings.Contains(accepted, encoding) {
 		r.change(func(s *seen) { s.encoding = encoding })
 	}
-	switch encoding {
-	case "gzip", "x-gzip":
+	if isGzip(encoding) {
 		return gzip.NewReader(body)
-	case "deflate":
-		return inflate(body)
 	}
 	r.change(func(s *seen) { s.unreadable = true })
 	_, err := io.Copy(io.Discard, body)
@@ -94,14 +156,9 @@ func (r *record) decode(body io.Reader, encoding, accepted string) (io.Reader, e
 	return nil, err
 }
 
-// inflate reads zlib's format, or the bare one that some servers send (RFC 9110,
-// 8.4.1.2).
-func inflate(body io.Reader) (io.Reader, error) {
-	in := bufio.NewReader(body)
-	if first, err := in.Peek(1); err != nil || first[0]&0x0f == 8 {
-		return zlib.NewReader(in)
-	}
-	return flate.NewReader(in), nil
+func isGzip(encoding string) bool {
+	encoding = strings.ToLower(strings.TrimSpace(encoding))
+	return encoding == "gzip" || encoding == "x-gzip"
 }
 
 // timed notes when bytes come.

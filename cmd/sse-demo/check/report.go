@@ -4,6 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+	"unicode/utf8"
 )
 
 // A Result is what one check has found.
@@ -45,34 +50,40 @@ func fail(seen, means, fix string) Result {
 }
 
 // checks are all checks, in the order of the report. The trap is the section of
-// docs/traps.md that a finding refers to.
+// docs/traps.md that a finding refers to. Those for GET only say nothing about a
+// stream that answers another method.
 var checks = []struct {
 	name, trap string
 	judge      func(o *observation) Result
+	getOnly    bool
 }{
-	{"head", "status", judgeHead},
-	{"media-type", "media-type", judgeMediaType},
-	{"first-byte", "buffering-proxies", judgeFirstByte},
-	{"delivery", "buffering-proxies", judgeDelivery},
-	{"heartbeat", "idle-timeouts", judgeHeartbeat},
-	{"format", "format", judgeFormat},
-	{"retry", "reconnect-delay", judgeRetry},
-	{"ids", "ids", judgeIDs},
-	{"resume", "resume", judgeResume},
-	{"unknown-id", "unknown-ids", judgeUnknownID},
-	{"compression", "compression", judgeCompression},
-	{"cors", "cors", judgeCORS},
-	{"http2", "six-connections", judgeHTTP2},
-	{"methods", "methods", judgeMethods},
+	{"head", "status", judgeHead, false},
+	{"media-type", "media-type", judgeMediaType, false},
+	{"first-byte", "buffering-proxies", judgeFirstByte, false},
+	{"delivery", "buffering-proxies", judgeDelivery, false},
+	{"heartbeat", "idle-timeouts", judgeHeartbeat, false},
+	{"format", "format", judgeFormat, false},
+	{"retry", "reconnect-delay", judgeRetry, true},
+	{"ids", "ids", judgeIDs, true},
+	{"resume", "resume", judgeResume, true},
+	{"unknown-id", "unknown-ids", judgeUnknownID, true},
+	{"compression", "compression", judgeCompression, false},
+	{"cors", "cors", judgeCORS, false},
+	{"http2", "six-connections", judgeHTTP2, false},
+	{"methods", "methods", judgeMethods, true},
 }
 
-// judge makes the report of what was seen. If there was no stream, nothing but
-// its head is judged.
+// judge makes the report of what was seen. If head fails, there is nothing more to
+// judge.
 func (o *observation) judge() Report {
 	report := Report{URL: o.options.URL}
 	for i, c := range checks {
 		r := skip("there is no stream to check")
-		if i == 0 || report.Results[0].Result != isFail {
+		switch {
+		case i > 0 && report.Results[0].Result == isFail:
+		case o.posts && c.getOnly:
+			r = skip("not for a stream that answers a %s", o.method)
+		default:
 			r = c.judge(o)
 		}
 		r.Check = c.name
@@ -84,13 +95,9 @@ func (o *observation) judge() Report {
 	return report
 }
 
-func (r Report) failed() bool {
-	for _, result := range r.Results {
-		if result.Result == isFail {
-			return true
-		}
-	}
-	return false
+// has reports whether one of the checks has this result.
+func (r Report) has(result string) bool {
+	return slices.ContainsFunc(r.Results, func(one Result) bool { return one.Result == result })
 }
 
 func (r Report) writeJSON(w io.Writer) error {
@@ -117,4 +124,87 @@ func (r Report) writeText(w io.Writer, colored bool) error {
 		}
 	}
 	return nil
+}
+
+// progressInterval is between two updates of the line that says what goes on.
+const progressInterval = 250 * time.Millisecond
+
+// showProgress keeps one line on a terminal up to date until stop is called,
+// which clears it.
+func (s *session) showProgress(w io.Writer) (stop func()) {
+	const clearLine = "\r\x1b[K"
+	began := time.Now()
+	done := make(chan struct{})
+	var showing sync.WaitGroup
+	showing.Go(func() {
+		tick := time.NewTicker(progressInterval)
+		defer tick.Stop()
+		for {
+			_, _ = fmt.Fprint(w, clearLine, s.progress(time.Since(began)))
+			select {
+			case <-tick.C:
+			case <-done:
+				_, _ = fmt.Fprint(w, clearLine)
+				return
+			}
+		}
+	})
+	return func() {
+		close(done)
+		showing.Wait()
+	}
+}
+
+// progress says what the check waits for, and what has come. It is short: a line
+// that wraps cannot be cleared.
+func (s *session) progress(elapsed time.Duration) string {
+	main := s.main.now()
+	text := fmt.Sprintf("%.0f s: ", elapsed.Seconds())
+	select {
+	case <-s.over:
+		return text + "the last probes end"
+	default:
+	}
+	events := count(main.total, "event", "events")
+	switch {
+	case main.connections == 0:
+		return text + "waiting for the head"
+	case !main.connected:
+		return text + events + ", ended, coming back"
+	}
+	return text + fmt.Sprintf("%s, silent for %.0f s", events, time.Since(main.last).Seconds())
+}
+
+// quote quotes and shortens what comes from elsewhere, so that it is one short
+// line, and no terminal takes it for a command.
+func quote(s string) string {
+	if len(s) > maxQuoted {
+		cut := maxQuoted
+		for cut > 0 && !utf8.RuneStart(s[cut]) {
+			cut--
+		}
+		s = s[:cut] + "…"
+	}
+	return strconv.Quote(s)
+}
+
+// seconds writes d as a person would.
+func seconds(d time.Duration) string {
+	tenths := d.Round(100 * time.Millisecond)
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case tenths < 10*time.Second && tenths%time.Second != 0:
+		return fmt.Sprintf("%.1f s", tenths.Seconds())
+	default:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	}
+}
+
+// count writes a number of things.
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }

@@ -1,0 +1,115 @@
+package check
+
+import (
+	"errors"
+	"net/http"
+	"time"
+)
+
+func judgeUnknownID(o *observation) Result {
+	u := o.unknown
+	given := u.header.Get("Last-Event-ID")
+	switch {
+	case errors.Is(u.err, errNoAnswer) && o.head.delay > slowHead: // perhaps the head comes with the first event
+		return warn("a client that comes with an unknown Last-Event-ID gets "+answerOf(u),
+			"It cannot know in that time that it has missed something.", "Send the head at once, and then an event (like event: gap) that says so.")
+	case u.err != nil:
+		return fail("a client that comes with an unknown Last-Event-ID gets no answer: "+answerOf(u),
+			"It never gets a stream again, because it sends the same id at each attempt.", "Answer 200 whatever the id is.")
+	case u.code == http.StatusNoContent:
+		return ok("204 to a client that comes with an unknown Last-Event-ID: it stops")
+	case u.code != http.StatusOK:
+		return fail(u.status+" to a client that comes with an unknown Last-Event-ID",
+			"EventSource gives up for good at any status but 200: a restart that forgets ids ends all clients.",
+			"Answer 200 whatever the id is, and say in an event that some may be lost.")
+	case given != "" && given != unknownID:
+		return ok("the response's Last-Event-ID says where the stream begins: %s", quote(given))
+	}
+	if sign := o.signOfLoss(); sign != "" {
+		return ok("a client that comes with an unknown Last-Event-ID gets %s", sign)
+	}
+	return warn("a client that comes with an unknown Last-Event-ID gets what a new one gets",
+		"It cannot know that it has missed something.",
+		"Say so in an event (like event: gap), in a Last-Event-ID response header, or replay from the oldest event.")
+}
+
+// signOfLoss names an event that the client with the unknown id got and a fresh
+// one did not, other than by chance.
+func (o *observation) signOfLoss() string {
+	unknown, fresh := o.unknown.stream, o.fresh.stream
+	if o.fresh.code != http.StatusOK {
+		return ""
+	}
+	inStream, inFresh, inUnknown := contents(o.stream.events), contents(fresh.events), contents(unknown.events)
+	// An event that each client gets in a form of its own, with the time for
+	// example, is no sign: a fresh client has as many of them.
+	private := 0
+	for _, e := range fresh.events {
+		if !inStream.has(e) && !inUnknown.has(e) {
+			private++
+		}
+	}
+	if o.isFromOldest() {
+		return "everything from the oldest event"
+	}
+	// An event that comes when the fresh client has left may be a new one, unless it
+	// comes at once.
+	span := max(fresh.closed.Sub(fresh.opened)-subscribed, burstSilence)
+	for _, e := range unknown.events {
+		isNewName := !inFresh.names[e.name] && !inStream.names[e.name]
+		isLate := e.at.Sub(unknown.opened) > span && !(isNewName && fresh.hasEnded)
+		if isLate || inFresh.has(e) {
+			continue
+		}
+		seenAt, known := o.stream.timeOf(e)
+		switch {
+		case isNewName:
+			return "an event " + quote(e.name) + ", which a new client does not get"
+		case known && seenAt.Before(unknown.asked.Add(-subscribed)):
+			return "old events again, which a new client does not get"
+		case !known && private == 0:
+			return "an event that a new client does not get"
+		case !known:
+			private--
+		}
+	}
+	return ""
+}
+
+// isFromOldest reports whether the client with the unknown id got what came before
+// it, from the first event on. It does not matter that a fresh client gets this,
+// too: what is still there is not lost.
+func (o *observation) isFromOldest() bool {
+	stream, unknown := o.stream.withID(), o.unknown.stream.withID()
+	return len(stream) > 0 && len(unknown) > 0 && unknown[0].id == stream[0].id && stream[0].at.Before(o.unknown.stream.asked)
+}
+
+// content is what a set of events has.
+type content struct {
+	names, ids map[string]bool
+	sums       map[uint64]bool
+}
+
+func contents(events []arrival) content {
+	c := content{map[string]bool{}, map[string]bool{}, map[uint64]bool{}}
+	for _, e := range events {
+		c.names[e.name], c.sums[e.sum] = true, true
+		if e.id != "" {
+			c.ids[e.id] = true
+		}
+	}
+	return c
+}
+
+// has reports whether e is one of them, by its id or by its content.
+func (c content) has(e arrival) bool { return c.ids[e.id] || c.sums[e.sum] }
+
+// timeOf returns when the same event came, by its id or by its content.
+func (s *seen) timeOf(e arrival) (time.Time, bool) {
+	for _, known := range s.events {
+		if known.sum == e.sum || e.id != "" && known.id == e.id {
+			return known.at, true
+		}
+	}
+	return time.Time{}, false
+}
