@@ -152,8 +152,8 @@ type clumping struct{ groups, clumps, largest int }
 
 // clumpsOf counts the groups of events between silences, and how many of them came at
 // once. What a client gets at once when it comes back does not count, nor what it
-// gets at once when it connects, if that is more than ever comes at once later: it
-// is a replay.
+// gets at once when it asks, if that is more than ever comes at once later: it is a
+// replay.
 func clumpsOf(events []arrival) clumping {
 	var c clumping
 	replayed := 0 // events, if the client gets several at once when it connects
@@ -167,7 +167,7 @@ func clumpsOf(events []arrival) clumping {
 		isClump := atOnce && end-start > 1
 		switch {
 		case returned:
-		case isClump && events[start].burst == 1:
+		case isClump && events[start].burst == 1 && events[start].at.Sub(events[start].asked) <= maxLate:
 			replayed = end - start
 		case isClump:
 			c.groups, c.clumps = c.groups+1, c.clumps+1

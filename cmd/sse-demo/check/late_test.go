@@ -24,7 +24,7 @@ func TestClumps(t *testing.T) {
 		var events []arrival
 		for i, size := range tt.sizes {
 			for range size {
-				events = append(events, arrival{at: time.Unix(int64(i), 0), burst: i + 1})
+				events = append(events, arrival{at: time.Unix(int64(i), 0), asked: time.Unix(0, 0), burst: i + 1})
 			}
 		}
 		if c := clumpsOf(events); c.again() != tt.want {
