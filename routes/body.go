@@ -93,8 +93,11 @@ func (s *Server) bindBody(c echo.Context, params any) error {
 			return nil
 		}
 		kind := "a string"
-		if field.Type() == reflect.TypeFor[*int]() {
+		switch field.Type() {
+		case reflect.TypeFor[*int]():
 			kind = "a whole number"
+		case reflect.TypeFor[*[]map[string]string]():
+			kind = `a list like [{"role":"user","content":"Hello"}]`
 		}
 		return &fieldError{name, "type", name + " must be " + kind}
 	})

@@ -18,10 +18,11 @@ import (
 )
 
 type jobParams struct {
-	Kind       *string `json:"kind"`
-	ID         *string `json:"id" validate:"omitnil,jobid"`
-	DurationMs *int    `json:"durationMs" validate:"omitnil,min=500,max=600000"`
-	Prompt     *string `json:"prompt" validate:"omitnil,min=1,max=8000"`
+	Kind       *string              `json:"kind"`
+	ID         *string              `json:"id" validate:"omitnil,jobid"`
+	DurationMs *int                 `json:"durationMs" validate:"omitnil,min=500,max=600000"`
+	Prompt     *string              `json:"prompt" validate:"omitnil,min=1,max=8000"`
+	Messages   *[]map[string]string `json:"messages" validate:"omitnil,min=1,max=100"` // role and content of each
 }
 
 // startJob starts a job. A client that accepts an event stream gets that of the
@@ -82,13 +83,36 @@ func (p *jobParams) request() (r job.Request) {
 		r.Duration = time.Duration(*p.DurationMs) * time.Millisecond
 	}
 	if p.Prompt != nil {
-		r.Prompt = *p.Prompt
+		r.Messages = job.Ask(*p.Prompt).Messages
+	}
+	if p.Messages != nil {
+		for _, m := range *p.Messages {
+			r.Messages = append(r.Messages, job.Message{Role: m["role"], Content: m["content"]})
+		}
 	}
 	return r
 }
 
+// wrongMessages is what is wrong with a conversation; "" if nothing is.
+func wrongMessages(messages []map[string]string) string {
+	for i, m := range messages {
+		role, content := m["role"], m["content"]
+		switch {
+		case len(m) != 2 || role == "" || content == "":
+			return `messages must be like {"role":"user","content":"Hello"}`
+		case role == "system" && i > 0:
+			return "messages must have the role system only first"
+		case role != "system" && role != "user" && role != "assistant":
+			return "messages must have the roles system, user or assistant"
+		case i == len(messages)-1 && role != "user":
+			return "messages must end with one of the user"
+		}
+	}
+	return ""
+}
+
 // wrongForKind is what is wrong with the fields because of the kind: one that
-// writes a text needs a prompt, any other takes a duration.
+// writes a text needs a prompt or messages, any other takes a duration.
 func (s *Server) wrongForKind(p jobParams) (wrong []fieldError) {
 	name := p.kind()
 	kind, known := s.config.Jobs.Kinds[name]
@@ -96,17 +120,26 @@ func (s *Server) wrongForKind(p jobParams) (wrong []fieldError) {
 		names := strings.Join(slices.Sorted(maps.Keys(s.config.Jobs.Kinds)), ", ")
 		return []fieldError{{"kind", "oneof", "kind must be one of " + names}}
 	}
-	if kind.Write == nil {
-		if p.Prompt != nil {
-			wrong = append(wrong, fieldError{"prompt", "excluded", "prompt is not for jobs of kind " + name})
+	exclude := func(field string, isGiven bool) {
+		if isGiven {
+			wrong = append(wrong, fieldError{field, "excluded", field + " is not for jobs of kind " + name})
 		}
+	}
+	if kind.Write == nil {
+		exclude("prompt", p.Prompt != nil)
+		exclude("messages", p.Messages != nil)
 		return wrong
 	}
-	if p.Prompt == nil {
-		wrong = append(wrong, fieldError{"prompt", "required", "prompt is required for jobs of kind " + name})
-	}
-	if p.DurationMs != nil {
-		wrong = append(wrong, fieldError{"durationMs", "excluded", "durationMs is not for jobs of kind " + name})
+	exclude("durationMs", p.DurationMs != nil)
+	switch {
+	case p.Prompt == nil && p.Messages == nil:
+		wrong = append(wrong, fieldError{"prompt", "required", "prompt or messages is required for jobs of kind " + name})
+	case p.Prompt != nil && p.Messages != nil:
+		wrong = append(wrong, fieldError{"messages", "excluded", "messages take the place of prompt; give one of the two"})
+	case p.Messages != nil:
+		if text := wrongMessages(*p.Messages); text != "" {
+			wrong = append(wrong, fieldError{"messages", "conversation", text})
+		}
 	}
 	return wrong
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"example.com/sse-demo/routes/job"
+	"example.com/sse-demo/routes/job/relay"
 	"example.com/sse-demo/sse/ssetest"
 )
 
@@ -230,26 +232,103 @@ func TestReadsStartNothing(t *testing.T) {
 	})
 }
 
-// TestManyAnswers: fifty at once, each with a client that loses its connection
-// every 100 ms.
-func TestManyAnswers(t *testing.T) {
+// TestConversation: the messages of a client reach the work of the job, 100 of them at most.
+func TestConversation(t *testing.T) {
 	bubble(t, options(), func(h *harness) {
-		h.jobs.Kinds["answer"] = job.Kind{Write: numbers}
-		var clients sync.WaitGroup
-		for i := range 50 {
-			clients.Go(func() {
-				s := h.post(fmt.Sprintf(`{"kind":"answer","prompt":"%d"}`, i))
-				location := s.response.Header.Get("Location")
-				a := answer{last: s.response.Header.Get("Last-Event-ID")}
-				for a.readFor(t, s, 100*time.Millisecond) {
-					s = h.reconnect(location, a.last)
+		h.jobs.Kinds["answer"] = job.Kind{Write: func(_ context.Context, r job.Request, write func(string) error) error {
+			for _, m := range r.Messages {
+				if err := write(m.Role + ": " + m.Content + "\n"); err != nil {
+					return err
 				}
-				if want := numbersOf(fmt.Sprint(i)); a.text.String() != want || a.done.Tokens != 100 {
-					t.Errorf("%q, want %q", a.text.String(), want)
-				}
-			})
+			}
+			return nil
+		}}
+		many := strings.Repeat(`{"role":"assistant","content":"x"},`, 98)
+		for body, want := range map[string]string{
+			`"prompt":"Why?"`: "user: Why?\n",
+			`"messages":[{"role":"user","content":"Why?"}]`:                                                                                "user: Why?\n",
+			`"messages":[{"role":"system","content":"Be brief."},` + many + `{"role":"user","content":"Why?"}]`:                            "system: Be brief.\n" + strings.Repeat("assistant: x\n", 98) + "user: Why?\n",
+			`"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":" é\n"},{"role":"user","content":"Why?"}],"id":null`: "user: Hi\nassistant:  é\n\nuser: Why?\n",
+		} {
+			s := h.post(`{"kind":"answer",` + body + `}`)
+			if a := new(answer).read(s, toEnd); a.text.String() != want || a.done.Status != "succeeded" {
+				t.Errorf("%s: %q, %+v", body, a.text.String(), a.done)
+			}
+			s.ends()
 		}
-		clients.Wait()
+	})
+}
+
+// TestManyAnswers: fifty at once in each dialect, each with a client that loses its
+// connection every 100 ms.
+func TestManyAnswers(t *testing.T) {
+	for path, dialect := range map[string]struct{ piece, end string }{
+		"chat/completions": {`{"choices":[{"index":0,"delta":{"content":%s}}]}`, `[DONE]`},
+		"responses":        {`{"type":"response.output_text.delta","delta":%s}`, `{"type":"response.completed","response":{"status":"completed"}}`},
+		"messages":         {`{"type":"content_block_delta","delta":{"type":"text_delta","text":%s}}`, `{"type":"message_delta","delta":{"stop_reason":"end_turn"}}`},
+	} {
+		t.Run(path, func(t *testing.T) {
+			bubble(t, options(), func(h *harness) {
+				model := ssetest.NewNetwork()
+				server := &http.Server{Handler: writesNumbers(dialect.piece, dialect.end)}
+				var serving, clients sync.WaitGroup
+				serving.Go(func() { _ = server.Serve(model) })
+				defer serving.Wait()
+				defer func() { _ = server.Close() }()
+				answers, err := relay.New(relay.Upstream{
+					URL:       "http://model.test/v1/" + path,
+					Transport: &http.Transport{DialContext: model.Dial, DisableKeepAlives: true},
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				h.jobs.Kinds["answer"] = answers
+				for i := range 50 {
+					clients.Go(func() {
+						s := h.post(fmt.Sprintf(`{"kind":"answer","prompt":"%d"}`, i))
+						location := s.response.Header.Get("Location")
+						a := answer{last: s.response.Header.Get("Last-Event-ID")}
+						connections := 1
+						for a.readFor(t, s, 100*time.Millisecond) {
+							s = h.reconnect(location, a.last)
+							connections++
+						}
+						if want := numbersOf(fmt.Sprint(i)); a.text.String() != want || a.done.Tokens != 100 || a.done.Status != "succeeded" {
+							t.Errorf("%q, want %q; %+v", a.text.String(), want, a.done)
+						}
+						if connections < 10 {
+							t.Errorf("only %d connections", connections)
+						}
+					})
+				}
+				clients.Wait()
+			})
+		})
+	}
+}
+
+// writesNumbers is a model that answers with 100 pieces that depend on the prompt, over a
+// second.
+func writesNumbers(piece, end string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var asked struct{ Messages, Input []job.Message }
+		if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		prompt := slices.Concat(asked.Messages, asked.Input)[0].Content
+		w.Header().Set("Content-Type", "text/event-stream")
+		for i := range 100 {
+			select {
+			case <-r.Context().Done():
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+			text, _ := json.Marshal(number(prompt, i))
+			_, _ = fmt.Fprintf(w, "data: "+piece+"\n\n", text)
+			_ = http.NewResponseController(w).Flush()
+		}
+		_, _ = fmt.Fprintf(w, "data: %s\n\n", end)
 	})
 }
 
@@ -283,21 +362,6 @@ func (h *harness) reconnect(location, last string) *stream {
 		panic(err)
 	}
 	return &stream{h, response, ssetest.NewReader(response.Body)}
-}
-
-// numbers writes 100 pieces that depend on the prompt, over a second.
-func numbers(ctx context.Context, r job.Request, write func(string) error) error {
-	for i := range 100 {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(10 * time.Millisecond):
-		}
-		if err := write(number(r.Prompt, i)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func number(prompt string, i int) string { return fmt.Sprintf("%s/%d é\n", prompt, i) }

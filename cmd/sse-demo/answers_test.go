@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -159,6 +160,69 @@ func readTokens(body io.ReadCloser, limit time.Duration) (text, last string, don
 	}
 }
 
+// modelAPIs is a fake of each model API of docs/answers.md: what its answer is like, and the
+// header that has the key.
+var modelAPIs = map[string]struct{ body, key, value string }{
+	"/v1/chat/completions": {"data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n", "Authorization", "Bearer " + secretKey},
+	"/v1/responses": {
+		"event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"Hello\"}\n\n" +
+			"event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"status\":\"completed\"}}\n\n", "Authorization", "Bearer " + secretKey,
+	},
+	"/v1/messages": {
+		"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"Hello\"}}\n\n" +
+			"event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\n", "X-Api-Key", secretKey,
+	},
+}
+
+// TestAnswersPage starts the service as docs/answers.md says for each model API, but with a
+// fake of it, and runs the page's curl lines that ask it something.
+func TestAnswersPage(t *testing.T) {
+	t.Parallel()
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		api := modelAPIs[r.URL.Path]
+		if r.Header.Get(api.key) != api.value {
+			http.Error(w, "no key", http.StatusUnauthorized)
+			return
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, api.body)
+	}))
+	t.Cleanup(upstream.Close)
+	started, asked := 0, 0
+	commands := commandsOf(readFile(t, "docs/answers.md"))
+	for _, command := range commands {
+		_, args, isStart := strings.Cut(command, "sse-demo --answer-url https://")
+		if !isStart {
+			_, args, isStart = strings.Cut(command, "sse-demo --answer-url http://")
+		}
+		if !isStart {
+			continue
+		}
+		started++
+		_, args, _ = strings.Cut(args, "/") // after the host
+		words := strings.Fields(args)
+		p := start(t, []string{"SSE_ADDR=127.0.0.1:0", "SSE_ANSWER_KEY=" + secretKey}, append([]string{"--answer-url", upstream.URL + "/" + words[0]}, words[1:]...)...)
+		for _, command := range commands {
+			if !strings.Contains(command, `"kind":"answer"`) {
+				continue
+			}
+			asked++
+			ssetest.Need(t, "curl", "curl")
+			ask := strings.ReplaceAll(command, "localhost:8000", p.addr)
+			out, err := exec.CommandContext(t.Context(), "sh", "-c", ask+" -sS").CombinedOutput()
+			if err != nil || !strings.Contains(string(out), `"text":"Hello"`) || !strings.Contains(string(out), `"status":"succeeded"`) {
+				t.Errorf("%s: %v\n%s", words[0], err, out)
+			}
+		}
+		if strings.Contains(p.stderr.text(), secretKey) {
+			t.Error("the key is shown")
+		}
+	}
+	if started != len(modelAPIs) || asked != 2*started {
+		t.Errorf("%d services were started, and asked %d times", started, asked)
+	}
+}
+
 // TestAnswersOfADeadUpstream: the job fails with what to do, and nothing shows the
 // key.
 func TestAnswersOfADeadUpstream(t *testing.T) {
@@ -170,7 +234,7 @@ func TestAnswersOfADeadUpstream(t *testing.T) {
 		t.Fatal(status, err)
 	}
 	text := p.get("/stream/progress?id=a")
-	if !strings.Contains(text, `"status":"failed","error":"the upstream cannot be reached (connect: connection refused)`) || !strings.Contains(text, `"tokens":0`) {
+	if !strings.Contains(text, `"status":"failed","error":"the upstream cannot be reached (connection refused)`) || !strings.Contains(text, `"tokens":0`) {
 		t.Error(text)
 	}
 	if shown := text + p.stderr.text() + p.get("/health"); strings.Contains(shown, secretKey) {

@@ -59,7 +59,9 @@ type flags struct {
 	RedisURL          string        `name:"redis-url" placeholder:"URL" help:"Share channels and jobs with other replicas through this Redis, like redis://:password@host:6379/0, or redis://sentinel:26379/0?master_name=NAME. A node of a cluster will do. Better set by the variable if it has a password."`
 	RedisHistory      int           `name:"redis-history" default:"100000" help:"Events that the shared stream keeps in Redis."`
 	RedisHistoryBytes byteCount     `name:"redis-history-bytes" default:"256MiB" help:"Bytes that the shared stream keeps in Redis; whichever of the two is reached first."`
-	AnswerURL         string        `name:"answer-url" placeholder:"URL" help:"Relay the answers of this OpenAI-compatible chat completions endpoint, like http://localhost:11434/v1/chat/completions; SSE_ANSWER_KEY is its bearer token. Default: a canned answer."`
+	AnswerURL         string        `name:"answer-url" placeholder:"URL" help:"Relay the answers of this endpoint of a language model, like http://localhost:11434/v1/chat/completions; SSE_ANSWER_KEY is its key. Default: a canned answer."`
+	AnswerAPI         string        `name:"answer-api" default:"auto" enum:"auto,chat,responses,messages" help:"How that endpoint speaks: chat (OpenAI-compatible chat completions), responses (OpenAI), messages (Anthropic), or auto (by the end of its path: /responses, /messages, else chat)."`
+	AnswerTimeout     time.Duration `name:"answer-timeout" default:"2m" help:"How long the model may say nothing, before its first byte and between two."`
 	AnswerModel       string        `name:"answer-model" placeholder:"NAME" help:"Model that answers."`
 	CORSOrigin        []string      `name:"cors-origin" placeholder:"ORIGIN" sep:"," help:"Origin of another site whose pages may use the service, like https://example.com; repeatable."`
 	JWTSecret         secret        `name:"jwt-secret" placeholder:"SECRET" help:"Ask for HS256 tokens signed with this; at least 32 bytes. Better set by the variable, which others cannot see."`

@@ -32,7 +32,7 @@ var topics = []struct{ word, text string }{
 func cannedAnswer(ctx context.Context, r Request, write func(string) error) error {
 	pause := time.NewTicker(pieceTime)
 	defer pause.Stop()
-	for _, piece := range strings.SplitAfter(explain(r.Prompt), " ") {
+	for _, piece := range strings.SplitAfter(explain(r.Prompt()), " ") {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

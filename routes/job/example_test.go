@@ -15,14 +15,14 @@ func ExampleKind() {
 	jobs := job.NewManager(zerolog.Nop(), job.NewJournal())
 	defer jobs.Close()
 	jobs.Kinds["shout"] = job.Kind{Write: func(ctx context.Context, r job.Request, write func(piece string) error) error {
-		for word := range strings.FieldsSeq(r.Prompt) {
+		for word := range strings.FieldsSeq(r.Prompt()) {
 			if err := write(strings.ToUpper(word) + " "); err != nil {
 				return err
 			}
 		}
 		return nil
 	}}
-	watch, err := jobs.Start(context.Background(), "a", "shout", job.Request{Prompt: "hello world"})
+	watch, err := jobs.Start(context.Background(), "a", "shout", job.Ask("hello world"))
 	if err != nil {
 		fmt.Println(err)
 		return

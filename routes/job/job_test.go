@@ -386,7 +386,7 @@ func TestCannedAnswer(t *testing.T) {
 			m := job.NewManager(zerolog.Nop(), job.NewJournal())
 			defer m.Close()
 			began := time.Now()
-			watch, err := m.Start(t.Context(), "a", job.AnswerKind, job.Request{Prompt: prompt})
+			watch, err := m.Start(t.Context(), "a", job.AnswerKind, job.Ask(prompt))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -13,7 +13,7 @@ type Kind struct {
 	// Report does the work and reports its progress, as often as it likes. Clients
 	// may give a duration.
 	Report func(ctx context.Context, r Request, report func(Progress)) error
-	// Write writes a text, piece by piece. Clients must give a prompt. write does
+	// Write writes a text, piece by piece. Clients must give a prompt or messages. write does
 	// not block, and returns an error, to be returned, if the text is too long.
 	Write func(ctx context.Context, r Request, write func(piece string) error) error
 }
@@ -21,7 +21,25 @@ type Kind struct {
 // A Request is what a client wants of a job.
 type Request struct {
 	Duration time.Duration // 0 if the client gave none
-	Prompt   string        // only if the kind writes a text
+	Messages []Message     // only if the kind writes a text; the last one is the user's
+}
+
+// A Message is a part of a conversation. Its role is "system", only of the first one, or
+// "user" or "assistant".
+type Message struct {
+	Role    string `json:"role"`
+	Content string `json:"content"`
+}
+
+// Ask returns the request of a conversation that begins with this prompt.
+func Ask(prompt string) Request { return Request{Messages: []Message{{"user", prompt}}} }
+
+// Prompt is what the user has said last.
+func (r Request) Prompt() string {
+	if len(r.Messages) == 0 {
+		return ""
+	}
+	return r.Messages[len(r.Messages)-1].Content
 }
 
 // Progress is how far a job is. Percent is 0 to 100; one that is lower than an

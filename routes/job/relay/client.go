@@ -2,7 +2,7 @@ package relay
 
 import (
 	"bytes"
-	"compress/gzip"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,153 +12,210 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path"
+	"strconv"
 	"strings"
 	"time"
 
+	"example.com/sse-demo/routes/job"
 	"example.com/sse-demo/sse"
 )
 
 const (
-	dialTimeout    = 10 * time.Second
-	maxHeaderBytes = 64 << 10
+	maxErrorBody  = 16 << 10 // bytes that are read of an error
+	maxQuoteRunes = 200      // of the upstream's words in an error
 )
 
-// An Upstream is an endpoint that answers prompts.
+// An Upstream is a model API.
 type Upstream struct {
-	URL   string // of chat/completions, as http://localhost:11434/v1/chat/completions
-	Model string // "" leaves the choice to the upstream
-	Key   string // the bearer token; "" for none
+	URL     string        // its endpoint, as http://localhost:11434/v1/chat/completions
+	API     string        // how it speaks: "chat", "responses" or "messages"; "" or "auto" looks at the end of the URL's path
+	Model   string        // "" leaves the choice to the upstream
+	Key     string        // the bearer token, or for messages the x-api-key; "" for none
+	Silence time.Duration // how long it may say nothing; 0 for DefaultSilence
 
 	// Transport is for tests; nil is one that connects to the host of URL.
 	Transport http.RoundTripper
 }
 
-// check returns an error that contains neither the URL, which may hold a secret,
+type client struct {
+	Upstream
+	dialect dialect
+	http    *http.Client
+}
+
+// newClient returns an error that contains neither the URL, which may hold a secret,
 // nor the key.
-func (u *Upstream) check() error {
+func newClient(u Upstream) (*client, error) {
 	parsed, err := url.Parse(u.URL)
 	if bad, ok := errors.AsType[*url.Error](err); ok {
 		err = bad.Err
 	}
 	switch {
 	case err != nil:
-		return err
+		return nil, err
 	case parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Hostname() == "":
-		return errors.New("it must be like https://host/v1/chat/completions")
+		return nil, errors.New("it must be like https://host/v1/chat/completions")
 	case parsed.User != nil:
-		return errors.New("it must have no user and password; a bearer token goes into SSE_ANSWER_KEY")
-	case parsed.Fragment != "":
-		return errors.New("it must have no #")
+		return nil, errors.New("it must have no user and password; a key goes into SSE_ANSWER_KEY")
 	case strings.ContainsFunc(u.Key, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return errors.New("SSE_ANSWER_KEY has characters that a bearer token cannot have, such as spaces")
+		return nil, errors.New("SSE_ANSWER_KEY has characters that a key cannot have, such as spaces")
 	}
-	return nil
-}
-
-type client struct {
-	upstream Upstream
-	http     *http.Client
-}
-
-func newClient(u Upstream) *client {
-	if u.Transport == nil {
-		u.Transport = &http.Transport{
-			Proxy:                  proxy,
-			DialContext:            (&net.Dialer{Timeout: dialTimeout}).DialContext,
-			TLSHandshakeTimeout:    dialTimeout,
-			ForceAttemptHTTP2:      true,
-			DisableKeepAlives:      true, // an answer takes seconds, and a connection kept for the next may be dead by then
-			DisableCompression:     true, // which would hold pieces back
-			MaxResponseHeaderBytes: maxHeaderBytes,
+	c := &client{Upstream: u, dialect: chat}
+	c.Silence = cmp.Or(u.Silence, DefaultSilence)
+	if c.API == "" || c.API == "auto" {
+		c.API = path.Base(parsed.Path)
+	}
+	switch c.API {
+	case "responses":
+		c.dialect = responses
+	case "messages":
+		c.dialect = messages
+	}
+	if c.Transport == nil {
+		own := http.DefaultTransport.(*http.Transport).Clone()
+		own.DisableKeepAlives = true // an answer takes seconds, and a connection kept for the next may be dead by then
+		if parsed.Scheme == "http" {
+			own.Proxy = nil // it would see the key
 		}
+		c.Transport = own
 	}
 	noRedirect := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &client{u, &http.Client{Transport: u.Transport, CheckRedirect: noRedirect}}
+	c.http = &http.Client{Transport: c.Transport, CheckRedirect: noRedirect}
+	return c, nil
 }
 
-// proxy is the proxy of the environment, unless it would see the key.
-func proxy(r *http.Request) (*url.URL, error) {
-	if r.URL.Scheme != "https" {
-		return nil, nil
-	}
-	return http.ProxyFromEnvironment(r)
-}
-
-type chatRequest struct {
-	Model    string        `json:"model,omitempty"`
-	Stream   bool          `json:"stream"`
-	Messages []chatMessage `json:"messages"`
-}
-
-type chatMessage struct {
-	Role    string `json:"role"`
-	Content string `json:"content"`
+// A request is the body of one in any dialect.
+type request struct {
+	Model     string        `json:"model,omitempty"`
+	Stream    bool          `json:"stream"`
+	MaxTokens int           `json:"max_tokens,omitempty"`
+	System    string        `json:"system,omitempty"`
+	Messages  []job.Message `json:"messages,omitempty"`
+	Input     []job.Message `json:"input,omitempty"`
 }
 
 // open asks the upstream and returns the event stream that it answers with, to be
 // closed after use.
-func (c *client) open(ctx context.Context, prompt string) (io.ReadCloser, error) {
-	question, err := json.Marshal(chatRequest{
-		Model: c.upstream.Model, Stream: true, Messages: []chatMessage{{"user", prompt}},
-	})
+func (c *client) open(ctx context.Context, conversation []job.Message) (io.ReadCloser, error) {
+	asked := request{Model: c.Model, Stream: true}
+	c.dialect.ask(&asked, conversation)
+	body, err := json.Marshal(asked)
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.upstream.URL, bytes.NewReader(question))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Accept", sse.MediaType)
-	request.Header.Set("Accept-Encoding", "identity")
-	if c.upstream.Key != "" {
-		request.Header.Set("Authorization", "Bearer "+c.upstream.Key)
-	}
-	response, err := c.http.Do(request)
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept", sse.MediaType)
+	r.Header.Set("Accept-Encoding", "identity")
+	c.dialect.authorize(r.Header, c.Key)
+	response, err := c.http.Do(r)
 	if err != nil {
-		return nil, &unreachableError{err}
+		return nil, c.broken(ctx, err, "the upstream cannot be reached (%s); see whether it runs, and whether --answer-url is right")
 	}
-	body, err := c.stream(response)
-	if err != nil {
+	if err := c.refusal(response); err != nil {
 		_ = response.Body.Close()
 		return nil, err
 	}
-	return body, nil
+	return response.Body, nil
 }
 
-// stream returns the body of a response that is an event stream.
-func (c *client) stream(response *http.Response) (io.ReadCloser, error) {
-	body := response.Body
-	switch encoding := response.Header.Get("Content-Encoding"); strings.ToLower(encoding) {
-	case "", "identity":
-	case "gzip": // although it was asked not to
-		body = &gunzip{in: response.Body}
-	default:
-		return nil, &refusalError{fmt.Sprintf("the upstream compresses its answer with %s, which it was asked not to", c.quote(encoding))}
+// bearer is how most APIs take the key.
+func bearer(header http.Header, key string) {
+	if key != "" {
+		header.Set("Authorization", "Bearer "+key)
 	}
-	if response.StatusCode != http.StatusOK {
-		return nil, c.refusal(response, body)
-	}
+}
+
+// refusal returns an error that says what to do, unless the response is an event stream.
+func (c *client) refusal(response *http.Response) error {
 	media, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
-	if media != sse.MediaType {
-		return nil, c.notAStream(media, body)
+	code := response.StatusCode
+	if code == http.StatusOK && media == sse.MediaType {
+		return nil
 	}
-	return body, nil
-}
-
-// A gunzip decompresses from its first read on; the header of the data may be late.
-type gunzip struct {
-	in  io.ReadCloser
-	out *gzip.Reader
-}
-
-func (g *gunzip) Read(p []byte) (n int, err error) {
-	if g.out == nil {
-		if g.out, err = gzip.NewReader(g.in); err != nil {
-			return 0, err
-		}
+	status := fmt.Sprintf("%d %s", code, http.StatusText(code))
+	says := "no reason is given"
+	body, _ := io.ReadAll(io.LimitReader(response.Body, maxErrorBody)) // what was read of it will do
+	if json.Valid(body) {                                              // not a page of HTML
+		says = cmp.Or(c.quote(reason(body)), says)
 	}
-	return g.out.Read(p)
+	switch {
+	case code == http.StatusOK:
+		return fmt.Errorf("the upstream answers with %s instead of an event stream: %s; see whether --answer-url can stream, and speaks as --answer-api says", c.quote(media), says)
+	case code >= 300 && code < 400:
+		to, _ := response.Location()
+		return fmt.Errorf("the upstream redirects to %s (%s), which is not followed, because the key would go there; set --answer-url to the address of the endpoint itself", host(to), status)
+	case code == http.StatusUnauthorized, code == http.StatusForbidden: // what it says may contain a part of the key
+		return fmt.Errorf("the upstream refuses the key (%s); set SSE_ANSWER_KEY to a valid one", status)
+	case code == http.StatusNotFound, code == http.StatusMethodNotAllowed:
+		return fmt.Errorf("the upstream has no such endpoint or model (%s): %s; see whether --answer-url and --answer-model are right", status, says)
+	case code == http.StatusTooManyRequests, code >= 500:
+		return fmt.Errorf("the upstream cannot answer now (%s): %s; try again %s", status, says, retryAfter(response.Header))
+	default:
+		return fmt.Errorf("the upstream refuses the request (%s): %s", status, says)
+	}
 }
 
-func (g *gunzip) Close() error { return g.in.Close() }
+// host is where a redirect leads, without what may be secret in it.
+func host(to *url.URL) string {
+	if to == nil {
+		return "nowhere"
+	}
+	return to.Scheme + "://" + to.Host + to.Path
+}
+
+func retryAfter(header http.Header) string {
+	after := header.Get("Retry-After")
+	if _, err := strconv.Atoi(after); err == nil {
+		return "in " + after + " s"
+	}
+	if _, err := http.ParseTime(after); err == nil {
+		return "after " + after
+	}
+	return "later"
+}
+
+// explain turns an error of the stream into one that says what to do.
+func (c *client) explain(ctx context.Context, err error) error {
+	_, tooMuch := errors.AsType[*http.MaxBytesError](err)
+	switch {
+	case errors.Is(err, io.EOF):
+		return errors.New("the upstream ended its answer without saying that it is complete; try again")
+	case errors.Is(err, sse.ErrTooLong):
+		return fmt.Errorf("the upstream sent an event of more than %d KiB, which is no part of an answer", MaxEvent>>10)
+	case tooMuch:
+		return fmt.Errorf("the upstream sent more than %d MiB for one answer", MaxResponse>>20)
+	default:
+		return c.broken(ctx, err, "the connection to the upstream broke in the middle of the answer (%s); try again")
+	}
+}
+
+// broken returns why this process has ended a connection, or else what the network says
+// about its end, without addresses and URLs.
+func (c *client) broken(ctx context.Context, err error, format string) error {
+	if cause := context.Cause(ctx); cause != nil { // cancelled, silent or overdue
+		return cause
+	}
+	if e, ok := errors.AsType[*net.DNSError](err); ok {
+		err = errors.New(e.Err)
+	}
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		err = inner
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("it was closed")
+	}
+	return fmt.Errorf(format, c.quote(err.Error()))
+}
+
+// quote returns the beginning of a text of the upstream on one line, without the key.
+func (c *client) quote(text string) string {
+	if c.Key != "" {
+		text = strings.ReplaceAll(text, c.Key, "[key]")
+	}
+	return fmt.Sprintf("%.*s", maxQuoteRunes, strings.Join(strings.Fields(text), " "))
+}

@@ -2,11 +2,16 @@ package relay
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"example.com/sse-demo/routes/job"
@@ -15,135 +20,165 @@ import (
 
 // What an upstream may take.
 const (
-	MaxTime     = 10 * time.Minute // for an answer
-	MaxSilence  = time.Minute      // without a byte, from the request on; comments count
-	MaxEvent    = 64 << 10         // bytes of one event
-	MaxResponse = 32 << 20         // bytes of an answer with everything around its text
+	DefaultSilence = 2 * time.Minute  // without a byte, from the request on; comments count
+	MaxTime        = 10 * time.Minute // for an answer, from its head on
+	MaxEvent       = 64 << 10         // bytes of one event
+	MaxResponse    = 32 << 20         // bytes of an answer with everything around its text
+
+	// lastWords is how long the stream may go on after the word with which the answer
+	// ends. Some servers report an error only then.
+	lastWords = 5 * time.Second
 )
 
 // New returns the kind of jobs that relay the answers of the upstream. It fails if
 // the upstream is not valid.
 func New(u Upstream) (job.Kind, error) {
-	if err := u.check(); err != nil {
+	c, err := newClient(u)
+	if err != nil {
 		return job.Kind{}, err
 	}
-	client := newClient(u)
-	return job.Kind{Write: client.answer}, nil
+	return job.Kind{Write: c.answer}, nil
 }
 
-// answer writes the answer to the prompt, piece by piece. It returns nil only if
+// answer writes the answer to a conversation, piece by piece. It returns nil only if
 // the upstream has said that the answer is complete.
 func (c *client) answer(ctx context.Context, r job.Request, write func(piece string) error) error {
-	ctx, end := context.WithCancelCause(ctx)
-	defer end(nil)
-	overdue := time.AfterFunc(MaxTime, func() { end(errOverdue) })
-	defer overdue.Stop()
-	silence := time.AfterFunc(MaxSilence, func() { end(errSilent) })
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silence := time.AfterFunc(c.Silence, func() { cancel(c.errSilent()) })
 	defer silence.Stop()
-
-	body, err := c.open(ctx, r.Prompt)
+	body, err := c.open(ctx, r.Messages)
 	if err != nil {
-		return c.explain(ctx, err)
+		return err
 	}
 	defer func() { _ = body.Close() }()
-	events := sse.NewReader(&limited{in: body, onRead: func() { silence.Reset(MaxSilence) }})
-	events.MaxEvent = MaxEvent
-	for empty := true; ; {
-		event, err := events.Next()
-		if err != nil {
-			return c.explain(ctx, err)
+	overdue := time.AfterFunc(MaxTime, func() { cancel(errOverdue) })
+	defer overdue.Stop()
+
+	a := answer{client: c, write: write}
+	whole := io.MultiReader(http.MaxBytesReader(nil, body, MaxResponse), blankLine())
+	events := sse.NewReader(alive{whole, func() {
+		if a.word == "" {
+			silence.Reset(c.Silence)
 		}
-		piece, finish, err := c.read(event)
+	}})
+	events.MaxEvent, events.OnFault = MaxEvent, a.noteField
+	for {
+		event, err := events.Next()
+		switch {
+		case a.failure != nil:
+			return a.failure
+		case err != nil && a.word == "":
+			return c.explain(ctx, err)
+		case err != nil || isDone(event): // after its last word it may close as it likes
+			return a.judge()
+		}
+		said, err := c.read(event)
+		if err == nil {
+			err = a.add(said)
+		}
 		if err != nil {
 			return err
 		}
-		if piece != "" {
-			empty = false
-			if err := write(piece); err != nil {
-				return err
-			}
-		}
-		switch {
-		case finish == "": // there is more
-		case incomplete[finish] != nil:
-			return incomplete[finish]
-		case empty:
-			return errEmpty
-		default:
-			return nil
+		if said.word != "" {
+			silence.Reset(lastWords)
 		}
 	}
 }
 
-// A chunk is the data of an event of the upstream.
-type chunk struct {
-	Choices []struct {
-		Index int `json:"index"`
-		Delta struct {
-			Content string `json:"content"` // or null
-		} `json:"delta"`
-		FinishReason string `json:"finish_reason"` // or null
-	} `json:"choices"`
-	Error json.RawMessage `json:"error"`
+func (c *client) errSilent() error {
+	return fmt.Errorf("the upstream sent nothing for %v; try again", c.Silence)
 }
 
-// read returns the piece of the answer that an event carries, if any, and why the
-// answer ends with it, if it does. Of several choices only the first counts; an
-// event without choices, such as the one with the usage, carries nothing.
-func (c *client) read(event sse.Event) (piece, finish string, err error) {
-	data := bytes.TrimSpace(event.Data)
-	if string(data) == "[DONE]" {
-		return "", "stop", nil
-	}
-	var parsed chunk
-	if err := json.Unmarshal(data, &parsed); err != nil {
-		return "", "", fmt.Errorf("the upstream sent an event that is no part of an answer: %s", c.quote(string(data)))
-	}
-	if event.Name == "error" || len(parsed.Error) > 0 && string(parsed.Error) != "null" {
-		return "", "", fmt.Errorf("the upstream failed in the middle of the answer: %s; try again", c.message(data))
-	}
-	for _, choice := range parsed.Choices {
-		if choice.Index == 0 {
-			piece += choice.Delta.Content
-			finish = choice.FinishReason
-		}
-	}
-	return piece, finish, nil
-}
+var errOverdue = fmt.Errorf("the answer was not complete after %v; ask for a shorter one", MaxTime)
 
-// A limited reads up to MaxResponse bytes, and calls onRead whenever some have come.
-type limited struct {
-	in     io.Reader
-	bytes  int
+// blankLine makes the last event count that has none: some servers leave it out.
+func blankLine() io.Reader { return strings.NewReader("\n\n") }
+
+// alive calls onRead whenever something has come.
+type alive struct {
+	io.Reader
 	onRead func()
 }
 
-func (l *limited) Read(p []byte) (int, error) {
-	n, err := l.in.Read(p)
+func (a alive) Read(p []byte) (int, error) {
+	n, err := a.Reader.Read(p)
 	if n > 0 {
-		l.onRead()
-	}
-	l.bytes += n
-	if l.bytes > MaxResponse {
-		return n, errTooMuch
+		a.onRead()
 	}
 	return n, err
 }
 
-// Why an answer ends before it is complete.
-var (
-	errSilent  = fmt.Errorf("the upstream sent nothing for %v; try again, or see whether it is overloaded", MaxSilence)
-	errOverdue = fmt.Errorf("the answer was not complete after %v; ask for a shorter one", MaxTime)
-	errTooMuch = fmt.Errorf("the upstream sent more than %d MiB for one answer", MaxResponse>>20)
-	errEmpty   = errors.New("the upstream ended the answer before its first word; try again, or ask in other words")
-)
-
-// incomplete are the reasons to finish that leave an answer incomplete. All others
-// mean that it is whole.
-var incomplete = map[string]error{
-	"length":         errors.New("the answer is cut off at the model's limit of tokens; ask for a shorter one"),
-	"content_filter": errors.New("a content filter of the upstream has stopped the answer; ask in other words"),
-	"tool_calls":     errors.New("the model wants to call a tool, and there is none; ask in other words"),
-	"function_call":  errors.New("the model wants to call a function, and there is none; ask in other words"),
-	"error":          errors.New("the upstream failed in the middle of the answer; try again"),
+// An answer is what the upstream has said so far.
+type answer struct {
+	client  *client
+	write   func(piece string) error
+	half    []byte // of a surrogate pair, at the end of the last piece
+	begun   bool
+	word    string // with which the answer ends
+	why     string // it ends so, or what the model refuses
+	failure error  // that no event has reported
 }
+
+// complete are the words that mean that an answer is complete. Any other word means that
+// it is not.
+var complete = []string{"stop", "eos", "end_turn", "stop_sequence", "completed"}
+
+// judge returns nil if the answer is complete. An answer without a word, which ends with
+// [DONE], is complete, too.
+func (a *answer) judge() error {
+	switch {
+	case a.word != "" && !slices.Contains(complete, a.word):
+		why := cmp.Or(a.why, "it may be cut off; ask for a shorter one, or try again")
+		return fmt.Errorf("the upstream ended the answer with %q: %s", a.client.quote(a.word), a.client.quote(why))
+	case a.why != "":
+		return fmt.Errorf("the model refuses to answer: %s", a.client.quote(a.why))
+	case !a.begun:
+		return errors.New("the upstream ended the answer before its first word; try again, or ask in other words")
+	default:
+		return nil
+	}
+}
+
+// add writes the pieces, and keeps what is said about the end.
+func (a *answer) add(s said) error {
+	for _, raw := range s.text {
+		piece := a.join(raw)
+		if err := a.write(piece); err != nil {
+			return err
+		}
+		a.begun = a.begun || piece != ""
+	}
+	a.why += s.why
+	if a.word == "" || slices.Contains(complete, a.word) {
+		a.word = cmp.Or(s.word, a.word)
+	}
+	return nil
+}
+
+// endsInHalf finds the first half of a surrogate pair at the end of a JSON string.
+var endsInHalf = regexp.MustCompile(`^"(?:[^"\\]|\\.)*?(\\u[dD][89abAB][0-9a-fA-F]{2})"$`)
+
+// join decodes a piece. The first half of a surrogate pair waits for the next piece.
+func (a *answer) join(raw json.RawMessage) (piece string) {
+	if len(raw) > len(`""`) {
+		raw = slices.Concat(raw[:1], a.half, raw[1:])
+		a.half = nil
+	}
+	if at := endsInHalf.FindSubmatchIndex(raw); at != nil {
+		a.half = slices.Clone(raw[at[2]:at[3]])
+		raw = slices.Concat(raw[:at[2]], raw[at[3]:])
+	}
+	_ = json.Unmarshal(raw, &piece) // text has tried
+	return piece
+}
+
+// noteField notes a field named error, as llama.cpp sends it, which is no event.
+func (a *answer) noteField(f sse.Fault) {
+	if text, ok := strings.CutPrefix(f.Text, "error:"); ok {
+		a.failure = a.client.failed([]byte(text))
+	}
+}
+
+// isDone: every dialect may end so.
+func isDone(e sse.Event) bool { return string(bytes.TrimSpace(e.Data)) == "[DONE]" }

@@ -2,7 +2,6 @@ package relay_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,15 +21,22 @@ import (
 
 const key = "sk-secret-0123456789"
 
+// The dialects, by the ends of their endpoints.
+const (
+	chat      = "chat/completions"
+	responses = "responses"
+	messages  = "messages"
+)
+
 // ask asks a fake upstream in a bubble, and returns what was written, how it ended
 // and how long it took.
-func ask(t *testing.T, upstream http.HandlerFunc) (text string, took time.Duration, failed error) {
+func ask(t *testing.T, path string, upstream http.HandlerFunc) (text string, took time.Duration, failed error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		kind, stop := start(t, upstream)
+		kind, stop := start(t, path, upstream)
 		defer stop()
 		began := time.Now()
-		failed = kind.Write(t.Context(), job.Request{Prompt: "Why?"}, func(piece string) error {
+		failed = kind.Write(t.Context(), job.Ask("Why?"), func(piece string) error {
 			text += piece
 			return nil
 		})
@@ -39,7 +45,7 @@ func ask(t *testing.T, upstream http.HandlerFunc) (text string, took time.Durati
 	return text, took, failed
 }
 
-func start(t *testing.T, upstream http.HandlerFunc) (kind job.Kind, stop func()) {
+func start(t *testing.T, path string, upstream http.HandlerFunc, changes ...func(*relay.Upstream)) (kind job.Kind, stop func()) {
 	t.Helper()
 	network := ssetest.NewNetwork()
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -49,10 +55,14 @@ func start(t *testing.T, upstream http.HandlerFunc) (kind job.Kind, stop func())
 	})}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(network) })
-	kind, err := relay.New(relay.Upstream{
-		URL: "http://upstream.test/v1/chat/completions?api=secret", Model: "m", Key: key,
+	u := relay.Upstream{
+		URL: "http://upstream.test/v1/" + path + "?api=secret", Model: "m", Key: key,
 		Transport: &http.Transport{DialContext: network.Dial, DisableKeepAlives: true, DisableCompression: true},
-	})
+	}
+	for _, change := range changes {
+		change(&u)
+	}
+	kind, err := relay.New(u)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,17 +130,10 @@ func TestAnswers(t *testing.T) {
 			other := strings.NewReplacer(`"index":0`, `"index":1`, `"content":"`, `"content":"other `, `null}]`, `"stop"}]`).Replace(whole)
 			send(w, other+strings.ReplaceAll(whole, `"choices":[`, `"choices":[{"index":1,"delta":{"content":"x"},"finish_reason":"length"},`)+done)
 		},
-		"gzip": func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Encoding", "gzip")
-			w.Header().Set("Content-Type", "text/event-stream")
-			zip := gzip.NewWriter(w)
-			send(zip, whole+done)
-			_ = zip.Close()
-		},
 		"slow": func(w http.ResponseWriter, r *http.Request) {
 			for line := range strings.SplitAfterSeq(whole+done, "\n\n") {
 				select {
-				case <-time.After(relay.MaxSilence - time.Second):
+				case <-time.After(relay.DefaultSilence - time.Second):
 					send(w, line)
 				case <-r.Context().Done():
 				}
@@ -138,7 +141,7 @@ func TestAnswers(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			text, _, err := ask(t, upstream)
+			text, _, err := ask(t, chat, upstream)
 			if err != nil || text != want {
 				t.Errorf("%q, %v", text, err)
 			}
@@ -167,49 +170,35 @@ func TestFailures(t *testing.T) {
 		text     string
 		says     string
 	}{
-		"clean end":        {answers(""), "Hel", "ended its answer without saying that it is complete; try again"},
-		"cut":              {func(w http.ResponseWriter, _ *http.Request) { send(w, begun); panic(http.ErrAbortHandler) }, "Hel", "broke in the middle of the answer (it was closed); try again"},
-		"unfinished event": {answers("data: [DONE]"), "Hel", "without saying that it is complete"},
-		"error object":     {answers("data: " + object + "\n\n"), "Hel", "failed in the middle of the answer: no such model; try again"},
-		"error text":       {answers(`data: {"error":"overloaded"}` + "\n\n"), "Hel", "overloaded; try again"},
-		"error event":      {answers("event: error\ndata: {\"message\":\"overloaded\"}\n\n"), "Hel", "overloaded; try again"},
-		"no JSON":          {answers("data: <p>\n\n"), "Hel", "no part of an answer: <p>"},
-		"other JSON":       {answers("data: [1]\n\n"), "Hel", "no part of an answer: [1]"},
-		"length":           {answers(strings.Replace(stop, "stop", "length", 1) + done), "Hel", "limit of tokens"},
-		"filter":           {answers(strings.Replace(stop, "stop", "content_filter", 1) + done), "Hel", "content filter"},
-		"tool":             {answers(strings.Replace(stop, "stop", "tool_calls", 1) + done), "Hel", "call a tool"},
-		"huge event":       {answers("data: " + strings.Repeat("x", relay.MaxEvent)), "Hel", "more than 64 KiB"},
-		"huge comment":     {answers(":" + strings.Repeat("x", relay.MaxEvent)), "Hel", "more than 64 KiB"},
-		"no end":           {endless(begun, ": more\n\n"), "Hel", "more than 32 MiB"},
-		"silence":          {func(w http.ResponseWriter, r *http.Request) { send(w, begun); <-r.Context().Done() }, "Hel", "sent nothing for 1m0s; try again"},
-		"drip":             {drip, "", "not complete after 10m0s; ask for a shorter one"},
-		"no head":          {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "", "sent nothing for 1m0s"},
-		"no answer":        {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "", "cannot be reached (it was closed); see whether it runs"},
-		"empty":            {func(w http.ResponseWriter, _ *http.Request) { send(w, role+stop+done) }, "", "before its first word"},
-		"bad gzip": {func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Encoding", "gzip")
-			send(w, begun)
-		}, "", "cannot be decompressed"},
-		"brotli":         {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Encoding", "br"); send(w, begun) }, "", "compresses its answer with br"},
-		"JSON":           {status(200, object, "Content-Type", "application/json"), "", "application/json instead of an event stream: no such model; see whether --answer-url"},
+		"clean end":      {answers(""), "Hel", "ended its answer without saying that it is complete; try again"},
+		"cut":            {func(w http.ResponseWriter, _ *http.Request) { send(w, begun); panic(http.ErrAbortHandler) }, "Hel", "broke in the middle of the answer (it was closed); try again"},
+		"huge event":     {answers("data: " + strings.Repeat("x", relay.MaxEvent)), "Hel", "more than 64 KiB"},
+		"huge comment":   {answers(":" + strings.Repeat("x", relay.MaxEvent)), "Hel", "more than 64 KiB"},
+		"no end":         {endless(begun, ": more\n\n"), "Hel", "more than 32 MiB"},
+		"silence":        {func(w http.ResponseWriter, r *http.Request) { send(w, begun); <-r.Context().Done() }, "Hel", "sent nothing for 2m0s; try again"},
+		"drip":           {drip, "", "not complete after 10m0s; ask for a shorter one"},
+		"no head":        {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "", "sent nothing for 2m0s"},
+		"no answer":      {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "", "cannot be reached (it was closed); see whether it runs"},
+		"empty":          {func(w http.ResponseWriter, _ *http.Request) { send(w, role+stop+done) }, "", "before its first word"},
+		"JSON":           {status(200, object, "Content-Type", "application/json"), "", "application/json instead of an event stream: no such model (1); see whether --answer-url"},
 		"HTML":           {status(200, html, "Content-Type", "text/html; charset=utf-8"), "", "text/html instead of an event stream: no reason is given"},
 		"204":            {status(204, ""), "", "refuses the request (204 No Content)"},
 		"400":            {status(400, object), "", "refuses the request (400 Bad Request): no such model"},
 		"401":            {status(401, `{"error":{"message":"bad key `+key+`"}}`), "", "refuses the key (401 Unauthorized); set SSE_ANSWER_KEY"},
 		"403":            {status(403, html), "", "refuses the key (403 Forbidden); set SSE_ANSWER_KEY"},
 		"404":            {status(404, html), "", "no such endpoint or model (404 Not Found): no reason is given; see whether --answer-url"},
-		"429 in seconds": {status(429, object, "Retry-After", "20"), "", "(429 Too Many Requests): no such model; try again in 20 s"},
-		"429 on a date":  {status(429, object, "Retry-After", "Sat, 01 Jan 2000 00:01:30 GMT"), "", "try again in 90 s"},
+		"429 in seconds": {status(429, object, "Retry-After", "20"), "", "(429 Too Many Requests): no such model (1); try again in 20 s"},
+		"429 on a date":  {status(429, object, "Retry-After", "Sat, 01 Jan 2000 00:01:30 GMT"), "", "try again after Sat, 01 Jan 2000 00:01:30 GMT"},
 		"429":            {status(429, html), "", "try again later"},
-		"500":            {status(500, html), "", "has failed (500 Internal Server Error): no reason is given; try again later"},
+		"500":            {status(500, html), "", "cannot answer now (500 Internal Server Error): no reason is given; try again later"},
 		"503":            {status(503, `{"detail":"loading `+key+`"}`, "Retry-After", "5"), "", "loading [key]; try again in 5 s"},
 		"302":            {status(302, "", "Location", "https://user:secret@evil.test/x?secret"), "", "redirects to https://evil.test/x (302 Found), which is not followed"},
 		"307":            {status(307, "", "Location", "/other"), "", "redirects to http://upstream.test/other (307 Temporary Redirect), which is not followed"},
-		"hanging error":  {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500); send(w, "x"); <-r.Context().Done() }, "", "has failed (500"},
+		"hanging error":  {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500); send(w, "x"); <-r.Context().Done() }, "", "cannot answer now (500"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked := 0
-			text, took, err := ask(t, func(w http.ResponseWriter, r *http.Request) { asked++; tt.upstream(w, r) })
+			text, took, err := ask(t, chat, func(w http.ResponseWriter, r *http.Request) { asked++; tt.upstream(w, r) })
 			if err == nil || !strings.Contains(err.Error(), tt.says) || text != tt.text {
 				t.Errorf("%q, %v; want %q, …%s…", text, err, tt.text, tt.says)
 			}
@@ -248,33 +237,83 @@ func drip(w http.ResponseWriter, r *http.Request) {
 
 func TestUnreachable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		kind, stop := start(t, nil)
+		kind, stop := start(t, chat, nil)
 		stop()
-		err := kind.Write(t.Context(), job.Request{}, nil)
+		err := kind.Write(t.Context(), job.Ask("Why?"), nil)
 		if err == nil || !strings.Contains(err.Error(), "cannot be reached (connection refused); see whether it runs") || strings.Contains(err.Error(), "secret") {
 			t.Error(err)
 		}
 	})
 }
 
-func TestRequest(t *testing.T) {
-	_, _, err := ask(t, func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		const want = `{"model":"m","stream":true,"messages":[{"role":"user","content":"Why?"}]}`
-		if string(body) != want || r.Method != http.MethodPost || r.RequestURI != "/v1/chat/completions?api=secret" {
-			t.Errorf("%s %s %s", r.Method, r.RequestURI, body)
-		}
-		for name, want := range map[string]string{
-			"Authorization": "Bearer " + key, "Content-Type": "application/json", "Accept": "text/event-stream", "Accept-Encoding": "identity",
-		} {
-			if got := r.Header.Get(name); got != want {
-				t.Errorf("%s: %q", name, got)
-			}
-		}
-		send(w, piece("x")+done)
+// TestSilence: every byte counts as life, before the head and after it.
+func TestSilence(t *testing.T) {
+	const silence = 2 * time.Second
+	for name, tt := range map[string]struct {
+		pause time.Duration // before the head and between two bytes
+		says  string
+	}{
+		"slow":  {silence - time.Millisecond, ""},
+		"still": {silence + time.Millisecond, "the upstream sent nothing for 2s; try again"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				kind, stop := start(t, chat, func(w http.ResponseWriter, r *http.Request) {
+					for _, b := range []byte(": wait\n\nevent: ping\n\n" + piece("x") + done) {
+						select {
+						case <-time.After(tt.pause):
+							send(w, string(rune(b)))
+						case <-r.Context().Done():
+							return
+						}
+					}
+				}, func(u *relay.Upstream) { u.Silence = silence })
+				defer stop()
+				err := kind.Write(t.Context(), job.Ask("Why?"), func(string) error { return nil })
+				if (err == nil) != (tt.says == "") || err != nil && err.Error() != tt.says {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// TestLastWords: an upstream that has said that the answer is complete and then keeps its
+// connection open does not keep the job.
+func TestLastWords(t *testing.T) {
+	_, took, err := ask(t, chat, func(w http.ResponseWriter, r *http.Request) {
+		send(w, piece("x")+stop)
+		drip(w, r)
 	})
-	if err != nil {
-		t.Error(err)
+	if err != nil || took > 5*time.Second {
+		t.Error(err, took)
+	}
+}
+
+// TestDialectIsChosen by the end of the path, or by name.
+func TestDialectIsChosen(t *testing.T) {
+	answers := map[string]string{chat: piece("x") + stop, responses: outputText("x") + responded("completed", "null"), messages: textDelta("x") + stopped(`"end_turn"`)}
+	for _, tt := range []struct{ path, api, speaks string }{
+		{"v1/chat/completions", "auto", chat},
+		{"v1/responses", "auto", responses},
+		{"responses/?version=1", "", responses},
+		{"v1/messages/", "auto", messages},
+		{"v1/messages?beta=true", "", messages},
+		{"", "auto", chat},
+		{"ask", "auto", chat},
+		{"v1/messages/batches", "auto", chat},
+		{"v1/Messages", "auto", chat},
+		{"ask", "messages", messages},
+		{"ask", "responses", responses},
+		{"v1/messages", "chat", chat},
+	} {
+		kind, stop := start(t, chat, func(w http.ResponseWriter, _ *http.Request) { send(w, answers[tt.speaks]) }, func(u *relay.Upstream) {
+			u.URL, u.API = "http://upstream.test/"+tt.path, tt.api
+		})
+		if err := kind.Write(t.Context(), job.Ask("Why?"), func(string) error { return nil }); err != nil {
+			t.Errorf("%+v: %v", tt, err)
+		}
+		stop()
 	}
 }
 
@@ -284,7 +323,7 @@ func TestCancel(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ended := make(chan time.Time, 1)
-				kind, stop := start(t, func(w http.ResponseWriter, r *http.Request) {
+				kind, stop := start(t, chat, func(w http.ResponseWriter, r *http.Request) {
 					if sent != "" {
 						send(w, sent)
 					}
@@ -295,7 +334,7 @@ func TestCancel(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				began := time.Now()
 				time.AfterFunc(5*time.Second, cancel)
-				err := kind.Write(ctx, job.Request{}, func(string) error { return nil })
+				err := kind.Write(ctx, job.Ask("Why?"), func(string) error { return nil })
 				if !errors.Is(err, context.Canceled) || (<-ended).Sub(began) != 5*time.Second {
 					t.Error(err, time.Since(began))
 				}
@@ -307,10 +346,10 @@ func TestCancel(t *testing.T) {
 // TestTextTooLong ends the request, too.
 func TestTextTooLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		kind, stop := start(t, endless("", piece("x")))
+		kind, stop := start(t, chat, endless("", piece("x")))
 		defer stop()
 		tooLong := errors.New("too long")
-		if err := kind.Write(t.Context(), job.Request{}, func(string) error { return tooLong }); !errors.Is(err, tooLong) {
+		if err := kind.Write(t.Context(), job.Ask("Why?"), func(string) error { return tooLong }); !errors.Is(err, tooLong) {
 			t.Error(err)
 		}
 	})
@@ -325,7 +364,6 @@ func TestUpstreamIsChecked(t *testing.T) {
 		{"secret", "", "https://host"},
 		{"https://", "", "https://host"},
 		{"https://:80/", "", "https://host"},
-		{"https://host/#secret", "", "#"},
 		{"https://host:secret/", "", "invalid port"},
 		{"https://host/\x7fsecret", "", "invalid control character"},
 		{"https://host/", "secret key", "SSE_ANSWER_KEY"},

@@ -1,0 +1,124 @@
+package relay
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"example.com/sse-demo/routes/job"
+	"example.com/sse-demo/sse"
+)
+
+// A dialect is how the model APIs of one kind are asked, and how they answer.
+type dialect struct {
+	ask       func(r *request, conversation []job.Message)
+	authorize func(header http.Header, key string)
+	read      func(name string, data []byte) (said, error) // of a JSON object that is no error
+}
+
+// What an event says: a piece of the text, how the answer ends, or nothing.
+type said struct {
+	text text
+	word string // with which the answer ends
+	why  string // it ends so, or a piece of a refusal
+}
+
+// A text is a list of JSON strings. In JSON it is a string, null, or a list of parts, of
+// which only those of type text count.
+type text []json.RawMessage
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (t *text) UnmarshalJSON(data []byte) error {
+	if data[0] == '"' {
+		*t = text{slices.Clone(data)}
+		return nil
+	}
+	var parts []struct {
+		Type string
+		Text text
+	}
+	if err := json.Unmarshal(data, &parts); err != nil {
+		return err
+	}
+	for _, part := range parts {
+		if part.Type == "text" {
+			*t = append(*t, part.Text...)
+		}
+	}
+	return nil
+}
+
+// read returns what an event says. An error quotes the event.
+func (c *client) read(e sse.Event) (s said, err error) {
+	isPlain := e.Name == "" || e.Name == "message"
+	var object map[string]json.RawMessage
+	err = json.Unmarshal(e.Data, &object)
+	if isError(e.Name, isPlain, object) {
+		return s, c.failed(e.Data)
+	}
+	if err == nil {
+		s, err = c.dialect.read(e.Name, e.Data)
+	} else if !isPlain && !bytes.HasPrefix(e.Data, []byte("{")) {
+		return s, nil // such as a ping with the time
+	}
+	if err != nil {
+		err = fmt.Errorf("the upstream sent what is no part of an answer, or is cut off: %s", c.quote(string(e.Data)))
+	}
+	return s, err
+}
+
+// isError reports whether an event is an error, in one of the forms that servers use.
+func isError(name string, isPlain bool, object map[string]json.RawMessage) bool {
+	isSet := func(field string) bool {
+		return !slices.Contains([]string{"", "null", "false", "0", `""`, "[]"}, string(object[field]))
+	}
+	isAlone := isPlain && !isSet("choices") && !isSet("type")
+	return name == "error" || string(object["type"]) == `"error"` || string(object["object"]) == `"error"` ||
+		slices.ContainsFunc([]string{"error", "error_code", "error_type"}, isSet) ||
+		isAlone && slices.ContainsFunc([]string{"detail", "message", "msg"}, isSet)
+}
+
+func (c *client) failed(data []byte) error {
+	return fmt.Errorf("the upstream failed in the middle of the answer: %s; try again", c.quote(cmp.Or(reason(data), string(data))))
+}
+
+// reason returns the upstream's words in an error such as
+// {"error":{"message":"Overloaded","type":"overloaded_error"}}.
+func reason(data []byte) string {
+	kind := ""
+	for range 5 { // as deep as an error may be wrapped
+		var list []json.RawMessage
+		if json.Unmarshal(data, &list) == nil && len(list) > 0 {
+			data = list[0]
+		}
+		var object map[string]json.RawMessage
+		if json.Unmarshal(data, &object) != nil {
+			break
+		}
+		first := func(names ...string) []byte {
+			i := slices.IndexFunc(names, func(name string) bool { return plain(object[name]) != "" && plain(object[name]) != "error" })
+			if i < 0 {
+				return nil
+			}
+			return object[names[i]]
+		}
+		data = first("error", "message", "detail", "msg", "text")
+		kind = cmp.Or(plain(first("type", "error_type", "code", "error_code")), kind)
+	}
+	if text := plain(data); text != "" && kind != "" {
+		return text + " (" + kind + ")"
+	}
+	return plain(data) + kind
+}
+
+// plain returns a JSON string decoded, null as nothing, and anything else as it is.
+func plain(data []byte) string {
+	var text string
+	if json.Unmarshal(data, &text) != nil {
+		return string(data)
+	}
+	return text
+}
