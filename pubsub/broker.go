@@ -19,7 +19,7 @@ var (
 // concurrent use.
 type Broker interface {
 	// Publish appends an event to a channel. name is the event's, or "". An error
-	// wraps sse.ErrField if name is invalid or the broker does not allow the
+	// wraps sse.ErrInvalidField if name is invalid or the broker does not allow the
 	// channel, and otherwise ErrNotPublished or ErrUnconfirmed.
 	Publish(ctx context.Context, channel, name string, data []byte) (Receipt, error)
 	// Subscribe returns a subscription to the channels, to be closed after use.

@@ -17,8 +17,7 @@ func events(broker pubsub.Broker) http.HandlerFunc {
 	options := sse.Options{Retry: 3 * time.Second, Heartbeat: 15 * time.Second, WriteTimeout: 10 * time.Second}
 	return func(w http.ResponseWriter, r *http.Request) {
 		news := broker.Subscribe([]string{"news"}, pubsub.Start{After: sse.LastEventID(r)})
-		defer news.Close()
-		if _, err := sse.Serve(w, r, news, options); err != nil {
+		if err := sse.Serve(w, r, news, options); err != nil {
 			http.Error(w, "streams are not possible here", http.StatusInternalServerError)
 		}
 	}
@@ -52,7 +51,6 @@ func ExampleMemory() {
 func ExampleMemory_Publish() {
 	broker := pubsub.NewMemory(1024, 64<<20)
 	news := broker.Subscribe([]string{"news"}, pubsub.Start{})
-	defer news.Close()
 	receipt, _ := broker.Publish(context.Background(), "news", "greeting", []byte("hello"))
 	frames, _ := news.Next(nil)
 	fmt.Print(strings.ReplaceAll(string(frames[0]), receipt.ID.String(), "THE-ID"))
@@ -105,7 +103,6 @@ func ExampleMemory_Subscribe() {
 func ExampleSubscription_Notify() {
 	broker := pubsub.NewMemory(1024, 64<<20)
 	news := broker.Subscribe([]string{"news"}, pubsub.Start{})
-	defer news.Close()
 	more := make(chan struct{}, 1)
 	news.Notify(func() {
 		select {
@@ -168,7 +165,6 @@ func ExampleReplica() {
 	replica := pubsub.NewReplica(1024, 64<<20)
 	replica.LoseBefore(pubsub.ID{1763683200000, 0}) // the order begins here
 	news := replica.Subscribe([]string{"news"}, pubsub.Start{})
-	defer news.Close()
 	delivered, _ := replica.Append(pubsub.ID{1763683200500, 0}, "news", "", []byte("rain"))
 	fmt.Println("subscribers reached:", delivered, replica.Subscribers(100))
 	fmt.Println(following(news))

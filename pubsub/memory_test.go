@@ -188,7 +188,7 @@ func TestBatchIsBounded(t *testing.T) {
 
 func TestPublishRefuses(t *testing.T) {
 	m := pubsub.NewMemory(10, plenty)
-	if _, err := m.Publish(t.Context(), "a", "two\nlines", nil); !errors.Is(err, sse.ErrField) {
+	if _, err := m.Publish(t.Context(), "a", "two\nlines", nil); !errors.Is(err, sse.ErrInvalidField) {
 		t.Error(err)
 	}
 	s := m.Subscribe([]string{"a"}, pubsub.Start{Replay: 10})

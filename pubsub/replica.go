@@ -21,7 +21,7 @@ func NewReplica(maxEvents, maxBytes int) *Replica {
 }
 
 // Append adds an event, whose id must be above all before it, and returns how many
-// subscriptions it has reached. An error wraps sse.ErrField; nothing is added then.
+// subscriptions it has reached. An error wraps sse.ErrInvalidField; nothing is added then.
 func (r *Replica) Append(id ID, channel, name string, data []byte) (delivered int, err error) {
 	r.channels.mu.Lock()
 	defer r.channels.mu.Unlock()

@@ -24,6 +24,7 @@ func subscribe(mu *notifier, logs []*Log, start Start, o order) *Subscription {
 		cursors[i] = cursor{log: l, next: l.end}
 	}
 	s := newSubscription(mu, cursors, o.newest)
+	s.until = o.newest
 	if start.After != "" {
 		s.resume(start.After, o)
 		return s

@@ -18,6 +18,7 @@ type Subscription struct {
 	cursors []cursor
 	after   string // the id that the client gave, until an event is read
 	last    ID     // the event that was read last, or the position before the first
+	until   ID     // the newest event when the subscription began
 	skip    ID     // events up to it are not given; 0-0 if there can be none
 	lost    bool   // events after the start are missing, and the gap is yet to be given
 	wake    func()
@@ -61,6 +62,18 @@ func (s *Subscription) Notify(wake func()) {
 func (s *Subscription) hasMore() bool {
 	_, more := s.peek()
 	return more || s.fellBehind()
+}
+
+// Behind reports whether something that was there when the subscription began, an
+// event or a gap, is yet to be given by Next.
+func (s *Subscription) Behind() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.last.Compare(s.until) >= 0 {
+		return false
+	}
+	next, ok := s.peek()
+	return s.fellBehind() || ok && next.Compare(s.until) <= 0
 }
 
 // Next appends to frames what follows the position and moves on: a gap first if

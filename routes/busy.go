@@ -21,19 +21,9 @@ func (s *Server) busy(c echo.Context, err error) error {
 	}
 	o := s.config.Stream
 	o.Retry = s.busyRetry()
-	sse.SetHeader(c.Response().Header(), o, "")
-	stream, failed := sse.Open(c.Response().Writer, c.Request(), o)
-	if errors.Is(failed, http.ErrNotSupported) {
-		return failed
-	}
-	c.Response().Committed = true
-	if failed == nil {
-		failed = stream.Send(sse.MustFrame(sse.Event{Name: "busy", Data: p.json()}))
-	}
-	if failed != nil {
-		s.config.Logger.Debug().Err(failed).Msg("a client left before it could be asked to come later")
-	}
-	return nil
+	failed := sse.Serve(c.Response().Writer, c.Request(), sse.SourceOf(sse.MustFrame(sse.Event{Name: "busy", Data: p.json()})), o)
+	c.Response().Committed = failed == nil
+	return failed
 }
 
 // accepts reports whether the request's Accept header names the media type.

@@ -22,12 +22,8 @@ func (f failing) Next(frames [][]byte) ([][]byte, error) {
 // operator the error.
 func TestFailingSource(t *testing.T) {
 	config := options()
-	config.Serve = func(w http.ResponseWriter, r *http.Request, source sse.Source, o sse.Options, ended func(sse.Outcome)) error {
-		outcome, err := sse.Serve(w, r, failing{source}, o)
-		if err == nil {
-			ended(outcome)
-		}
-		return err
+	config.Serve = func(w http.ResponseWriter, r *http.Request, source sse.Source, o sse.Options) error {
+		return sse.Serve(w, r, failing{source}, o)
 	}
 	h := start(t, config)
 	defer h.stop()

@@ -110,7 +110,7 @@ func compileGrep(expr string) (*regexp.Regexp, error) {
 // untilShutdown is a source that has nothing more to send when the service shuts
 // down: its clients get the rest after the restart, because the file is still there.
 type untilShutdown struct {
-	source
+	*tail.Feed
 	shutdown <-chan struct{}
 }
 
@@ -119,6 +119,6 @@ func (u untilShutdown) Next(frames [][]byte) ([][]byte, error) {
 	case <-u.shutdown:
 		return frames, nil
 	default:
-		return u.source.Next(frames)
+		return u.Feed.Next(frames)
 	}
 }

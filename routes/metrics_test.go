@@ -132,8 +132,8 @@ func TestPanicOfSource(t *testing.T) {
 		loop := eventloop.New()
 		t.Cleanup(loop.Close)
 		config := options()
-		config.Serve = func(w http.ResponseWriter, r *http.Request, source sse.Source, o sse.Options, ended func(sse.Outcome)) error {
-			return loop.Serve(w, r, panicking{source}, o, ended)
+		config.Serve = func(w http.ResponseWriter, r *http.Request, source sse.Source, o sse.Options) error {
+			return loop.Serve(w, r, panicking{source}, o)
 		}
 		h := start(t, config)
 		h.answer("GET", "/stream/tick", "")

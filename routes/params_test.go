@@ -151,7 +151,7 @@ func TestEveryAnswerIsTakenForWhatItIs(t *testing.T) {
 				t.Errorf("%s: %v", path, header)
 			}
 		}
-		synctest.Wait()
+		synctest.Wait() // the finite stream is released
 		s := h.stream("/stream/tick")
 		if _, header, body := h.answer("GET", "/stream/tick", "", "Accept: text/event-stream"); header.Get("X-Content-Type-Options") != "nosniff" || !strings.Contains(body, "busy") {
 			t.Errorf("busy: %v %s", header, body)

@@ -34,7 +34,7 @@ type Config struct {
 	BrokerKind string // for /health: memory, file or redis; "" is memory
 	Jobs       *job.Manager
 	Logs       []LogFile              // the first is the default
-	Serve      sse.ServeFunc          // nil serves each stream in the goroutine of its handler
+	Serve      Serve                  // nil is sse.Serve
 	Collectors []prometheus.Collector // metrics of others, for /metrics
 
 	MaxAge         time.Duration // of a stream, ± 10 %; 0 for no limit
@@ -43,6 +43,9 @@ type Config struct {
 	CORSOrigins    []string      // of other sites whose pages may use the streams, publish and start jobs
 	TrustedProxies []*net.IPNet  // whose X-Forwarded-For names the client in log lines
 }
+
+// Serve is sse.Serve, or does as that.
+type Serve = func(http.ResponseWriter, *http.Request, sse.Source, sse.Options) error
 
 // A Server is the HTTP handler of the service.
 type Server struct {
@@ -65,7 +68,7 @@ func New(config Config) (*Server, error) {
 		return nil, errors.New("routes: Stream.Heartbeat must be above 0")
 	}
 	if config.Serve == nil {
-		config.Serve = sse.ServeInHandler
+		config.Serve = sse.Serve
 	}
 	config.BrokerKind = cmp.Or(config.BrokerKind, "memory")
 	s := &Server{

@@ -13,7 +13,7 @@ import (
 // of the service are under 40.
 const maxLastEventID = 4096
 
-// A source is what a route opens for a client, and closes when the stream ends.
+// A source is what a route opens for a client. It is closed when the stream has ended.
 type source interface {
 	sse.Source
 	Close()
@@ -26,7 +26,7 @@ func (s *Server) stream(c echo.Context, name string, wait *int, open func(lastEv
 		return err
 	}
 	asked := time.Now()
-	session, err := s.openSession(c, name, open)
+	session, opened, err := s.openSession(c, name, open)
 	if err != nil {
 		return s.busy(c, err)
 	}
@@ -37,7 +37,7 @@ func (s *Server) stream(c echo.Context, name string, wait *int, open func(lastEv
 		answer.leave()
 		w = answer.ResponseWriter
 	}
-	err = s.config.Serve(w, c.Request(), session, session.options(rightsOf(c), wait, asked), session.end)
+	err = s.config.Serve(w, c.Request(), opened, session.options(rightsOf(c), wait, asked))
 	if err != nil { // nothing was written
 		c.Response().Committed = false
 		session.end(sse.Outcome{Reason: sse.SourceFailed, Err: err})
@@ -45,19 +45,19 @@ func (s *Server) stream(c echo.Context, name string, wait *int, open func(lastEv
 	return err
 }
 
-// openSession takes a slot and opens the source. Whatever ends the stream,
-// session.end releases both.
-func (s *Server) openSession(c echo.Context, name string, open func(lastEventID string) (source, error)) (*session, error) {
+// openSession takes a slot, which session.end releases, and opens the source, which
+// is closed by who serves it.
+func (s *Server) openSession(c echo.Context, name string, open func(lastEventID string) (source, error)) (*session, source, error) {
 	if !s.gate.openStream() {
-		return nil, s.unavailable("no more streams can be opened now")
+		return nil, nil, s.unavailable("no more streams can be opened now")
 	}
 	release := s.gate.closeStream
 	defer func() { release() }() // unless there is a session, whose end does so
 	id := sse.LastEventID(c.Request())
 	opened, err := open(id[:min(len(id), maxLastEventID)])
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	release = func() {}
-	return s.newSession(c, name, opened), nil
+	return s.newSession(c, name), opened, nil
 }

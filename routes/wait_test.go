@@ -85,6 +85,53 @@ func TestWait(t *testing.T) {
 	})
 }
 
+// TestWaitSendsAllThatIsThere: in however many batches, and no more than that.
+func TestWaitSendsAllThatIsThere(t *testing.T) {
+	const events = 300
+	bubble(t, options(), func(h *harness) {
+		before := h.publish("a", "0")
+		var all []string
+		for n := range events {
+			all = append(all, strconv.Itoa(n+1))
+			h.publish("a", all[n])
+		}
+		for _, query := range []string{"replay=300", "lastEventId=" + before} {
+			for _, wait := range []string{"0", "1", "60000"} {
+				h.expectAll("/stream/channel?name=a&wait="+wait+"&"+query, all...)
+			}
+		}
+		h.expectAll("/stream/channel?name=a&replay=1000&wait=0", append([]string{"0"}, all...)...)
+	})
+}
+
+// TestWaitEndsWhilePublishing: what is published meanwhile does not keep a finite
+// stream open.
+func TestWaitEndsWhilePublishing(t *testing.T) {
+	bubble(t, options(), func(h *harness) {
+		publish := func(events int) {
+			for range events {
+				h.publish("a", strings.Repeat("1", 1000))
+			}
+		}
+		publish(500)
+		stream := h.stream("/stream/channel?name=a&replay=500&wait=60000")
+		n := 0
+		for {
+			if _, err := stream.Next(); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			if n++; n%2 == 0 {
+				publish(1)
+			}
+		}
+		if n < 500 || n > 600 {
+			t.Errorf("%d events, of which 500 were there", n)
+		}
+	})
+}
+
 // TestLongPolling: a client that asks again with its last id gets every event
 // once, in order, whatever is published meanwhile.
 func TestLongPolling(t *testing.T) {

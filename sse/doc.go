@@ -7,8 +7,7 @@
 //	options.Shutdown = ctx.Done() // ends every stream cleanly
 //	http.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) {
 //		news := broker.Subscribe([]string{"news"}, pubsub.Start{After: sse.LastEventID(r), Replay: 10})
-//		defer news.Close()
-//		if _, err := sse.Serve(w, r, news, options); err != nil {
+//		if err := sse.Serve(w, r, news, options); err != nil {
 //			http.Error(w, err.Error(), http.StatusInternalServerError)
 //		}
 //	})
@@ -28,14 +27,22 @@
 // A [Source] is a position in something that goes on: a log of events, a file, the
 // ticks of a clock. What comes after the position is read in batches, so replay
 // and live events are the same, and a slow client costs no memory. Next must not
-// wait: do slow work in a goroutine of the source, which hands over frames.
+// wait: do slow work in a goroutine of the source, which hands over frames. For an
+// answer that is known, such as one event, there is [SourceOf].
 //
 // # Streams
 //
 // [Serve] sends the head that keeps proxies from buffering, a jittered retry
 // field, and what the source has, until the client leaves, the source ends, or the
-// options end the stream. The [Outcome] says which. [Open] is for responses without
-// a source.
+// options end the stream. Then it closes the source. Options.Ended gets the
+// [Outcome].
+//
+// # Shutdown
+//
+// When Options.Shutdown is closed, each stream sends what its source still has, and
+// ends. If the source has more all the time, or the client is slow, the stream ends
+// after 5 s: the client has an id to go on from, and the process has to end. A write
+// that waits for its client is not cut short; it has its write timeout.
 //
 // # Heartbeats
 //
@@ -47,16 +54,15 @@
 // # Slow clients
 //
 // If a client takes no bytes for Options.WriteTimeout, its stream ends with the
-// reason [ClientStalled]. Each write has a deadline for that; over HTTP/2 a timer
-// looks whether one is late. One deadline serves many writes, so the time may be an
-// eighth longer. It begins when a client that reads 64 KiB a second has read all
-// that was written, but no later than ten timeouts after the last write (see
-// [Backlog]): until then it is normal that a client takes nothing, and nothing on
-// the wire tells such a client from one that has stopped. For clients that are
-// slower, set TCP_NOTSENT_LOWAT on the listening socket on Linux, or the kernel lets
-// a write wait until a third of a large send buffer is free; and call
-// [net.ListenConfig.SetMultipathTCP] with false, because with Multipath TCP, which is
-// Go's default for listeners, the kernel ignores that option.
+// reason [ClientStalled]. A client may still be reading earlier data, so Serve first
+// allows one second for each 64 KiB already sent, at most ten timeouts. Then the
+// timeout begins. It may be an eighth longer, because one deadline serves many writes.
+// Over HTTP/2 a timer looks whether a write is late.
+//
+// For clients that read more slowly, set TCP_NOTSENT_LOWAT on the listening socket on
+// Linux, or the kernel lets a write wait until a third of a large send buffer is free.
+// Also call [net.ListenConfig.SetMultipathTCP] with false: with Multipath TCP, Go's
+// default for listeners, the kernel ignores that option.
 //
 // # Resuming
 //

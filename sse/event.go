@@ -4,16 +4,15 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 )
 
-// ErrField is the cause when an id or an event name holds what its field cannot
+// ErrInvalidField is the cause when an id or an event name holds what its field cannot
 // carry.
-var ErrField = errors.New("sse: invalid field")
+var ErrInvalidField = errors.New("sse: invalid field")
 
 // An Event is one message of a stream.
 type Event struct {
@@ -34,13 +33,13 @@ type Event struct {
 
 // Append appends the frame of e to dst: its fields and the blank line that
 // dispatches them. It does not allocate if dst has room. On an error, which
-// wraps [ErrField], dst is returned as it was.
+// wraps [ErrInvalidField], dst is returned as it was.
 func (e Event) Append(dst []byte) ([]byte, error) {
 	if !isValue(e.ID, "\n\r\x00") {
-		return dst, fmt.Errorf("%w: id %q", ErrField, e.ID)
+		return dst, fmt.Errorf("%w: id %q", ErrInvalidField, e.ID)
 	}
 	if !isValue(e.Name, "\n\r") {
-		return dst, fmt.Errorf("%w: event %q", ErrField, e.Name)
+		return dst, fmt.Errorf("%w: event %q", ErrInvalidField, e.Name)
 	}
 	if e.ID != "" {
 		dst = append(dst, "id: "...)
@@ -120,48 +119,3 @@ func indexFrom(data []byte, start int, c byte) int {
 	}
 	return len(data)
 }
-
-// FrameID returns the id of a frame that [Event.Append] made, nil if it has none.
-// The id comes first in a frame.
-func FrameID(frame []byte) []byte {
-	line, _, _ := bytes.Cut(frame, []byte("\n"))
-	id, ok := bytes.CutPrefix(line, []byte("id: "))
-	if !ok {
-		return nil
-	}
-	return id
-}
-
-// FrameData returns the data of a frame that [Event.Append] made, without
-// copying if it is one line.
-func FrameData(frame []byte) []byte {
-	var data []byte
-	isFirst := true
-	for line := range bytes.Lines(frame) {
-		value, ok := bytes.CutPrefix(line, []byte("data: "))
-		if !ok {
-			continue
-		}
-		value = value[:len(value)-1]
-		if isFirst {
-			data, isFirst = slices.Clip(value), false // appending to it must copy
-			continue
-		}
-		data = append(append(data, '\n'), value...)
-	}
-	return data
-}
-
-// MustFrame is the frame of an event whose id and name cannot be invalid, such as
-// numbers and constants. It panics if they are.
-func MustFrame(e Event) []byte {
-	frame, err := e.Append(make([]byte, 0, fieldBytes+len(e.ID)+len(e.Name)+len(e.Data)))
-	if err != nil {
-		panic(err)
-	}
-	return frame
-}
-
-// fieldBytes is the room for the names of the fields and the line ends of an
-// event whose data is one line.
-const fieldBytes = 32

@@ -49,7 +49,7 @@ func TestAppendRefuses(t *testing.T) {
 		{Name: "\xff"},
 	} {
 		got, err := e.Append([]byte("before"))
-		if !errors.Is(err, sse.ErrField) || string(got) != "before" {
+		if !errors.Is(err, sse.ErrInvalidField) || string(got) != "before" {
 			t.Errorf("%+v: %q, %v", e, got, err)
 		}
 	}

@@ -18,7 +18,7 @@ func ExampleEvent_Append() {
 	frame, err := sse.Event{ID: "7", Name: "greeting", Data: []byte("hello\nworld")}.Append(nil)
 	fmt.Printf("%s%v\n", frame, err)
 	_, err = sse.Event{ID: "two\nlines"}.Append(nil)
-	fmt.Println(err, errors.Is(err, sse.ErrField))
+	fmt.Println(err, errors.Is(err, sse.ErrInvalidField))
 	// Output:
 	// id: 7
 	// event: greeting
@@ -115,13 +115,13 @@ func (c *clock) Notify(wake func()) { wake() }
 func (c *clock) Position() string { return strconv.FormatInt(c.last.Unix(), 10) }
 
 func ExampleServe() {
+	options := sse.Options{Heartbeat: 15 * time.Second}
+	options.Ended = func(o sse.Outcome) { fmt.Println(o.Reason, o.Events, o.Err) }
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		source := &clock{now: time.Unix(1763683200, 0).UTC()}
-		outcome, err := sse.Serve(w, r, source, sse.Options{Heartbeat: 15 * time.Second})
-		if err != nil {
+		if err := sse.Serve(w, r, source, options); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
-		fmt.Println(outcome.Reason, outcome.Events, outcome.Err)
 	})
 
 	w := httptest.NewRecorder()
@@ -133,38 +133,22 @@ func ExampleServe() {
 	// data: 00:00:00
 }
 
-// A stream without a source: an answer of one event.
-func ExampleOpen() {
+// An answer of one event.
+func ExampleSourceOf() {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		options := sse.Options{WriteTimeout: 10 * time.Second}
-		sse.SetHeader(w.Header(), options, "")
-		stream, err := sse.Open(w, r, options)
-		if errors.Is(err, http.ErrNotSupported) {
+		busy := sse.MustFrame(sse.Event{Name: "busy", Data: []byte("come back later")})
+		if err := sse.Serve(w, r, sse.SourceOf(busy), sse.Options{WriteTimeout: 10 * time.Second}); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
 		}
-		if err == nil {
-			err = stream.Send(sse.MustFrame(sse.Event{Name: "busy", Data: []byte("come back later")}))
-		}
-		fmt.Println(stream.Written(), err)
 	})
 
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/busy", nil))
 	fmt.Print(w.Header().Get("Content-Type"), "\n", w.Body)
 	// Output:
-	// 35 <nil>
 	// text/event-stream
 	// event: busy
 	// data: come back later
-}
-
-func ExampleSetHeader() {
-	header := http.Header{}
-	sse.SetHeader(header, sse.Options{Heartbeat: 15 * time.Second}, "7")
-	fmt.Println(header.Get("Content-Type"), header.Get("SSE-Heartbeat"), header.Get("Last-Event-ID"))
-	// Output:
-	// text/event-stream 15000 7
 }
 
 func ExampleReader() {

@@ -1,69 +1,56 @@
 package sse
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"os"
+	"math"
+	"math/rand/v2"
 	"time"
+
+	"example.com/sse-demo/sse/internal/stream"
 )
 
-// Options say how a stream is served. The zero value is usable: no retry field,
-// no heartbeat, no write deadline, no end but the source's and the client's.
+// Options say how a stream is served. The zero value is usable: no retry field, no
+// heartbeat, no write deadline, no end but the source's and the client's.
 type Options struct {
 	Retry        time.Duration   // base of the client's reconnect delay, see [Jitter]
 	Heartbeat    time.Duration   // silence after which a comment is sent
 	WriteTimeout time.Duration   // a client that takes no bytes for this long is cut off
-	Shutdown     <-chan struct{} // closed: the stream sends what the source still has, and ends
+	Shutdown     <-chan struct{} // closed: the stream sends what the source still has, for 5 s at most, and ends
 	Deadline     time.Time       // the stream ends then, but not before its first batch
-	Once         bool            // the stream ends after its first batch, for long polling
+
+	// PollUntil, if not zero, makes the stream a long poll. It ends when it has sent
+	// what was there when the source was opened, if that was anything; or else with
+	// the first events that come; or at this time. See [Source] for Behind.
+	PollUntil time.Time
+
+	// Sent, if not nil, is called with what the client has taken since the last call:
+	// events, the gaps among them, and bytes without the framing of HTTP. Bytes
+	// include comments and the retry field. It must not wait, as Source.Next.
+	Sent func(events, gaps int, bytes int64)
+
+	// Ended, if not nil, is called once, when the stream has ended and its source is
+	// closed; not if Serve returns an error.
+	Ended func(Outcome)
 }
 
-// NextDue is when a stream that was last written to at this time needs a
-// heartbeat or reaches its deadline; far in the future if it has neither. It is
-// for servers of streams.
-func (o *Options) NextDue(lastWrite time.Time) time.Time {
-	due := lastWrite.Add(never)
-	if o.Heartbeat > 0 {
-		due = lastWrite.Add(o.Heartbeat)
-	}
-	if !o.Deadline.IsZero() && o.Deadline.Before(due) {
-		due = o.Deadline
-	}
-	return due
+// Jitter returns a random duration of base ± 50 %. Clients that lose their
+// server at the same moment must not return at the same moment.
+func Jitter(base time.Duration) time.Duration {
+	base = min(max(base, 0), maxDelay)
+	return base/2 + rand.N(base+1)
 }
 
-const never = 100 * 365 * 24 * time.Hour
+// maxDelay is the longest delay whose half as much again is a time.Duration, 195
+// years.
+const maxDelay = math.MaxInt64 / 3 * 2
 
-// IsShuttingDown reports whether Shutdown is closed. It is for servers of streams.
-func (o *Options) IsShuttingDown() bool {
-	select {
-	case <-o.Shutdown:
-		return true
-	default:
-		return false
-	}
-}
-
-// Ending is why a stream ends after a batch of so many frames, with which the
-// source has returned err; empty if it goes on. Ask IsShuttingDown before Next: if
-// the shutdown comes after it, there may be more that came before the shutdown. It
-// is for servers of streams.
-func (o *Options) Ending(batch int, err error, isShuttingDown bool) Reason {
-	switch {
-	case errors.Is(err, io.EOF):
-		return SourceDone
-	case err != nil:
-		return SourceFailed
-	case o.Once && batch > 0:
-		return SourceDone
-	case !o.Deadline.IsZero() && !time.Now().Before(o.Deadline):
-		return DeadlineReached
-	case batch == 0 && isShuttingDown:
-		return ShutdownReached
-	default:
-		return ""
-	}
+// An Outcome is what became of a stream.
+type Outcome struct {
+	Reason Reason
+	Err    error // of the source or of a write, if one has failed
+	Events int   // that the client has taken, gaps included
+	Gaps   int
+	Bytes  int64 // with comments and the retry field, without the framing of HTTP
 }
 
 // A Reason is why a stream has ended.
@@ -71,52 +58,21 @@ type Reason string
 
 // Reasons. After those of the first group the response is complete.
 const (
-	SourceDone      Reason = "done"     // io.EOF, Options.Once, or a HEAD request
-	ShutdownReached Reason = "shutdown" // Options.Shutdown was closed
-	DeadlineReached Reason = "deadline" // Options.Deadline has passed
-	SourceFailed    Reason = "failed"   // the source has returned an error
+	SourceDone      Reason = stream.SourceDone      // io.EOF, the end of a long poll, or a HEAD request
+	ShutdownReached Reason = stream.ShutdownReached // Options.Shutdown was closed
+	DeadlineReached Reason = stream.DeadlineReached // Options.Deadline has passed
+	SourceFailed    Reason = stream.SourceFailed    // the source has returned an error, or panicked
 
-	ClientGone    Reason = "client"
-	ClientStalled Reason = "stalled" // it took no bytes for Options.WriteTimeout
+	ClientGone    Reason = stream.ClientGone
+	ClientStalled Reason = stream.ClientStalled // it took no bytes for Options.WriteTimeout
 )
 
-// Counts are what a stream has sent.
-type Counts struct {
-	Events int   // gaps included
-	Gaps   int   // of them
-	Bytes  int64 // without the framing of HTTP
-}
+// MaxPatience is the longest stall that is allowed, in write timeouts: see Slow
+// clients above.
+const MaxPatience = stream.MaxPatience
 
-// Count adds frames that were sent, each of which is an event. It is for servers of
-// streams.
-func (c *Counts) Count(frames [][]byte) {
-	c.Events += len(frames)
-	for _, frame := range frames {
-		c.Bytes += int64(len(frame))
-		if IsGap(frame) {
-			c.Gaps++
-		}
-	}
-}
-
-// An Outcome is what became of a stream.
-type Outcome struct {
-	Reason Reason
-	Err    error // of the write or of the source, if one has failed
-	Counts
-}
-
-// ClientFailed sets the reason from the error of a write. It is for servers of
-// streams.
-func (o *Outcome) ClientFailed(err error) {
-	o.Reason, o.Err = ClientGone, err
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		o.Reason = ClientStalled
-	}
-}
-
-// A PanicError is the error of a source that has panicked, from a server that
-// goes on with its other streams. [Serve] leaves panics to net/http.
+// A PanicError is the error of a source that has panicked, from a server that goes on
+// with its other streams. [Serve] leaves panics to net/http.
 type PanicError struct {
 	Value any
 	Stack []byte // for the operator's log, never for a client

@@ -1,9 +1,9 @@
 package sse_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,32 +13,29 @@ import (
 )
 
 func TestServe(t *testing.T) {
-	ssetest.TestServe(t, func() (sse.ServeFunc, func()) { return sse.ServeInHandler, func() {} })
+	ssetest.TestServe(t, func() (serve func(http.ResponseWriter, *http.Request, sse.Source, sse.Options) error, end func()) {
+		return sse.Serve, func() {}
+	})
 }
 
 // TestServeSetsNoDeadlines: over HTTP/2 a deadline that passes ends the stream, and
 // setting one costs, so a stream whose client takes what it is sent has none.
 func TestServeSetsNoDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const timeout = 8 * time.Second
-		w, source := newWriter(), new(ssetest.Source)
-		var serving sync.WaitGroup
-		serving.Go(func() {
-			if o, err := sse.Serve(w, newRequest(t, 2), source, sse.Options{WriteTimeout: timeout}); err != nil || o.Events != 1000 {
-				t.Error(o, err)
-			}
-		})
+		w := newWriter()
+		s := serve(t, w, 2)
 		for range 1000 { // in 100 s
 			<-time.After(100 * time.Millisecond)
-			source.Add(1)
-			synctest.Wait()
+			s.send()
 		}
-		<-time.After(timeout)
+		<-time.After(s.timeout)
 		if len(w.deadlines) > 0 {
 			t.Error(w.deadlines)
 		}
-		source.End()
-		serving.Wait()
+		s.source.End()
+		if o := <-s.ended; o.Events != 1000 {
+			t.Errorf("%+v", o)
+		}
 	})
 }
 
@@ -56,11 +53,30 @@ func TestPanic(t *testing.T) {
 		if p := recover(); p != "in the source" {
 			t.Error(p)
 		}
-		if len(outcomes) != 1 || outcomes[0].Reason != sse.SourceFailed || outcomes[0].Events != 2 || outcomes[0].Bytes == 0 {
-			t.Errorf("%+v", outcomes)
+		if len(outcomes) != 1 || outcomes[0].Reason != sse.SourceFailed || outcomes[0].Events != 2 || outcomes[0].Bytes == 0 || source.Closed() != 1 {
+			t.Errorf("%+v, closed %d times", outcomes, source.Closed())
 		}
 	}()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
-	_ = sse.ServeInHandler(httptest.NewRecorder(), r, source, sse.Options{}, func(o sse.Outcome) { outcomes = append(outcomes, o) })
+	_ = sse.Serve(httptest.NewRecorder(), r, source, sse.Options{Ended: func(o sse.Outcome) { outcomes = append(outcomes, o) }})
 	t.Error("it returns")
+}
+
+// TestContextOfRequest: a stream ends with the context of its request, which a
+// middleware may have replaced, even if the source always has more.
+func TestContextOfRequest(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	source := new(ssetest.Source).Add(1)
+	source.After = func() {
+		source.Add(1)
+		if source.Calls() == 10 {
+			cancel()
+		}
+	}
+	var outcome sse.Outcome
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
+	err := sse.Serve(httptest.NewRecorder(), r, source, sse.Options{Ended: func(o sse.Outcome) { outcome = o }})
+	if err != nil || outcome.Reason != sse.ClientGone || outcome.Events != 10 {
+		t.Errorf("%v, %+v", err, outcome)
+	}
 }

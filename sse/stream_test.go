@@ -4,13 +4,15 @@ import (
 	"errors"
 	"math"
 	"net/http"
-	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"example.com/sse-demo/sse"
+	"example.com/sse-demo/sse/ssetest"
 )
 
 // TestJitter: delays are spread over the base ± 50 %.
@@ -77,13 +79,13 @@ func TestWritersOfMiddleware(t *testing.T) {
 	inner := newWriter()
 	for _, w := range []http.ResponseWriter{inner, wrapped{inner}, wrapped{wrapped{inner}}} {
 		before := inner.flushes
-		if _, err := sse.Open(w, r, sse.Options{}); err != nil || inner.flushes != before+1 {
+		if err := sse.Serve(w, r, sse.SourceOf(), sse.Options{}); err != nil || inner.flushes != before+1 {
 			t.Errorf("%T: %v", w, err)
 		}
 	}
 	inner = newWriter()
 	for _, w := range []http.ResponseWriter{opaque{inner}, wrapped{opaque{inner}}} {
-		if _, err := sse.Open(w, r, sse.Options{Retry: time.Second}); !errors.Is(err, http.ErrNotSupported) || inner.heads > 0 {
+		if err := sse.Serve(w, r, sse.SourceOf(), sse.Options{Retry: time.Second}); !errors.Is(err, http.ErrNotSupported) || inner.heads > 0 {
 			t.Errorf("%T: %v", w, err)
 		}
 	}
@@ -99,40 +101,64 @@ func newRequest(t *testing.T, protocol int) *http.Request {
 	return r
 }
 
+// serving is a stream that is served to a writer, in a bubble.
+type serving struct {
+	*testing.T
+	source  ssetest.Source
+	ended   chan sse.Outcome
+	timeout time.Duration
+}
+
+func serve(t *testing.T, w http.ResponseWriter, protocol int) *serving {
+	s := &serving{T: t, ended: make(chan sse.Outcome, 1), timeout: 8 * time.Second}
+	options := sse.Options{WriteTimeout: s.timeout, Ended: func(o sse.Outcome) { s.ended <- o }}
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := sse.Serve(w, newRequest(t, protocol), &s.source, options); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() { s.source.End(); running.Wait() })
+	synctest.Wait()
+	return s
+}
+
+// send sends an event, and returns when it was written or the stream has ended.
+func (s *serving) send() {
+	s.Helper()
+	s.source.Add(1)
+	synctest.Wait()
+}
+
 // TestWriteDeadlines: each write has at least the timeout, and an eighth more at
 // the most; most writes set none.
 func TestWriteDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const timeout = 8 * time.Second
 		w := newWriter()
-		stream, err := sse.Open(w, newRequest(t, 1), sse.Options{WriteTimeout: timeout})
-		if err != nil {
-			t.Fatal(err)
-		}
-		frame := sse.MustFrame(sse.Event{Data: []byte("x")})
+		s := serve(t, w, 1)
+		left := func() time.Duration { return time.Until(w.deadlines[len(w.deadlines)-1]) }
 		for range 1000 {
 			<-time.After(10 * time.Millisecond)
-			if err := stream.Send(frame); err != nil {
-				t.Fatal(err)
-			}
-			if left := time.Until(w.deadlines[len(w.deadlines)-1]); left < timeout || left > timeout*9/8+10*time.Millisecond {
+			s.send()
+			if left := left(); left < s.timeout || left > s.timeout*9/8+10*time.Millisecond {
 				t.Fatalf("a write had %v", left)
 			}
 		}
 		if n := len(w.deadlines); n != 10 { // 10 s in steps of a second and one write
 			t.Errorf("%d deadlines for 1000 writes", n)
 		}
-		// A large frame is written in pieces, each with its own deadline.
-		if err := stream.Send(make([]byte, 10<<20)); err != nil {
-			t.Fatal(err)
+		// A large batch is written in pieces, each with its own deadline.
+		s.source.Batch = 500_000
+		s.source.Add(s.source.Batch)
+		synctest.Wait()
+		if left() < 10*s.timeout {
+			t.Errorf("a write of a large batch had %v", left())
 		}
 		// When there was time to read it, a write has as much as before it.
-		<-time.After((sse.MaxPatience - 1) * timeout)
-		if err := stream.Send(frame); err != nil {
-			t.Fatal(err)
-		}
-		if left := time.Until(w.deadlines[len(w.deadlines)-1]); left < timeout || left > timeout*9/8+100*time.Millisecond {
-			t.Errorf("a write after a large one had %v", left)
+		<-time.After((sse.MaxPatience - 1) * s.timeout)
+		s.send()
+		if left := left(); left < s.timeout || left > s.timeout*9/8+100*time.Millisecond {
+			t.Errorf("a write after a large batch had %v", left)
 		}
 	})
 }
@@ -142,29 +168,26 @@ func TestWriteDeadlines(t *testing.T) {
 // set but one that has passed, in the middle of a write.
 func TestWriteDeadlinesOfHTTP2(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const timeout = 8 * time.Second
 		w := newWriter()
 		slow := &slowWriter{writer: w}
-		stream, err := sse.Open(slow, newRequest(t, 2), sse.Options{WriteTimeout: timeout})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, pause := range []time.Duration{0, timeout / 2, timeout * 9 / 8, 3 * timeout, timeout / 8, timeout} {
-			for _, slow.takes = range []time.Duration{0, timeout - time.Second} {
+		s := serve(t, slow, 2)
+		for _, pause := range []time.Duration{0, s.timeout / 2, s.timeout * 9 / 8, 3 * s.timeout, s.timeout / 8, s.timeout} {
+			for _, takes := range []time.Duration{0, s.timeout - time.Second} {
 				<-time.After(pause)
-				if err := stream.Send([]byte("x")); err != nil {
-					t.Fatal(err)
-				}
+				slow.takes.Store(int64(takes))
+				s.send()
+				<-time.After(takes)
 			}
 		}
+		synctest.Wait()
 		if len(w.deadlines) > 0 {
 			t.Error(w.deadlines)
 		}
-		slow.takes = timeout*9/8 + time.Second
+		slow.takes.Store(int64(s.timeout*9/8 + time.Second))
 		began := time.Now()
-		if err := stream.Send([]byte("x")); err != nil {
-			t.Fatal(err)
-		}
+		s.send()
+		<-time.After(2 * s.timeout)
+		synctest.Wait()
 		if len(w.deadlines) != 1 || w.deadlines[0].After(began) {
 			t.Error(w.deadlines)
 		}
@@ -174,47 +197,37 @@ func TestWriteDeadlinesOfHTTP2(t *testing.T) {
 // slowWriter is a writer whose client takes its time for each write.
 type slowWriter struct {
 	*writer
-	takes time.Duration
+	takes atomic.Int64 // as a time.Duration
 }
 
 func (w *slowWriter) Write(p []byte) (int, error) {
-	<-time.After(w.takes)
+	<-time.After(time.Duration(w.takes.Load()))
 	return w.writer.Write(p)
 }
 
 // TestFailedWrites: HTTP/2 says only that the stream was closed, so the clock
 // decides whether the deadline did it.
 func TestFailedWrites(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWriter()
-		stream, err := sse.Open(w, newRequest(t, 1), sse.Options{WriteTimeout: time.Second, Retry: time.Second})
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.fails = errors.New("closed")
-		if err := stream.Send([]byte("x")); !errors.Is(err, w.fails) || errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Error(err)
-		}
-		<-time.After(2 * time.Second)
-		stalled := &stall{writer: w}
-		stream, err = sse.Open(stalled, newRequest(t, 1), sse.Options{WriteTimeout: time.Second})
-		if err == nil {
-			err = stream.Send([]byte("x"))
-		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Error(err)
-		}
-	})
-}
-
-// stall is a writer whose client takes nothing.
-type stall struct{ *writer }
-
-func (w *stall) FlushError() error { return nil }
-
-func (w *stall) Write([]byte) (int, error) {
-	<-time.After(time.Until(w.deadlines[len(w.deadlines)-1]))
-	return 0, errors.New("http2: stream closed")
+	for name, tt := range map[string]struct {
+		after func(*serving) time.Duration
+		want  sse.Reason
+	}{
+		"at once":            {func(*serving) time.Duration { return 0 }, sse.ClientGone},
+		"after the deadline": {func(s *serving) time.Duration { return s.timeout * 9 / 8 }, sse.ClientStalled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &slowWriter{writer: newWriter()}
+				s := serve(t, w, 1)
+				w.fails = errors.New("http2: stream closed")
+				w.takes.Store(int64(tt.after(s)))
+				s.send()
+				if o := <-s.ended; o.Reason != tt.want || o.Err == nil || o.Events != 0 {
+					t.Errorf("%+v", o)
+				}
+			})
+		})
+	}
 }
 
 // TestLastEventIDLeavesTheBody: the parameter is of the query, also if the client
@@ -228,36 +241,5 @@ func TestLastEventIDLeavesTheBody(t *testing.T) {
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if id := sse.LastEventID(r); id != "7" || body.Len() == 0 {
 		t.Errorf("id %q, %d bytes left", id, body.Len())
-	}
-}
-
-// TestBacklog: a client gets a second for each 64 KiB that it was sent and that a
-// slow one has yet to read.
-func TestBacklog(t *testing.T) {
-	const timeout = 10 * time.Second
-	for _, tt := range []struct {
-		bytes []int // written in the course of a second each
-		want  time.Duration
-	}{
-		{nil, timeout},
-		{[]int{0}, timeout},
-		{[]int{64 << 10}, timeout},
-		{[]int{640 << 10}, timeout + 9*time.Second},
-		{[]int{640 << 10, 128 << 10, 0}, timeout + 9*time.Second},
-		{[]int{128 << 10, 0, 0, 0, 128 << 10}, timeout + time.Second},
-		{[]int{1 << 30, 0}, sse.MaxPatience*timeout - 2*time.Second},
-	} {
-		var backlog sse.Backlog
-		now := time.Now()
-		for _, n := range tt.bytes {
-			backlog.Add(n, now, timeout)
-			now = now.Add(time.Second)
-		}
-		if got := backlog.Patience(now, timeout); got != tt.want {
-			t.Errorf("%v bytes: %v, want %v", tt.bytes, got, tt.want)
-		}
-		if got := backlog.Patience(now, 0); got != 0 {
-			t.Errorf("%v bytes, no timeout: %v", tt.bytes, got)
-		}
 	}
 }

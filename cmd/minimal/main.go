@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"os/signal"
 	"syscall"
@@ -28,13 +29,11 @@ func main() {
 	options.Shutdown = ctx.Done() // ends every stream cleanly
 	http.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) {
 		news := broker.Subscribe([]string{"news"}, pubsub.Start{After: sse.LastEventID(r), Replay: 10})
-		defer news.Close()
-		if _, err := sse.Serve(w, r, news, options); err != nil {
+		if err := sse.Serve(w, r, news, options); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	})
 	http.HandleFunc("POST /publish", func(w http.ResponseWriter, r *http.Request) {
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(10 * time.Second))
 		text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 64<<10))
 		if err == nil {
 			_, err = broker.Publish(r.Context(), "news", "", text)
@@ -45,11 +44,16 @@ func main() {
 	})
 	http.Handle("GET /", http.FileServerFS(page))
 
-	// No ReadTimeout and no WriteTimeout: each of them would end every stream.
-	server := &http.Server{Addr: "localhost:8080", ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	// No WriteTimeout: over HTTP/2 it would end streams. Each write of a stream has its own.
+	server := &http.Server{ReadTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	server.Handler = http.NewCrossOriginProtection().Handler(http.DefaultServeMux) // refuses writes of other sites
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "localhost:8080")
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Printf("listening on http://%s/", listener.Addr())
 	go func() {
-		if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			log.Fatal(err)
 		}
 	}()

@@ -3,6 +3,7 @@
 package main_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -58,6 +59,9 @@ func TestMinimal(t *testing.T) {
 	if err := service.Wait(); err != nil {
 		t.Error(err)
 	}
+	if log := service.Stderr.(*bytes.Buffer).String(); strings.Count(log, "\n") != 1 || !strings.HasSuffix(log, "listening on "+url+"/\n") {
+		t.Errorf("%q", log)
+	}
 }
 
 // refuseCrossSite publishes as a browser does for a page of another site.
@@ -99,6 +103,7 @@ func startService(t *testing.T) (url string, service *exec.Cmd) {
 		t.Fatal(err, string(out))
 	}
 	service = exec.CommandContext(t.Context(), binary)
+	service.Stderr = new(bytes.Buffer)
 	if err := service.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -115,9 +115,7 @@ func TestCopyEcho(t *testing.T) {
 	options := sse.Options{Deadline: time.Now()} // what there is, and the end
 	e.GET("/events", func(c echo.Context) error {
 		news := broker.Subscribe([]string{"news"}, pubsub.Start{After: sse.LastEventID(c.Request()), Replay: 10})
-		defer news.Close()
-		_, err := sse.Serve(c.Response().Writer, c.Request(), news, options)
-		return err
+		return sse.Serve(c.Response().Writer, c.Request(), news, options)
 	})
 	for _, query := range []string{"", "?lastEventId=" + begin} {
 		w := httptest.NewRecorder()
@@ -133,12 +131,10 @@ func pollHandler(broker pubsub.Broker, options sse.Options) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		options := options
 		if ms, err := strconv.Atoi(r.URL.Query().Get("wait")); err == nil { // long polling
-			options.Once = true // the response ends after the first events
-			options.Deadline = time.Now().Add(time.Duration(min(ms, 60_000)) * time.Millisecond)
+			options.PollUntil = time.Now().Add(time.Duration(min(ms, 60_000)) * time.Millisecond)
 		}
 		news := broker.Subscribe([]string{"news"}, pubsub.Start{After: sse.LastEventID(r), Replay: 10})
-		defer news.Close()
-		if _, err := sse.Serve(w, r, news, options); err != nil {
+		if err := sse.Serve(w, r, news, options); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	}

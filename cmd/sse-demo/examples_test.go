@@ -11,21 +11,13 @@ import (
 )
 
 const (
-	forServers  = "for servers of streams: sse/serve.go and sse/eventloop are the examples"
 	isFormatted = "is called by fmt"
 	oneLine     = "returns one value; its comment says all"
 )
 
 // withoutExample are exported functions and methods that no example shows, and why.
 var withoutExample = map[string]string{
-	"sse.Options.Ending":         forServers,
-	"sse.Options.IsShuttingDown": forServers,
-	"sse.Options.NextDue":        forServers,
-	"sse.Outcome.ClientFailed":   forServers,
-	"sse.Counts.Count":           forServers,
-	"sse.ServeInHandler":         forServers,
-	"sse.Backlog.Add":            forServers,
-	"sse.Backlog.Patience":       forServers,
+	"pubsub.Subscription.Behind": "is called by package sse",
 	"sse.Fault.String":           isFormatted,
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"example.com/sse-demo/routes"
 	"example.com/sse-demo/sse"
 )
 
@@ -31,17 +32,17 @@ func withConn(ctx context.Context, conn net.Conn) context.Context {
 //
 // The connection is not used for another request: what is read is dropped. So long
 // polling is left out; it ends soon.
-func watchInput(serve sse.ServeFunc) sse.ServeFunc {
-	return func(w http.ResponseWriter, r *http.Request, source sse.Source, o sse.Options, ended func(sse.Outcome)) error {
+func watchInput(serve routes.Serve) routes.Serve {
+	return func(w http.ResponseWriter, r *http.Request, source sse.Source, o sse.Options) error {
 		conn, isKnown := r.Context().Value(connKey{}).(net.Conn)
 		isTakenOver := r.TLS == nil && r.ProtoAtLeast(1, 1) && r.Method == http.MethodGet
-		if !isKnown || r.ProtoMajor != 1 || isTakenOver || o.Once || r.Method == http.MethodHead {
-			return serve(w, r, source, o, ended)
+		if !isKnown || r.ProtoMajor != 1 || isTakenOver || !o.PollUntil.IsZero() || r.Method == http.MethodHead {
+			return serve(w, r, source, o)
 		}
 		w.Header().Set("Connection", "close")
 		ctx, stop := dropInput(r.Context(), conn)
 		defer stop()
-		return serve(w, r.WithContext(ctx), source, o, ended)
+		return serve(w, r.WithContext(ctx), source, o)
 	}
 }
 

@@ -62,10 +62,10 @@ func TestInput(t *testing.T) {
 // its stream.
 func TestInputAfterPost(t *testing.T) {
 	outcomes := make(chan sse.Outcome, 1)
-	serve := watchInput(sse.ServeInHandler)
+	serve := watchInput(sse.Serve)
 	server := newServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		_ = serve(w, r, new(ssetest.Source), sse.Options{}, func(o sse.Outcome) { outcomes <- o })
+		_ = serve(w, r, new(ssetest.Source), sse.Options{Ended: func(o sse.Outcome) { outcomes <- o }})
 	}), nil)
 	listener := listenAnywhere(t)
 	var serving sync.WaitGroup

@@ -30,7 +30,7 @@ func New(o Options) (*Broker, error) {
 // enough: a failover may lose it, and only a process that has read it notices.
 func (b *Broker) Publish(ctx context.Context, channel, name string, data []byte) (pubsub.Receipt, error) {
 	if channel == "" || channel == anchorChannel {
-		return pubsub.Receipt{}, fmt.Errorf("publish: %w: channel %q", sse.ErrField, channel)
+		return pubsub.Receipt{}, fmt.Errorf("publish: %w: channel %q", sse.ErrInvalidField, channel)
 	}
 	if _, err := (sse.Event{Name: name}).Append(nil); err != nil {
 		return pubsub.Receipt{}, fmt.Errorf("publish to %q: %w", channel, err)

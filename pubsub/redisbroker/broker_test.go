@@ -42,11 +42,11 @@ func TestReplicas(t *testing.T) {
 	})
 	t.Run("a bad name is the event's fault", func(t *testing.T) {
 		for _, channel := range []string{"", anchorChannel} { // no subscriber would get the event
-			if _, err := one.Publish(t.Context(), channel, "", nil); !errors.Is(err, sse.ErrField) {
+			if _, err := one.Publish(t.Context(), channel, "", nil); !errors.Is(err, sse.ErrInvalidField) {
 				t.Errorf("channel %q: %v", channel, err)
 			}
 		}
-		if _, err := one.Publish(t.Context(), "a", "a\nb", nil); !errors.Is(err, sse.ErrField) || one.Err() != nil {
+		if _, err := one.Publish(t.Context(), "a", "a\nb", nil); !errors.Is(err, sse.ErrInvalidField) || one.Err() != nil {
 			t.Error(err, one.Err())
 		}
 	})

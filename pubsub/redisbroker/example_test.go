@@ -27,8 +27,7 @@ func Example() {
 	defer broker.Close()
 	http.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) {
 		news := broker.Subscribe([]string{"news"}, pubsub.Start{After: sse.LastEventID(r)})
-		defer news.Close()
-		_, _ = sse.Serve(w, r, news, sse.Options{Heartbeat: 15 * time.Second})
+		_ = sse.Serve(w, r, news, sse.Options{Heartbeat: 15 * time.Second})
 	})
 	http.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = fmt.Fprintln(w, "cannot publish:", broker.Err(), "subscribers:", broker.Subscribers(100))

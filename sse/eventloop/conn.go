@@ -11,15 +11,13 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"example.com/sse-demo/sse/internal/stream"
 )
 
 // errWouldBlock means that a socket takes no more at present. What it did not take
 // is kept in conn.unsent.
 var errWouldBlock = errors.New("eventloop: the socket is full")
-
-// pieceSize is how many bytes are written at once to a client that is waited for,
-// so that it is seen early which of them it has taken.
-const pieceSize = 4 << 10
 
 // maxWrite is how many bytes one system call is given at most: of more, few sockets
 // would take all, and it would have been put together in vain.
@@ -176,30 +174,32 @@ func (c *conn) tryWrite(b *buffer, frames [][]byte, last bool) error {
 // bytes for its patience, which begins anew with those that it takes, the error wraps
 // [os.ErrDeadlineExceeded]. Whether it has taken some is looked at eight times in a
 // timeout; a timeout of 0 is for ever. The deadline stays: tryWrite does not use it.
-func (c *conn) flush(timeout time.Duration, patience func() time.Duration) error {
+func (c *conn) flush(s *stream.Stream) error {
 	var b buffer
-	held, stallsAt := c.unacknowledged(), time.Now().Add(patience())
+	now := time.Now()
+	held, stallsAt := c.unacknowledged(), now.Add(s.Patience(now))
 	for len(c.unsent) > 0 {
-		if timeout > 0 {
-			next := time.Now().Add(max(timeout/8, time.Millisecond))
-			if stallsAt.Before(next) {
-				next = stallsAt
+		if s.WriteTimeout > 0 {
+			look := now.Add(max(s.WriteTimeout/8, time.Millisecond))
+			if stallsAt.Before(look) {
+				look = stallsAt
 			}
-			if err := c.socket.SetWriteDeadline(next); err != nil {
+			if err := c.socket.SetWriteDeadline(look); err != nil {
 				return fmt.Errorf("eventloop: write deadline: %w", err)
 			}
 		}
-		n, err := c.socket.Write(b.join(c.unsent, pieceSize))
+		n, err := c.socket.Write(b.join(c.unsent, stream.PieceSize))
+		now = time.Now()
 		c.unsent = c.unsent.skip(n)
 		before := held
 		held = c.unacknowledged()
-		isLate := errors.Is(err, os.ErrDeadlineExceeded)
 		hasMoved := n > 0 || held < before
-		switch {
-		case err != nil && !isLate, isLate && !hasMoved && !time.Now().Before(stallsAt):
+		isWaiting := errors.Is(err, os.ErrDeadlineExceeded) && (hasMoved || now.Before(stallsAt))
+		if err != nil && !isWaiting {
 			return fmt.Errorf("eventloop: write: %w", err)
-		case hasMoved:
-			stallsAt = time.Now().Add(patience())
+		}
+		if hasMoved {
+			stallsAt = now.Add(s.Patience(now))
 		}
 	}
 	c.unsent = nil

@@ -7,9 +7,7 @@
 //	defer loop.Close()
 //	mux.HandleFunc("/events", func(w http.ResponseWriter, r *http.Request) {
 //		news := broker.Subscribe([]string{"news"}, pubsub.Start{After: sse.LastEventID(r)})
-//		ended := func(sse.Outcome) { news.Close() }
-//		if err := loop.Serve(w, r, news, options, ended); err != nil {
-//			news.Close()
+//		if err := loop.Serve(w, r, news, options); err != nil {
 //			http.Error(w, err.Error(), http.StatusInternalServerError)
 //		}
 //	})
@@ -33,6 +31,9 @@
 //
 // Requests over TLS, HTTP/2 and HTTP/1.0 have no connection that could be taken
 // over. [sse.Serve] serves them within [Loop.Serve].
+//
+// The context of the request ends when the handler returns, so it does not end the
+// stream. On Linux set the listening socket up as package sse says for slow clients.
 //
 // # The state of a stream
 //
@@ -58,5 +59,6 @@
 //   - Locks of sources come before worker.mu: sources call wake with theirs held.
 //   - input is used by the goroutine that reads from clients. left is atomic: that
 //     goroutine, or the worker at the end of the loop, sets it and wakes the stream.
-//   - The callback of Serve runs in a goroutine of its own: it may block.
+//   - Options.Ended runs in a goroutine of its own: it may block. Options.Sent is called
+//     by the owner, so it may not.
 package eventloop

@@ -8,18 +8,17 @@ import (
 
 	"example.com/sse-demo/sse"
 	"example.com/sse-demo/sse/eventloop"
-	"example.com/sse-demo/sse/ssetest"
 )
 
-// The handler returns at once, and the stream goes on until ended is called.
+// The handler returns at once, and the stream goes on until Ended is called.
 func ExampleLoop_Serve() {
 	loop := eventloop.New()
 	defer loop.Close()
 	outcome := make(chan sse.Outcome, 1)
+	options := sse.Options{Ended: func(o sse.Outcome) { outcome <- o }}
 	handler := func(w http.ResponseWriter, r *http.Request) {
-		source := new(ssetest.Source).Add(1)
-		ended := func(o sse.Outcome) { outcome <- o } // a service closes the source here
-		if err := loop.Serve(w, r, source, sse.Options{Once: true}, ended); err != nil {
+		source := sse.SourceOf(sse.MustFrame(sse.Event{ID: "1", Data: []byte("hello")}))
+		if err := loop.Serve(w, r, source, options); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	}
@@ -39,7 +38,7 @@ func ExampleLoop_Serve() {
 	fmt.Println(o.Reason, o.Events)
 	// Output:
 	// id: 1
-	// data: 1
+	// data: hello
 	//
 	// done 1
 }

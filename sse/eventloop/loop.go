@@ -24,36 +24,29 @@ type Loop struct {
 func New() *Loop { return &Loop{closed: make(chan struct{})} }
 
 // Serve answers the request with an event stream, as [sse.Serve] does, but it may
-// return before the stream has ended. It calls ended exactly once, from any
-// goroutine, with what became of the stream; the source must stay open until
-// then. If it returns an error nothing was written, and ended is not called.
+// return before the stream has ended; the source must stay open until then. It calls
+// Options.Ended from a goroutine of its own, and Options.Sent from any.
 //
 // The streams of a loop share one Options.Shutdown, that of the first: a stream
 // with another one is served in its handler.
 //
 // A source that panics ends its own stream only; the Outcome has an
 // [sse.PanicError].
-func (l *Loop) Serve(w http.ResponseWriter, r *http.Request, source sse.Source, o sse.Options, ended func(sse.Outcome)) error {
+func (l *Loop) Serve(w http.ResponseWriter, r *http.Request, source sse.Source, o sse.Options) error {
 	if !canHijack(r) {
-		return sse.ServeInHandler(w, r, source, o, ended)
+		return sse.Serve(w, r, source, o)
 	}
 	worker := l.enter(o.Shutdown)
 	if worker == nil {
-		return sse.ServeInHandler(w, r, source, o, ended)
+		return sse.Serve(w, r, source, o)
 	}
 	connection, err := hijack(w)
 	if err != nil {
 		l.running.Done()
-		return sse.ServeInHandler(w, r, source, o, ended)
+		return sse.Serve(w, r, source, o)
 	}
-	s := &session{worker: worker, conn: connection, source: source, options: o, ended: ended, index: notOnClock}
-	sse.SetHeader(w.Header(), o, s.position())
-	var first []byte
-	if o.Retry > 0 {
-		first = sse.AppendRetry(nil, sse.Jitter(o.Retry))
-	}
-	s.conn.setHead(w.Header(), first)
-	s.sending.Bytes = int64(len(first))
+	s := newSession(worker, connection, source, o)
+	s.setHead(w.Header(), o.Retry)
 	s.begin()
 	return nil
 }

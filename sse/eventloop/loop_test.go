@@ -22,7 +22,7 @@ import (
 )
 
 func TestServe(t *testing.T) {
-	ssetest.TestServe(t, func() (sse.ServeFunc, func()) {
+	ssetest.TestServe(t, func() (serve func(http.ResponseWriter, *http.Request, sse.Source, sse.Options) error, end func()) {
 		loop := eventloop.New()
 		return loop.Serve, loop.Close
 	})
@@ -61,11 +61,12 @@ func (s *service) begin() *service {
 
 func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.open.Add(1)
-	err := s.loop.Serve(w, r, s.source(), s.options, func(o sse.Outcome) {
+	options := s.options
+	options.Ended = func(o sse.Outcome) {
 		s.outcomes <- o
 		s.open.Done()
-	})
-	if err != nil {
+	}
+	if err := s.loop.Serve(w, r, s.source(), options); err != nil {
 		s.Error(err)
 	}
 }

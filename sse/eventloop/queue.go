@@ -1,6 +1,9 @@
 package eventloop
 
-import "container/heap"
+import (
+	"container/heap"
+	"time"
+)
 
 // A state says who owns a stream, and what a wake has to do. worker.mu guards it.
 type state uint8
@@ -48,7 +51,7 @@ func (w *worker) rouse() {
 // stream that nothing has woken does not rouse the worker, unless it is the first
 // to be due.
 func (w *worker) join(s *session, mustWrite bool) bool {
-	s.due = s.options.NextDue(s.lastWrite)
+	s.due = s.Due(time.Now())
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if isClosed(w.loop.closed) {
@@ -59,7 +62,7 @@ func (w *worker) join(s *session, mustWrite bool) bool {
 	case mustWrite:
 		s.state = writing
 		go w.writeRest(s)
-	case s.state == woken, s.options.IsShuttingDown():
+	case s.state == woken, isClosed(s.Shutdown):
 		w.enqueue(s)
 	default:
 		s.state = idle

@@ -2,30 +2,26 @@ package eventloop
 
 import (
 	"errors"
+	"net/http"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"example.com/sse-demo/sse"
+	"example.com/sse-demo/sse/internal/stream"
 )
 
 // A session is one client on one source. Its owner, the goroutine that serves it
 // at present, uses everything but input, left and state.
 type session struct {
+	stream.Stream
 	worker  *worker
 	conn    conn
-	source  sse.Source
-	options sse.Options
-	ended   func(sse.Outcome)
-
-	failure   error       // of a source that has panicked
-	outcome   sse.Outcome // its Reason is empty until the end is written or cannot be
-	sending   sse.Counts  // what counts when the connection has taken all that is to be written
-	backlog   sse.Backlog
-	lastWrite time.Time
-	due       time.Time // when a heartbeat or the deadline may be due
-	index     int       // on the worker's clock
+	ended   func(sse.Outcome) // may be nil
+	failure error             // of a source that has panicked
+	due     time.Time         // when a heartbeat or the end may be due
+	index   int               // on the worker's clock
 
 	watcher *watcher    // nil if a goroutine of its own waits for the client
 	watched int         // the file descriptor that the watcher knows it by
@@ -34,13 +30,18 @@ type session struct {
 	state   state       // guarded by worker.mu
 }
 
+func newSession(w *worker, c conn, source sse.Source, o sse.Options) *session {
+	s := &session{worker: w, conn: c, ended: o.Ended, index: notOnClock}
+	s.Begin(source, stream.Settings{
+		Heartbeat: o.Heartbeat, WriteTimeout: o.WriteTimeout, Shutdown: o.Shutdown,
+		Deadline: o.Deadline, PollUntil: o.PollUntil, Sent: o.Sent,
+	})
+	return s
+}
+
 // batchesPerStep bounds how many batches of one source are written before other
 // streams get their step.
 const batchesPerStep = 8
-
-// heartbeat is a comment, which clients ignore and proxies count as a sign of
-// life.
-var heartbeat = [][]byte{sse.AppendComment(nil, "heartbeat")}
 
 // scratch is what a step needs while it runs: a goroutine that makes steps has one
 // for all its streams.
@@ -51,6 +52,17 @@ type scratch struct {
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// setHead prepares the head and the retry field.
+func (s *session) setHead(header http.Header, retry time.Duration) {
+	var first []byte
+	if retry > 0 {
+		first = sse.AppendRetry(nil, sse.Jitter(retry))
+	}
+	s.guard(func() { s.SetHeader(header) })
+	s.conn.setHead(header, first)
+	s.Pending.Bytes = int64(len(first))
+}
 
 // begin makes the first step in the goroutine of the handler, so that the head and
 // the first events are one write, and gives the stream to its worker.
@@ -63,33 +75,39 @@ func (s *session) begin() {
 		s.finish()
 		return
 	}
-	s.notify()
+	s.guard(func() { s.Notify(s.wake) })
 	s.watch()
 	if more {
 		s.wake()
 	}
 	if !s.worker.join(s, err != nil) {
-		s.outcome.Reason = sse.ClientGone
+		s.Reason = stream.ClientGone
 		s.finish()
 	}
+}
+
+// guard calls what belongs to the source. If that panics, the next step ends the
+// stream.
+func (s *session) guard(call func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.failure = &sse.PanicError{Value: p, Stack: debug.Stack()}
+			s.wake()
+		}
+	}()
+	call()
 }
 
 // hasEnded notes a write that has failed with err, and reports whether the stream
 // is over.
 func (s *session) hasEnded(err error) bool {
-	if err != nil && !errors.Is(err, errWouldBlock) {
-		s.clientFailed(err)
-		return true
+	if errors.Is(err, errWouldBlock) {
+		return false
 	}
-	return err == nil && s.outcome.Reason != ""
-}
-
-// clientFailed ends the stream because of an error of a write. If the end was
-// being written, that is still why.
-func (s *session) clientFailed(err error) {
-	if s.outcome.Reason == "" {
-		s.outcome.ClientFailed(err)
+	if err != nil {
+		s.ClientFailed(err)
 	}
+	return s.Reason != ""
 }
 
 // step sends what the source has, and the end of the stream if it has to end. It
@@ -97,100 +115,55 @@ func (s *session) clientFailed(err error) {
 // not take all of it; the rest is then to be written by conn.flush.
 func (s *session) step(scratch *scratch) (more bool, err error) {
 	if s.left.Load() {
-		s.outcome.Reason = sse.ClientGone
+		s.Reason = stream.ClientGone
 		return false, nil
 	}
 	for range batchesPerStep {
-		isShuttingDown := s.options.IsShuttingDown()
-		frames, failed := s.next(scratch.frames[:0])
-		s.outcome.Reason = s.options.Ending(len(frames), failed, isShuttingDown)
-		if s.outcome.Reason == sse.SourceFailed {
-			s.outcome.Err = failed
-		}
-		if len(frames) > 0 || s.outcome.Reason != "" || len(s.conn.unsent) > 0 {
-			err = s.send(scratch, frames)
+		frames := s.next(scratch.frames[:0])
+		if len(frames) > 0 || s.Reason != "" || len(s.conn.unsent) > 0 {
+			err = s.write(scratch, frames)
 		}
 		clear(frames) // an idle stream holds no events
 		scratch.frames = frames
-		if err != nil || len(frames) == 0 || s.outcome.Reason != "" {
+		if err != nil || len(frames) == 0 || s.Reason != "" {
 			return false, err
 		}
 	}
 	return true, nil
 }
 
-// next calls Next of the source; a panic is an error of the source.
-func (s *session) next(frames [][]byte) (batch [][]byte, err error) {
-	defer func() {
-		s.catch(recover())
-		if s.failure != nil {
-			batch, err = frames, s.failure
-		}
-	}()
+// next asks the source for a batch.
+func (s *session) next(frames [][]byte) (batch [][]byte) {
 	if s.failure == nil {
-		return s.source.Next(frames)
+		s.guard(func() { batch = s.Next(frames) })
 	}
-	return frames, s.failure
-}
-
-// position calls Position of the source.
-func (s *session) position() string {
-	defer func() { s.catch(recover()) }()
-	return s.source.Position()
-}
-
-// notify calls Notify of the source.
-func (s *session) notify() {
-	defer func() { s.catch(recover()) }()
-	s.source.Notify(s.wake)
-}
-
-// catch notes a panic of the source: its next step ends the stream, cleanly.
-func (s *session) catch(panicked any) {
-	if panicked == nil {
-		return
+	if s.failure != nil {
+		s.Reason, s.Err = stream.SourceFailed, s.failure
+		return frames
 	}
-	s.failure = &sse.PanicError{Value: panicked, Stack: debug.Stack()}
-	s.wake()
+	return batch
 }
 
-// send writes frames as one chunk, behind what is yet to be written, and the end
-// of the response if the stream has ended.
-func (s *session) send(scratch *scratch, frames [][]byte) error {
-	s.sending.Count(frames)
-	return s.write(scratch, frames)
-}
-
+// write writes frames as one chunk, behind what is yet to be written, and the end of
+// the response if the stream has ended.
 func (s *session) write(scratch *scratch, frames [][]byte) error {
-	s.backlog.Add(int(s.sending.Bytes), scratch.now, s.options.WriteTimeout)
-	err := s.conn.tryWrite(&scratch.buffer, frames, s.outcome.Reason != "")
+	s.AddBacklog(s.Pending.Bytes, scratch.now)
+	err := s.conn.tryWrite(&scratch.buffer, frames, s.Reason != "")
 	if err == nil {
-		s.sent(scratch.now)
+		s.taken(scratch.now)
 	}
 	return err
 }
 
-// patience is how long the client may take no bytes from now on.
-func (s *session) patience() time.Duration {
-	return s.backlog.Patience(time.Now(), s.options.WriteTimeout)
+// taken counts what the client has taken.
+func (s *session) taken(now time.Time) {
+	s.guard(func() { s.Taken(now) })
 }
 
-// sent counts what the connection has taken.
-func (s *session) sent(now time.Time) {
-	s.outcome.Events += s.sending.Events
-	s.outcome.Gaps += s.sending.Gaps
-	s.outcome.Bytes += s.sending.Bytes
-	s.sending = sse.Counts{}
-	s.lastWrite = now
-}
-
-// sendHeartbeat sends a comment if the stream was silent for long enough.
-func (s *session) sendHeartbeat(scratch *scratch) error {
-	if s.options.Heartbeat <= 0 || scratch.now.Sub(s.lastWrite) < s.options.Heartbeat {
-		return nil
-	}
-	s.sending.Bytes += int64(len(heartbeat[0]))
-	return s.write(scratch, heartbeat)
+// isEnding reports whether the stream ends if its source has nothing.
+func (s *session) isEnding() (is bool) {
+	s.guard(func() { is = s.IsEnding() })
+	return is
 }
 
 // leave is called, by any goroutine, when the client has left. Closing the
@@ -201,13 +174,16 @@ func (s *session) leave() {
 	s.wake()
 }
 
-// finish closes the connection and reports what became of the stream. The owner
-// calls it, once, when no other goroutine can own the stream any more.
+// finish closes the connection and the source, and reports what became of the stream.
+// The owner calls it, once, when no other goroutine can own the stream any more.
 func (s *session) finish() {
 	s.watcher.remove(s)
 	s.conn.Close()
 	go func() {
 		defer s.worker.loop.running.Done()
-		s.ended(s.outcome)
+		s.guard(s.Close)
+		if s.ended != nil {
+			s.ended(sse.Outcome{Reason: sse.Reason(s.Reason), Err: s.Err, Events: s.Events, Gaps: s.Gaps, Bytes: s.Bytes})
+		}
 	}()
 }

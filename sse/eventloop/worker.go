@@ -65,7 +65,7 @@ func (w *worker) run() {
 
 // serve makes a step with a stream.
 func (w *worker) serve(s *session) {
-	if s.outcome.Reason != "" { // the end was written, or could not be
+	if s.Reason != "" { // the end was written, or could not be
 		w.finish(s)
 		return
 	}
@@ -90,10 +90,10 @@ func (w *worker) settle(s *session, err error) {
 // writeRest writes what the socket did not take, in a goroutine of its own, and
 // returns the stream to its worker.
 func (w *worker) writeRest(s *session) {
-	if err := s.conn.flush(s.options.WriteTimeout, s.patience); err != nil {
-		s.clientFailed(err)
+	if err := s.conn.flush(&s.Stream); err != nil {
+		s.ClientFailed(err)
 	} else {
-		s.sent(time.Now())
+		s.taken(time.Now())
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -111,13 +111,15 @@ func (w *worker) checkClock() {
 			s.due = now.Add(time.Second) // it is not silent; look again
 			heap.Fix(&w.clock, 0)
 			continue
-		case s.outcome.Reason != "", s.options.Ending(0, nil, s.options.IsShuttingDown()) != "":
+		case s.Reason != "", s.isEnding():
 			w.serve(s)
 		default:
-			w.settle(s, s.sendHeartbeat(&w.scratch))
+			if heartbeat := s.DueHeartbeat(now); heartbeat != nil {
+				w.settle(s, s.write(&w.scratch, heartbeat))
+			}
 		}
 		if s.index != notOnClock && !w.isWriting(s) {
-			s.due = s.options.NextDue(s.lastWrite)
+			s.due = s.Due(now)
 			heap.Fix(&w.clock, s.index)
 		}
 	}

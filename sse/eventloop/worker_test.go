@@ -14,7 +14,7 @@ import (
 func TestJoinDuringPass(t *testing.T) {
 	w := &worker{loop: New(), signal: make(chan struct{}, 1), sleeps: time.Now().Add(-time.Millisecond)}
 	const wait = 50 * time.Millisecond
-	s := &session{worker: w, lastWrite: time.Now(), options: sse.Options{Deadline: time.Now().Add(wait)}}
+	s := newSession(w, conn{}, nil, sse.Options{Deadline: time.Now().Add(wait)})
 	if !w.join(s, false) {
 		t.Fatal("the loop is closed")
 	}
@@ -33,11 +33,11 @@ func TestStalledDuringPass(t *testing.T) {
 	l := New()
 	l.running.Add(1)
 	w := &worker{loop: l, signal: make(chan struct{}, 1)}
-	s := &session{
-		worker: w, conn: conn{socket: socket, unsent: pieces{[]byte("x")}}, index: notOnClock, state: writing,
-		options: sse.Options{Heartbeat: time.Millisecond, WriteTimeout: 10 * time.Millisecond},
-		ended:   func(o sse.Outcome) { ended <- o },
-	}
+	s := newSession(w, conn{socket: socket, unsent: pieces{[]byte("x")}}, sse.SourceOf(), sse.Options{
+		Heartbeat: time.Millisecond, WriteTimeout: 10 * time.Millisecond,
+		Ended: func(o sse.Outcome) { ended <- o },
+	})
+	s.state = writing
 	heap.Push(&w.clock, s)
 	w.writeRest(s)
 	w.scratch.now = time.Now()

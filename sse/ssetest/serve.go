@@ -13,13 +13,17 @@ import (
 	"example.com/sse-demo/sse"
 )
 
+// serveFunc is the type of [sse.Serve].
+type serveFunc = func(http.ResponseWriter, *http.Request, sse.Source, sse.Options) error
+
 // TestServe tests that streams are served as [sse.Serve] promises, over HTTP/1.1
 // and HTTP/2. Begin is called for each test, in a bubble of testing/synctest, and
 // returns what serves its streams and a function that ends it.
-func TestServe(t *testing.T, begin func() (serve sse.ServeFunc, end func())) {
+func TestServe(t *testing.T, begin func() (serve serveFunc, end func())) {
 	for name, test := range map[string]func(s *server){
 		"head": testHead, "HEAD": testHEAD, "batches": testBatches, "end": testEnd, "failure": testFailure,
-		"once": testOnce, "deadline": testDeadline, "deadline that has passed": testPassedDeadline,
+		"poll": testPoll, "poll of what is there": testPollBehind, "poll of what comes late": testPollSlow, "poll of nothing": testPollNothing,
+		"endless source": testEndless, "endless source at shutdown": testEndlessShutdown, "longest durations": testLongest, "deadline": testDeadline, "deadline that has passed": testPassedDeadline,
 		"shutdown": testShutdown, "shutdown before the stream": testEarlyShutdown,
 		"shutdown right after an empty batch": testShutdownAfterNext, "heartbeat": testHeartbeat,
 		"client that leaves": testLeave, "client that stalls": testStall, "batch that is not taken": testUnsent, "client that is slow": testSlow,
@@ -42,10 +46,10 @@ func TestServe(t *testing.T, begin func() (serve sse.ServeFunc, end func())) {
 	t.Run("writer that cannot flush", func(t *testing.T) {
 		serve, end := begin()
 		defer end()
-		w := &plainWriter{}
-		err := serve(w, newRequest(t), new(Source).Add(1), sse.Options{}, func(sse.Outcome) { t.Error("ended was called") })
-		if !errors.Is(err, http.ErrNotSupported) || w.written != 0 {
-			t.Errorf("error %v, %d bytes written", err, w.written)
+		w, source := &plainWriter{}, new(Source).Add(1)
+		err := serve(w, newRequest(t), source, sse.Options{Ended: func(sse.Outcome) { t.Error("Ended was called") }})
+		if !errors.Is(err, http.ErrNotSupported) || w.written != 0 || source.Closed() != 1 {
+			t.Errorf("error %v, %d bytes written, source closed %d times", err, w.written, source.Closed())
 		}
 	})
 }
@@ -78,14 +82,25 @@ type server struct {
 	client   *http.Client
 	http     *http.Server
 	outcomes chan sse.Outcome
+	sent     sse.Outcome // what Options.Sent was told
 	running  sync.WaitGroup
 }
 
-func newServer(t *testing.T, serve sse.ServeFunc, http2 bool) *server {
+func (s *server) count(events, gaps int, bytes int64) {
+	s.sent.Events += events
+	s.sent.Gaps += gaps
+	s.sent.Bytes += bytes
+}
+
+func newServer(t *testing.T, serve serveFunc, http2 bool) *server {
 	s := &server{T: t, network: NewNetwork(), outcomes: make(chan sse.Outcome, 10)}
 	s.client = s.network.Client(http2)
-	s.http = &http.Server{Protocols: new(http.Protocols), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := serve(w, r, &s.source, s.options, func(o sse.Outcome) { s.outcomes <- o }); err != nil {
+	// A ReadTimeout, unlike a WriteTimeout, ends no stream.
+	s.http = &http.Server{ReadTimeout: 10 * time.Second, Protocols: new(http.Protocols), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		o := s.options
+		o.Sent = s.count
+		o.Ended = func(o sse.Outcome) { s.outcomes <- o }
+		if err := serve(w, r, &s.source, o); err != nil {
 			t.Error(err)
 		}
 	})}
@@ -105,26 +120,26 @@ func (s *server) stop() {
 	}
 }
 
-// stream is an open stream.
-type stream struct {
+// client is one that reads an open stream.
+type client struct {
 	*Reader
 	header http.Header
 	body   io.ReadCloser
 }
 
 // open opens a stream.
-func (s *server) open() *stream {
+func (s *server) open() *client {
 	s.Helper()
 	response, err := s.client.Do(newRequest(s.T))
 	if err != nil {
 		s.Fatal(err)
 	}
 	s.Cleanup(func() { _ = response.Body.Close() })
-	return &stream{NewReader(response.Body), response.Header, response.Body}
+	return &client{NewReader(response.Body), response.Header, response.Body}
 }
 
 // reads expects the events up to number last, and then, if ends, the end.
-func (s *server) reads(r *stream, first, last int, ends bool) {
+func (s *server) reads(r *client, first, last int, ends bool) {
 	s.Helper()
 	for n := first; n <= last; n++ {
 		if e, err := r.Next(); err != nil || e.ID != strconv.Itoa(n) || e.Data != e.ID {
@@ -147,6 +162,12 @@ func (s *server) outcome(reason sse.Reason, events int) sse.Outcome {
 	o := <-s.outcomes
 	if o.Reason != reason || o.Events != events {
 		s.Errorf("%+v, want %s after %d events", o, reason, events)
+	}
+	if s.sent.Events != o.Events || s.sent.Gaps != o.Gaps || s.sent.Bytes != o.Bytes {
+		s.Errorf("%+v, but Sent was told %+v", o, s.sent)
+	}
+	if n := s.source.Closed(); n != 1 {
+		s.Errorf("the source was closed %d times before Ended", n)
 	}
 	return o
 }

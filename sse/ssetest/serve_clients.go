@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.com/sse-demo/sse"
+	"example.com/sse-demo/sse/internal/stream"
 )
 
 func testLeave(s *server) {
@@ -35,9 +36,10 @@ func testStall(s *server) {
 	began := time.Now()
 	s.source.Add(200_000) // more than the window of HTTP/2 takes
 	o := <-s.outcomes
-	var backlog sse.Backlog
-	backlog.Add(int(o.Bytes), began, s.options.WriteTimeout)
-	most := backlog.Patience(began, s.options.WriteTimeout) * 9 / 8
+	var slow stream.Stream
+	slow.Begin(nil, stream.Settings{WriteTimeout: s.options.WriteTimeout})
+	slow.AddBacklog(o.Bytes, began)
+	most := slow.Patience(began) * 9 / 8
 	if took := time.Since(began); o.Reason != sse.ClientStalled || took < s.options.WriteTimeout || took > most {
 		s.Errorf("%+v after %v", o, took)
 	}
@@ -98,7 +100,7 @@ func testSlow(s *server) {
 			s.Fatalf("%v after %d bytes, %+v", err, got.Len(), <-s.outcomes)
 		}
 	}
-	s.reads(&stream{Reader: NewReader(strings.NewReader(got.String()))}, 1, 20, true)
+	s.reads(&client{Reader: NewReader(strings.NewReader(got.String()))}, 1, 20, true)
 	s.outcome(sse.SourceDone, 20)
 }
 

@@ -2,6 +2,8 @@ package ssetest
 
 import (
 	"errors"
+	"io"
+	"math"
 	"net/http"
 	"slices"
 	"sync"
@@ -81,11 +83,102 @@ func testFailure(s *server) {
 	}
 }
 
-func testOnce(s *server) {
-	s.options.Once = true
+// testPoll: a poll of a source that has nothing ends with the first batch.
+func testPoll(s *server) {
+	s.options.PollUntil = time.Now().Add(time.Hour)
 	r := s.open()
 	<-time.After(time.Minute)
 	s.source.Add(1)
+	s.reads(r, 1, 1, true)
+	s.outcome(sse.SourceDone, 1)
+}
+
+// testPollBehind: a poll is answered with all that was there, in however many batches,
+// even if its time is over before, and although more comes all the time.
+func testPollBehind(s *server) {
+	s.options.PollUntil = time.Now()
+	s.source.Lag, s.source.Batch = 100, 7
+	s.source.After = func() { s.source.Add(7) }
+	s.source.Add(s.source.Lag)
+	s.reads(s.open(), 1, 105, true)
+	s.outcome(sse.SourceDone, 105)
+}
+
+// testPollSlow: a source may be behind, and have nothing to give for some time.
+func testPollSlow(s *server) {
+	s.options.PollUntil = time.Now()
+	s.source.Lag = 2
+	r := s.open()
+	for n := range 2 {
+		<-time.After(time.Minute)
+		s.source.Add(1)
+		s.reads(r, n+1, n+1, n == 1)
+	}
+	s.outcome(sse.SourceDone, 2)
+}
+
+// testPollNothing: a poll that gets nothing ends in time; at once, if it does not wait.
+func testPollNothing(s *server) {
+	for _, wait := range []time.Duration{0, -time.Hour, time.Minute} {
+		s.options.PollUntil = time.Now().Add(wait)
+		began := time.Now()
+		s.reads(s.open(), 1, 0, true)
+		if took := time.Since(began); took != max(wait, 0) {
+			s.Errorf("%v, want %v", took, wait)
+		}
+		if o := <-s.outcomes; o.Reason != sse.SourceDone {
+			s.Errorf("%+v", o)
+		}
+	}
+}
+
+// testEndless: a client that leaves ends its stream, even if the source always has more.
+func testEndless(s *server) {
+	s.source.After = func() { s.source.Add(1) }
+	s.source.Add(1)
+	r := s.open()
+	s.reads(r, 1, 1000, false)
+	_ = r.body.Close()
+	if o := <-s.outcomes; o.Reason != sse.ClientGone {
+		s.Errorf("%+v", o)
+	}
+}
+
+// testEndlessShutdown: so does the shutdown, cleanly, after a while.
+func testEndlessShutdown(s *server) {
+	shutdown := make(chan struct{})
+	s.options.Shutdown = shutdown
+	s.source.After = func() {
+		<-time.After(time.Second)
+		s.source.Add(1)
+	}
+	s.source.Add(1)
+	r := s.open()
+	s.reads(r, 1, 3, false)
+	close(shutdown)
+	began := time.Now()
+	for {
+		if _, err := r.Next(); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			s.Fatal(err)
+		}
+	}
+	if took := time.Since(began); took < 4*time.Second || took > 7*time.Second {
+		s.Errorf("it goes on for %v", took)
+	}
+	if o := <-s.outcomes; o.Reason != sse.ShutdownReached {
+		s.Errorf("%+v", o)
+	}
+}
+
+// testLongest: "never" may be the longest duration there is.
+func testLongest(s *server) {
+	s.options = sse.Options{Retry: math.MaxInt64, Heartbeat: math.MaxInt64, WriteTimeout: math.MaxInt64, Deadline: time.Unix(1<<40, 0)}
+	r := s.open()
+	<-time.After(time.Hour)
+	s.source.Add(1)
+	s.source.End()
 	s.reads(r, 1, 1, true)
 	s.outcome(sse.SourceDone, 1)
 }

@@ -15,13 +15,15 @@ type Source struct {
 	Batch int    // events of one Next at most; 0 for one
 	Err   error  // of Next, once all events were given; nil for a source that goes on
 	Panic any    // of Next, if not nil
+	Lag   int    // events that are there at the beginning: it is behind until they were given
 	After func() // called by each Next, when its result is settled; may be nil
 
-	mu    sync.Mutex
-	added int // the id of the newest event
-	given int
-	calls int
-	wake  func()
+	mu     sync.Mutex
+	added  int // the id of the newest event
+	given  int
+	calls  int
+	closed int
+	wake   func()
 }
 
 // Add adds events: number 1 has the id 1 and the data "1", and so on.
@@ -83,4 +85,26 @@ func (s *Source) Calls() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.calls
+}
+
+// Behind reports whether some of the first Lag events were not given yet.
+func (s *Source) Behind() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.given < s.Lag
+}
+
+// Close implements [io.Closer].
+func (s *Source) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed++
+	return nil
+}
+
+// Closed is how often Close was called.
+func (s *Source) Closed() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
 }

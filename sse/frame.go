@@ -1,0 +1,76 @@
+package sse
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+
+	"example.com/sse-demo/sse/internal/stream"
+)
+
+// FrameID returns the id of a frame that [Event.Append] made, nil if it has none.
+// The id comes first in a frame.
+func FrameID(frame []byte) []byte {
+	line, _, _ := bytes.Cut(frame, []byte("\n"))
+	id, ok := bytes.CutPrefix(line, []byte("id: "))
+	if !ok {
+		return nil
+	}
+	return id
+}
+
+// FrameData returns the data of a frame that [Event.Append] made, without
+// copying if it is one line.
+func FrameData(frame []byte) []byte {
+	var data []byte
+	isFirst := true
+	for line := range bytes.Lines(frame) {
+		value, ok := bytes.CutPrefix(line, []byte("data: "))
+		if !ok {
+			continue
+		}
+		value = value[:len(value)-1]
+		if isFirst {
+			data, isFirst = slices.Clip(value), false // appending to it must copy
+			continue
+		}
+		data = append(append(data, '\n'), value...)
+	}
+	return data
+}
+
+// MustFrame is the frame of an event whose id and name cannot be invalid, such as
+// numbers and constants. It panics if they are.
+func MustFrame(e Event) []byte {
+	frame, err := e.Append(make([]byte, 0, fieldBytes+len(e.ID)+len(e.Name)+len(e.Data)))
+	if err != nil {
+		panic(err)
+	}
+	return frame
+}
+
+// fieldBytes is the room for the names of the fields and the line ends of an
+// event whose data is one line.
+const fieldBytes = 32
+
+// AppendGap appends the event that reports a loss: the events after the id that
+// the client gave, up to the oldest that is still kept, are gone. An empty oldest
+// becomes null. The event has no id, so the client's last id stays that of the
+// last event it really saw.
+func AppendGap(dst []byte, after, oldest string) []byte {
+	gap := struct {
+		After  string  `json:"after"`
+		Oldest *string `json:"oldest"`
+	}{After: after}
+	if oldest != "" {
+		gap.Oldest = &oldest
+	}
+	data, err := json.Marshal(gap)
+	if err != nil {
+		panic(err) // two strings always marshal
+	}
+	return append(dst, MustFrame(Event{Name: "gap", Data: data})...)
+}
+
+// IsGap reports whether frame was made by [AppendGap].
+func IsGap(frame []byte) bool { return stream.IsGap(frame) }

@@ -1,0 +1,201 @@
+// Package stream has what a stream is, whichever loop serves it: what it may still
+// send, when it is due, how long its client may stall, and how it has ended. Package
+// sse and its event loop differ only in how they write and wait.
+package stream
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+)
+
+// A Source is an sse.Source.
+type Source interface {
+	Position() string
+	Notify(wake func())
+	Next(frames [][]byte) ([][]byte, error)
+}
+
+// Why a stream has ended: the values of sse.Reason.
+const (
+	SourceDone      = "done"
+	ShutdownReached = "shutdown"
+	DeadlineReached = "deadline"
+	SourceFailed    = "failed"
+	ClientGone      = "client"
+	ClientStalled   = "stalled"
+)
+
+// A Stream is one client on one source. One goroutine at a time uses it.
+type Stream struct {
+	Source
+	Settings
+
+	Counts        // what the client has taken
+	Reason string // why the stream has ended; empty until then
+	Err    error  // of the source or of a write, if one has failed
+
+	Pending    Counts    // what the client has yet to take
+	lastWrite  time.Time // when it has taken something
+	readUntil  time.Time // when a client that reads at slowestRate has read what was written
+	drainUntil time.Time // zero before the shutdown was noticed
+}
+
+// Settings are what sse.Options say about a stream that is open.
+type Settings struct {
+	Heartbeat    time.Duration
+	WriteTimeout time.Duration
+	Shutdown     <-chan struct{}
+	Deadline     time.Time
+	PollUntil    time.Time
+	Sent         func(events, gaps int, bytes int64)
+}
+
+// Counts are events, gaps among them, and bytes without the framing of HTTP.
+type Counts struct {
+	Events, Gaps int
+	Bytes        int64
+}
+
+// Begin prepares a stream that begins now.
+func (s *Stream) Begin(source Source, settings Settings) {
+	s.Source, s.Settings, s.lastWrite = source, settings, time.Now()
+	s.Heartbeat = min(max(s.Heartbeat, 0), longest)
+	s.WriteTimeout = min(max(s.WriteTimeout, 0), longest)
+}
+
+// longest is the longest duration of an option. A multiple of it must still be a
+// duration.
+const longest = 10 * 365 * 24 * time.Hour
+
+// Next asks the source for what is to be sent next, and decides whether the stream
+// ends with it.
+func (s *Stream) Next(frames [][]byte) [][]byte {
+	// What is published between Next and the shutdown is still to be sent.
+	isShuttingDown := s.isShuttingDown()
+	frames, err := s.Source.Next(frames)
+	for _, frame := range frames {
+		s.Pending.Bytes += int64(len(frame))
+		if IsGap(frame) {
+			s.Pending.Gaps++
+		}
+	}
+	s.Pending.Events = len(frames)
+	s.Reason = s.ending(len(frames), err, isShuttingDown)
+	if s.Reason == SourceFailed {
+		s.Err = err
+	}
+	return frames
+}
+
+// ending returns the reason to end after a batch of so many frames, with which the
+// source has returned err, or "" to go on.
+func (s *Stream) ending(batch int, err error, isShuttingDown bool) string {
+	switch {
+	case errors.Is(err, io.EOF):
+		return SourceDone
+	case err != nil:
+		return SourceFailed
+	case s.isPollOver():
+		return SourceDone
+	case !s.Deadline.IsZero() && !time.Now().Before(s.Deadline):
+		return DeadlineReached
+	case isShuttingDown && (batch == 0 || s.isDrained()):
+		return ShutdownReached
+	default:
+		return ""
+	}
+}
+
+// isPollOver reports whether a long poll has its answer: all that was there, or else
+// the first events that came, or nothing in time.
+func (s *Stream) isPollOver() bool {
+	if s.PollUntil.IsZero() || s.Events+s.Pending.Events == 0 && time.Now().Before(s.PollUntil) {
+		return false
+	}
+	source, ok := s.Source.(interface{ Behind() bool })
+	return !ok || !source.Behind()
+}
+
+// maxDrain is how long a stream goes on after the shutdown, if its source always has
+// more. Its client continues after its last event elsewhere.
+const maxDrain = 5 * time.Second
+
+func (s *Stream) isDrained() bool {
+	now := time.Now()
+	if s.drainUntil.IsZero() {
+		s.drainUntil = now.Add(maxDrain)
+	}
+	return !now.Before(s.drainUntil)
+}
+
+// IsEnding reports whether the stream ends if its source has nothing.
+func (s *Stream) IsEnding() bool {
+	return s.Reason != "" || s.ending(0, nil, s.isShuttingDown()) != ""
+}
+
+func (s *Stream) isShuttingDown() bool {
+	select {
+	case <-s.Shutdown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Taken notes that the client has taken all that was to be sent.
+func (s *Stream) Taken(now time.Time) {
+	sent := s.Pending
+	s.Pending = Counts{}
+	s.Events += sent.Events
+	s.Gaps += sent.Gaps
+	s.Bytes += sent.Bytes
+	s.lastWrite = now
+	if s.Sent != nil && sent != (Counts{}) {
+		s.Sent(sent.Events, sent.Gaps, sent.Bytes)
+	}
+}
+
+// ClientFailed ends the stream because a write has failed with err. The failure of a
+// source is still the reason to report.
+func (s *Stream) ClientFailed(err error) {
+	if s.Reason == SourceFailed {
+		return
+	}
+	s.Reason, s.Err = ClientGone, err
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		s.Reason = ClientStalled
+	}
+}
+
+// Close closes the source, if it has a Close method.
+func (s *Stream) Close() {
+	switch source := s.Source.(type) {
+	case interface{ Close() }:
+		source.Close()
+	case io.Closer:
+		_ = source.Close() // there is nobody to tell
+	}
+}
+
+// SetHeader sets the fields that make a response an event stream, which begins after
+// the event of the source's position.
+func (s *Stream) SetHeader(h http.Header) {
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-cache, no-transform") // no-transform: proxies must not compress
+	h.Set("X-Accel-Buffering", "no")                 // nginx must not hold events back
+	if heartbeat := s.Heartbeat; heartbeat > 0 {
+		h.Set("SSE-Heartbeat", strconv.FormatInt(heartbeat.Milliseconds(), 10))
+	}
+	if position := s.Position(); position != "" {
+		h.Set("Last-Event-ID", position)
+	}
+}
+
+// IsGap reports whether frame reports a loss. An event that a publisher has named
+// "gap" has an id, which is encoded first.
+func IsGap(frame []byte) bool { return bytes.HasPrefix(frame, []byte("event: gap\n")) }
