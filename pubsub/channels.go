@@ -23,6 +23,7 @@ type channels struct {
 	followed  list.List           // of *channel, those with subscribers
 	history   history
 	dropped   dropped
+	onDrop    func(channel string, id ID) // may be nil
 }
 
 type channel struct {
@@ -49,11 +50,22 @@ func (all *channels) append(id ID, name, event string, data []byte) (delivered i
 	all.newest = id
 	c := all.channel(name)
 	before := c.size()
+	if c.len() == all.maxEvents {
+		all.drop(c)
+	}
 	c.append(Entry{id, frame})
 	all.history.bytes += c.size() - before
 	all.history.use(c)
 	all.evict(c)
 	return len(c.subs), nil
+}
+
+// drop forgets the oldest event of a channel.
+func (all *channels) drop(c *channel) {
+	if all.onDrop != nil {
+		all.onDrop(c.name, c.at(c.first).ID)
+	}
+	c.drop()
 }
 
 // encode returns a frame with no room to spare, because it may be kept for long.

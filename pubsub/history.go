@@ -39,9 +39,9 @@ func (all *channels) evict(inUse *channel) {
 			return
 		}
 		before := c.size()
-		c.drop()
+		all.drop(c)
 		for c != inUse && c.len() > 0 {
-			c.drop()
+			all.drop(c)
 		}
 		h.bytes += c.size() - before
 		if c.len() == 0 {

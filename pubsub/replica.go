@@ -20,6 +20,10 @@ func NewReplica(maxEvents, maxBytes int) *Replica {
 	return r
 }
 
+// OnDrop has the replica call dropped for each event that it no longer keeps. dropped
+// must not use the replica. Call OnDrop before use.
+func (r *Replica) OnDrop(dropped func(channel string, id ID)) { r.channels.onDrop = dropped }
+
 // Append adds an event, whose id must be above all before it, and returns how many
 // subscriptions it has reached. An error wraps sse.ErrInvalidField; nothing is added then.
 func (r *Replica) Append(id ID, channel, name string, data []byte) (delivered int, err error) {
