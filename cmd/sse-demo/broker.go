@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"example.com/sse-demo/pubsub"
+	"example.com/sse-demo/pubsub/filebroker"
 	"example.com/sse-demo/pubsub/redisbroker"
 	"example.com/sse-demo/routes"
 	"example.com/sse-demo/routes/job"
@@ -33,7 +34,10 @@ const (
 // startBroker returns the broker of the channels and the manager of the jobs, which
 // has a journal, until stop is called. A signal ends a start that takes long.
 func startBroker(ctx context.Context, f *flags, signals <-chan os.Signal, logger zerolog.Logger) (_ pubsub.Broker, _ *job.Manager, stop func(), _ error) {
-	if f.RedisURL == "" {
+	switch {
+	case f.DataFile != "":
+		return startFile(ctx, f, logger)
+	case f.RedisURL == "":
 		jobs := job.NewManager(logger, job.NewJournal())
 		return pubsub.NewMemory(f.History, int(f.HistoryBytes)), jobs, jobs.Close, nil
 	}
@@ -61,12 +65,37 @@ func startBroker(ctx context.Context, f *flags, signals <-chan os.Signal, logger
 	return channels, jobs, stop, nil
 }
 
+// startFile keeps channels and jobs in the data file.
+func startFile(ctx context.Context, f *flags, logger zerolog.Logger) (_ pubsub.Broker, _ *job.Manager, stop func(), _ error) {
+	file, err := filebroker.Open(f.DataFile, f.History, int(f.HistoryBytes))
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("--data-file %w", err)
+	}
+	jobs := job.NewManager(logger, file.Journal()) // before the journal is read: the manager observes all of it
+	stop = func() {
+		jobs.Close()
+		if err := file.Close(); err != nil {
+			logger.Error().Err(err).Msg("closing the data file")
+		}
+	}
+	if err := file.Start(); err != nil {
+		stop()
+		return nil, nil, nil, fmt.Errorf("--data-file: %w", err)
+	}
+	jobs.EndInterrupted(ctx)
+	return file, jobs, stop, nil
+}
+
 // brokerKind is the broker's name in /health.
 func (f *flags) brokerKind() string {
-	if f.RedisURL != "" {
+	switch {
+	case f.RedisURL != "":
 		return "redis"
+	case f.DataFile != "":
+		return "file"
+	default:
+		return "memory"
 	}
-	return "memory"
 }
 
 // A starter is a redisbroker.Broker or a redisbroker.Journal.

@@ -51,6 +51,7 @@ type flags struct {
 	Retry             time.Duration `default:"3s" help:"Base of the reconnect delay given to clients; each gets it ± 50 % at random."`
 	History           int           `default:"1024" help:"Events kept per channel for replay."`
 	HistoryBytes      byteCount     `default:"64MiB" help:"Bytes kept over all channels; the least recently used channel goes first."`
+	DataFile          string        `placeholder:"FILE" help:"Keep channels and jobs in this file, so that they survive a restart. Not together with --redis-url."`
 	MaxStreams        int           `default:"10000" help:"Open streams at once."`
 	WriteTimeout      time.Duration `default:"10s" help:"A client that takes no bytes for this long is cut off."`
 	ShutdownTimeout   time.Duration `default:"10s" help:"Time that SIGTERM gives open requests."`
@@ -81,6 +82,9 @@ func (f *flags) AfterApply() error {
 			return fmt.Errorf("--log-file: two files are named %q; write NAME=PATH to tell them apart", file.name)
 		}
 		names[file.name] = true
+	}
+	if f.RedisURL != "" && f.DataFile != "" {
+		return errors.New("--data-file and --redis-url exclude each other: Redis keeps the events itself")
 	}
 	if f.RedisURL != "" {
 		if err := redisbroker.CheckURL(f.RedisURL); err != nil {

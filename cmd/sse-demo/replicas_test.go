@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"example.com/sse-demo/deploy/proxytest"
+	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/pubsub/redistest"
 	"example.com/sse-demo/sse/ssetest"
 )
@@ -245,6 +246,10 @@ func (c *cluster) follow(reconnects *atomic.Int64) (seen []string) {
 			if err != nil {
 				break
 			}
+			before, _ := pubsub.ParseID(id)
+			if now, ok := pubsub.ParseID(e.ID); !ok || now.Compare(before) <= 0 {
+				c.Errorf("the event %s follows %s", e.ID, id)
+			}
 			seen, id = append(seen, e.Data), e.ID
 			if e.Name != "message" {
 				c.Errorf("%+v", e)
@@ -295,21 +300,29 @@ func TestCluster(t *testing.T) {
 	c.replicas[0].eventually("the end is acknowledged", func() bool { _, err := publishTo(t, c.replicas[0].url(""), "end"); return err == nil })
 	following.Wait()
 
-	t.Logf("%d acknowledged, %d seen by each of %d clients, which came %d times", len(acknowledged), len(seen[0]), len(seen), reconnects.Load())
+	t.Logf("the clients came %d times", reconnects.Load())
+	c.compare(seen, acknowledged)
+}
+
+// compare checks that all clients have seen the same, and everything that was
+// acknowledged, once.
+func (c *cluster) compare(seen [][]string, acknowledged []string) {
+	c.Helper()
+	c.Logf("%d acknowledged, %d seen by each of %d clients", len(acknowledged), len(seen[0]), len(seen))
 	for i := range seen {
 		if !slices.Equal(seen[i], seen[0]) {
-			t.Fatalf("client %d has seen %d events, client 0 %d, or others", i, len(seen[i]), len(seen[0]))
+			c.Fatalf("client %d has seen %d events, client 0 %d, or others", i, len(seen[i]), len(seen[0]))
 		}
 	}
 	times := map[string]int{}
 	for _, data := range seen[0] {
 		if times[data]++; times[data] > 1 {
-			t.Error("twice:", data)
+			c.Error("twice:", data)
 		}
 	}
 	for _, data := range acknowledged {
 		if times[`"`+data+`"`] != 1 {
-			t.Error("lost:", data)
+			c.Error("lost:", data)
 		}
 	}
 }

@@ -88,13 +88,18 @@ func named(path string, err error) error {
 	if pathError, ok := errors.AsType[*os.PathError](err); ok {
 		err = pathError.Err // it may name another file
 	}
-	return fmt.Errorf("data file %s: %w", path, err)
+	return fmt.Errorf("%s: %w", path, err)
 }
 
 // load fills the replica. Ids go on after the newest in the file.
 func (b *Broker) load(tx *bbolt.Tx) error {
+	for _, name := range buckets {
+		if tx.Bucket(name) == nil {
+			return errOther
+		}
+	}
 	about := tx.Bucket(aboutBucket)
-	if about == nil || string(about.Get(formKey)) != form {
+	if string(about.Get(formKey)) != form {
 		return errOther
 	}
 	begin, err := parseKey(about.Get(beginKey))

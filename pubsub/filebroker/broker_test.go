@@ -1,13 +1,14 @@
 package filebroker
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+
+	"go.etcd.io/bbolt"
 
 	"example.com/sse-demo/pubsub"
 )
@@ -143,7 +144,7 @@ func TestDamage(t *testing.T) {
 		try(fmt.Sprint("cut at ", n), whole[:n])
 		try(fmt.Sprint("cut at ", n+page/2), whole[:n+page/2])
 	}
-	for n := 0; n < end; n += 37 {
+	for n := 0; n < end; n += 149 {
 		content := []byte(string(whole))
 		content[n] ^= 0x55
 		try(fmt.Sprint("byte ", n), content)
@@ -153,26 +154,114 @@ func TestDamage(t *testing.T) {
 		copy(content[n:n+page], make([]byte, page))
 		try(fmt.Sprint("zeros at ", n), content)
 	}
-	t.Log(refused, fine, end)
+	if refused == 0 || fine == 0 { // free pages may hold anything
+		t.Errorf("%d files were refused, %d not", refused, fine)
+	}
 }
 
-func TestConcurrent(t *testing.T) {
-	b := open(t, filepath.Join(t.TempDir(), "data"), 1000, 1<<20)
-	defer shut(t, b)
+// TestShared: publishers at the same time share commits. One alone has one for each.
+func TestShared(t *testing.T) {
+	const publishers, events = 8, 50
+	path := filepath.Join(t.TempDir(), "data")
+	b := open(t, path, 1000, 1<<20)
+	commits := func() int {
+		var id int
+		_ = b.db.View(func(tx *bbolt.Tx) error { id = tx.ID(); return nil })
+		return id
+	}
+	before := commits()
+	for range events {
+		publish(t, b, "a", "x")
+	}
+	if n := commits() - before; n != events {
+		t.Errorf("%d commits for %d events, one after the other", n, events)
+	}
+	before = commits()
 	var running sync.WaitGroup
-	for range 8 {
+	for range publishers {
 		running.Go(func() {
-			for range 50 {
+			for range events {
 				publish(t, b, "a", "x")
 			}
 		})
 	}
 	running.Wait()
-	if n := strings.Count(text(t, b.Subscribe([]string{"a"}, pubsub.Start{Replay: 1000})), "data: x\n"); n != 400 {
-		t.Error(n)
+	if n := commits() - before; n > publishers*events/2 {
+		t.Errorf("%d commits for %d events of %d publishers", n, publishers*events, publishers)
 	}
-	stats := b.db.Stats().TxStats
-	t.Log(stats.GetWrite())
+	shut(t, b)
+	b = open(t, path, 1000, 1<<20)
+	defer shut(t, b)
+	if n := strings.Count(text(t, b.Subscribe([]string{"a"}, pubsub.Start{Replay: 1000})), "data: x\n"); n != (publishers+1)*events {
+		t.Errorf("%d events", n)
+	}
 }
 
-var _ = errors.Is
+// TestHistory: what the history no longer keeps is a gap also after a restart, and
+// what a channel never had is none.
+func TestHistory(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data")
+	b := open(t, path, 3, 1<<20)
+	publish(t, b, "other", "0")
+	var ids []pubsub.ID
+	for i := range 6 {
+		ids = append(ids, publish(t, b, "a", fmt.Sprint(i)))
+	}
+	publish(t, b, "other", "1") // what was dropped last is deleted with the next commit
+	for range 2 {
+		for i, id := range ids {
+			got := text(t, b.Subscribe([]string{"a"}, pubsub.Start{After: id.String()}))
+			if isGap := strings.HasPrefix(got, "event: gap\n"); isGap != (i < 2) {
+				t.Errorf("after event %d: %q", i, got)
+			}
+		}
+		for _, channel := range []string{"other", "never"} {
+			if got := text(t, b.Subscribe([]string{channel}, pubsub.Start{After: ids[0].String()})); strings.Contains(got, "gap") {
+				t.Errorf("%s: %q", channel, got)
+			}
+		}
+		shut(t, b)
+		b = open(t, path, 3, 1<<20)
+	}
+	_ = b.db.View(func(tx *bbolt.Tx) error {
+		if n := tx.Bucket(eventsBucket).Stats().KeyN; n != 3+2 {
+			t.Errorf("the file has %d events", n)
+		}
+		return nil
+	})
+	shut(t, b)
+}
+
+// TestBounded: the file takes at most four times the history and 8 MiB, when several
+// times as much was published.
+func TestBounded(t *testing.T) {
+	const maxBytes, publishers = 2 << 20, 64
+	for name, one := range map[string]func(n int) (channel string, size int){
+		"large and small":      func(n int) (string, int) { return fmt.Sprint(n % 30), 60_000 >> (n % 11) },
+		"one busy, many quiet": func(n int) (string, int) { return fmt.Sprint("channel ", n/10*(n%10/9)), 1000 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "data")
+			b := open(t, path, 1024, maxBytes)
+			b.db.NoSync = true // it is quicker
+			var running sync.WaitGroup
+			for first := range publishers {
+				running.Go(func() {
+					for n, sum := first, 0; sum < 4*maxBytes/publishers; n += publishers {
+						channel, size := one(n)
+						publish(t, b, channel, strings.Repeat("x", size))
+						if err := b.Journal().Publish(t.Context(), "m", make([]byte, 100)); err != nil {
+							t.Error(err)
+						}
+						sum += size
+					}
+				})
+			}
+			running.Wait()
+			shut(t, b)
+			if info, err := os.Stat(path); err != nil || info.Size() > 4*maxBytes+8<<20 {
+				t.Errorf("%d bytes, %v", info.Size(), err)
+			}
+		})
+	}
+}

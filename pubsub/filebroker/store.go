@@ -22,6 +22,8 @@ var (
 	jobsBucket    = []byte("jobs")    // the journal
 	droppedBucket = []byte("dropped") // by channel: the id of the newest event that is no longer kept
 	aboutBucket   = []byte("about")
+
+	buckets = [][]byte{eventsBucket, jobsBucket, droppedBucket, aboutBucket}
 )
 
 // The keys of aboutBucket.
@@ -41,10 +43,17 @@ const (
 
 // openFile opens a data file that is whole, or creates one.
 func openFile(path string) (*bbolt.DB, error) {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	switch info, err := os.Stat(path); {
+	case errors.Is(err, fs.ErrNotExist):
 		if err := create(path); err != nil {
 			return nil, err
 		}
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is no regular file")
+	case info.Size() == 0:
+		return nil, errors.New("it is empty; remove it to begin anew")
 	}
 	// Reading, it excludes a process that writes, and needs only the meta pages.
 	reading, err := bbolt.Open(path, 0, &bbolt.Options{ReadOnly: true, Timeout: lockTimeout})
@@ -75,7 +84,7 @@ func create(path string) error {
 		return err
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{eventsBucket, jobsBucket, droppedBucket, aboutBucket} {
+		for _, name := range buckets {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err
 			}

@@ -163,7 +163,7 @@ func (t *tree) keys(number uint64, last []byte) ([]byte, error) {
 }
 
 func (t *tree) elements(page []byte, kind uint16, count int, last []byte) ([]byte, error) {
-	if pageHeader+count*elementSize > len(page) {
+	if pageHeader+count*elementSize > len(page) || kind == branchPage && count == 0 {
 		return nil, errElement
 	}
 	for i := range count {
@@ -197,7 +197,7 @@ func (t *tree) nested(value []byte) error {
 		return t.bucket(root)
 	}
 	page := value[bucketSize:]
-	if len(page) < pageHeader {
+	if len(page) < pageHeader || binary.NativeEndian.Uint16(page[8:]) != leafPage {
 		return errElement
 	}
 	_, err := t.elements(page, leafPage, int(binary.NativeEndian.Uint16(page[10:])), nil)

@@ -1,6 +1,9 @@
 package job
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 const (
 	// aliveEvery is how often a replica that runs jobs publishes that it is alive.
@@ -8,6 +11,18 @@ const (
 	// deadAfter is how long the others wait for that before they end its jobs.
 	deadAfter = 3 * aliveEvery
 )
+
+const interrupted = "the service ended while this job ran; start it again"
+
+// EndInterrupted ends the jobs that ran when the only process that has the journal
+// ended. Call it when the journal has been read.
+func (m *Manager) EndInterrupted(ctx context.Context) {
+	for _, j := range m.orphans(0) {
+		if err := m.publish(ctx, endMessage, m.endOf(j, failed, interrupted)); err != nil {
+			m.log.Error().Err(err).Str("job", j.id).Msg("a job that was interrupted cannot be ended yet")
+		}
+	}
+}
 
 const replicaGone = "the replica that ran this job is gone; start it again"
 
@@ -47,7 +62,7 @@ func (m *Manager) publishAlive() {
 // endOrphans ends the jobs of replicas that were not heard of for deadAfter. Every
 // replica does so, and the first message counts.
 func (m *Manager) endOrphans() {
-	for _, j := range m.orphans() {
+	for _, j := range m.orphans(deadAfter) {
 		m.log.Warn().Str("job", j.id).Msg("the replica that ran a job is gone")
 		err := m.publish(m.ctx, endMessage, m.endOf(j, failed, replicaGone))
 		if err != nil {
@@ -56,7 +71,8 @@ func (m *Manager) endOrphans() {
 	}
 }
 
-func (m *Manager) orphans() (jobs []*job) {
+// orphans are the jobs of replicas that were not heard of for so long.
+func (m *Manager) orphans(silence time.Duration) (jobs []*job) {
 	away := m.journal.Err() != nil
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -69,7 +85,7 @@ func (m *Manager) orphans() (jobs []*job) {
 		if away { // no replica can be heard
 			m.lastHeard[j.replica] = time.Now()
 		}
-		if time.Since(m.lastHeard[j.replica]) > deadAfter {
+		if time.Since(m.lastHeard[j.replica]) >= silence {
 			jobs = append(jobs, j)
 		}
 	}
