@@ -28,7 +28,7 @@ const (
 
 // TestImage does what docker would: it runs the command of the build stage, and
 // then its binary as the image's user, alone in a root directory in which that
-// user can write to /tmp only.
+// user can write to /tmp and /data only.
 func TestImage(t *testing.T) {
 	if !*image {
 		t.Skip("go test ./deploy -run TestImage -image builds and runs what is in the image")
@@ -38,15 +38,17 @@ func TestImage(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("it was built; only root can run it with another root directory and user")
 	}
-	must(t, os.Mkdir(filepath.Join(root, "tmp"), 0o700))
-	must(t, os.Chown(filepath.Join(root, "tmp"), imageUser, imageUser))
+	for _, folder := range []string{"tmp", "data"} {
+		must(t, os.Mkdir(filepath.Join(root, folder), 0o700))
+		must(t, os.Chown(filepath.Join(root, folder), imageUser, imageUser))
+	}
 	must(t, os.Mkdir(filepath.Join(root, "etc"), 0o755))
 	must(t, os.WriteFile(filepath.Join(root, "etc", "hosts"), []byte("127.0.0.1 localhost\n"), 0o644)) // as docker does
 
 	inImage := func(port string, args ...string) *exec.Cmd {
 		cmd := exec.CommandContext(t.Context(), "/sse-demo", args...)
 		cmd.Dir = "/"
-		cmd.Env = []string{"SSE_ADDR=:" + port}
+		cmd.Env = []string{"SSE_ADDR=:" + port, "SSE_DATA_FILE=/data/events"}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root, Credential: &syscall.Credential{Uid: imageUser, Gid: imageUser}}
 		return cmd
 	}
@@ -74,7 +76,7 @@ func TestImage(t *testing.T) {
 	}
 	must(t, filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		name, _ := filepath.Rel(root, path)
-		if !e.IsDir() && name != "sse-demo" && name != "etc/hosts" && !strings.HasPrefix(name, "tmp/sse-demo-65532/") {
+		if !e.IsDir() && name != "sse-demo" && name != "etc/hosts" && name != "data/events" && !strings.HasPrefix(name, "tmp/sse-demo-65532/") {
 			t.Error("it has written", name)
 		}
 		return err

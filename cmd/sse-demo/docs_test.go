@@ -169,7 +169,7 @@ func TestDocsForm(t *testing.T) {
 			t.Errorf("%s has %d bytes, more than %d", name, len(page), maxREADME)
 		}
 		for line := range strings.Lines(page) {
-			if n := utf8.RuneCountInString(line) - 1; n > maxDocLine {
+			if n := utf8.RuneCountInString(line) - 1; n > maxDocLine && !strings.HasPrefix(line, "|") {
 				t.Errorf("%s: a line of %d characters: %.60s…", name, n, line)
 			}
 		}
