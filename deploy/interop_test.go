@@ -6,9 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -65,6 +68,88 @@ func TestInterop(t *testing.T) {
 	for _, f := range followers {
 		f.await(t, interopLines)
 		f.check(t)
+	}
+}
+
+// TestUseChat: a chat of the npm package ai reads answers with the transport that
+// docs/answers.md shows, over connections that break: live, after a reload in the middle,
+// with its history, and until the user stops it.
+func TestUseChat(t *testing.T) {
+	ssetest.Need(t, "node", "nodejs")
+	needModules(t)
+	code, err := os.ReadFile("interop/clients/chat-transport.mjs")
+	page, err2 := os.ReadFile("../docs/answers.md")
+	if errors.Join(err, err2) != nil {
+		t.Fatal(err, err2)
+	}
+	if _, transport, _ := strings.Cut(string(code), "\n\n"); !strings.Contains(string(page), "'./eventstream.js'\n\n"+transport+"```\n") {
+		t.Error("docs/answers.md shows another transport than chat-transport.mjs")
+	}
+	s := startProcess(t, "")
+	out, err := exec.CommandContext(t.Context(), "node", "interop/clients/usechat.mjs", "http://"+s.addr).Output()
+	type screen struct {
+		Status, Error string
+		Messages      []struct{ Role, Text string }
+	}
+	var seen struct {
+		Connections                               int
+		Chat, Reloaded, Stopped, Refused, Unknown screen
+	}
+	if err := errors.Join(err, json.Unmarshal(out, &seen)); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	first := "" // which is no longer kept, but was read twice
+	if len(seen.Reloaded.Messages) == 2 {
+		first = seen.Reloaded.Messages[1].Text
+	}
+	if !strings.HasPrefix(first, "You asked: “Why?”. ") || !strings.HasSuffix(first, "every piece exactly once.") {
+		t.Errorf("%q", first)
+	}
+	second := writtenBy(t, s.addr, "chat-1")
+	expect := func(name string, got screen, status string, texts ...string) {
+		t.Helper()
+		var all []string
+		for _, m := range got.Messages {
+			all = append(all, m.Text)
+		}
+		if got.Status != status || !slices.Equal(all, texts) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	expect("chat", seen.Chat, "ready", "Why?", first, "And a WebSocket?", second)
+	expect("reloaded", seen.Reloaded, "ready", "Why?", first)
+	expect("refused", seen.Refused, "error", "", "")
+	expect("unknown", seen.Unknown, "ready")
+	if m := seen.Stopped.Messages; len(m) != 2 || len(m[1].Text) == 0 || len(m[1].Text) == len(first) || !strings.HasPrefix(first, m[1].Text) {
+		t.Errorf("stopped: %+v", seen.Stopped)
+	}
+	if seen.Connections < 10 || !strings.Contains(seen.Refused.Error, "messages must be") {
+		t.Errorf("%d connections; %+v", seen.Connections, seen.Refused)
+	}
+}
+
+// writtenBy returns the text of an answer that has ended.
+func writtenBy(t *testing.T, addr, id string) (text string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+"/stream/progress?id="+id, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	for events := ssetest.NewReader(response.Body); ; {
+		e, err := events.Next()
+		if errors.Is(err, io.EOF) {
+			return text
+		}
+		var token struct{ Text string }
+		if err := errors.Join(err, json.Unmarshal([]byte(e.Data), &token)); err != nil {
+			t.Fatal(err)
+		}
+		text += token.Text
 	}
 }
 
