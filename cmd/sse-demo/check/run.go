@@ -201,30 +201,9 @@ func (r *record) awaitEnough(ctx context.Context, d time.Duration) {
 	if !pause(ctx, d) {
 		return
 	}
-	for r.now().connections == 0 { // the head has come, and is not noted yet
-		select {
-		case <-r.changed:
-		case <-ctx.Done():
-			return
-		}
-	}
-	for at := r.now().last; ; {
-		s := r.now()
-		if !s.connected || !s.last.Equal(at) {
-			return
-		}
-		timer := time.NewTimer(maxSilence - time.Since(at))
-		select {
-		case <-r.changed:
-		case <-timer.C:
-			return
-		case <-ctx.Done():
-		}
-		timer.Stop()
-		if ctx.Err() != nil {
-			return
-		}
-	}
+	r.await(ctx, func(s seen) bool { return s.connections > 0 }) // the head has come, and may not be noted yet
+	at := r.now().last
+	r.await(ctx, func(s seen) bool { return !s.connected || !s.last.Equal(at) || time.Since(at) >= maxSilence })
 }
 
 // listenDirectly listens to the endpoint without the proxy. It closes opened when
