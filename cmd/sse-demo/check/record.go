@@ -41,6 +41,7 @@ type seen struct {
 	last          time.Time     // byte, or head
 	closed        time.Time
 	connected     bool
+	isOver        bool          // the listening has ended
 	ends          int           // how often the server has ended the stream
 	wasCut        bool          // one of the ends was not clean
 	silence       time.Duration // the longest, within a connection

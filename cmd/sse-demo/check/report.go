@@ -162,7 +162,7 @@ func (s *session) progress(elapsed time.Duration) string {
 	text := fmt.Sprintf("%.0f s: ", elapsed.Seconds())
 	events := count(main.total, "event", "events")
 	switch {
-	case s.isOver():
+	case main.isOver:
 		return text + "the last probes end"
 	case main.connections == 0:
 		return text + "waiting for the head"
