@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -108,10 +107,8 @@ func (s *Server) textPublication(c echo.Context) (publication, error) {
 	if err := refuseUnknown(c.QueryParams(), "channel", "event", "access_token"); err != nil {
 		return publication{}, err
 	}
-	data, err := io.ReadAll(c.Request().Body)
+	data := answerOf(c).body
 	switch {
-	case err != nil:
-		return publication{}, fmt.Errorf("read the body: %w", err)
 	case len(data) == 0:
 		return publication{}, invalid(fieldError{"body", "required", "body is required: it is the text to publish"})
 	case !utf8.Valid(data):
