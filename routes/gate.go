@@ -80,11 +80,12 @@ func (g *gate) close() {
 	defer g.mu.Unlock()
 	g.isClosed = true
 	for a := range g.answers {
-		if a.rest > 0 {
+		switch a.state {
+		case readingBody:
 			_ = a.control.SetReadDeadline(time.Now()) // if it fails, the client has left
-		}
-		if a.hasBegun { // others have a deadline when they begin
-			_ = a.control.SetWriteDeadline(time.Now().Add(a.rest + min(g.writeTimeout, lastTimeout)))
+		case writingAnswer:
+			_ = a.control.SetWriteDeadline(time.Now().Add(min(g.writeTimeout, lastTimeout)))
+		case inHandler: // it has its deadline when it is answered
 		}
 	}
 }

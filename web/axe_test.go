@@ -2,7 +2,6 @@ package web_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -36,11 +35,7 @@ func installed(t *testing.T, name string) string {
 // TestPageTypes checks the types of the page's modules.
 func TestPageTypes(t *testing.T) {
 	t.Parallel()
-	node := ssetest.Need(t, "node", "nodejs")
-	tsc := installed(t, "typescript/bin/tsc")
-	if output, err := exec.CommandContext(t.Context(), node, tsc, "-p", "testjs/tsconfig.page.json").CombinedOutput(); err != nil {
-		t.Fatalf("tsc: %v\n%s", err, output)
-	}
+	tsc(t, "-p", "testjs/tsconfig.page.json")
 }
 
 // serious are the serious findings of axe-core, one a line.

@@ -1,13 +1,17 @@
 package web_test
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
+	"io"
+	"mime"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -31,6 +35,7 @@ import (
 	"example.com/sse-demo/routes/tail"
 	"example.com/sse-demo/sse"
 	"example.com/sse-demo/sse/ssetest"
+	"example.com/sse-demo/web"
 )
 
 // patience is how long a test waits for what should come soon.
@@ -59,9 +64,30 @@ type service struct {
 	heartbeat  time.Duration // a second if 0
 	maxStreams int           // 100 if 0
 
+	files map[string][]string // by name of a file of the page: texts that it has, each with what is to be in its place
+
 	open atomic.Int64 // connections
 
 	jobsStarted atomic.Int64
+	dropTicks   atomic.Int64                 // writes of ticks that do not arrive
+	held        atomic.Pointer[heldRequests] // requests that wait
+}
+
+// heldRequests are those whose URL has a text: they wait until it is closed.
+type heldRequests struct {
+	text    string
+	release chan struct{}
+	seen    atomic.Int64
+	over    atomic.Int64
+}
+
+// hold lets the requests wait whose URL has the text, until release is called.
+func (s *service) hold(text string) (held *heldRequests, release func()) {
+	held = &heldRequests{text: text, release: make(chan struct{})}
+	s.held.Store(held)
+	release = sync.OnceFunc(func() { close(held.release) })
+	s.Cleanup(release)
+	return held, release
 }
 
 func startService(t *testing.T) *service {
@@ -93,7 +119,7 @@ func (s *service) start() {
 	if err != nil {
 		s.Fatal(err)
 	}
-	server := &http.Server{Handler: s.watch(handler), ReadHeaderTimeout: time.Second, ConnState: s.count}
+	server := &http.Server{Handler: s.watch(handler), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ConnState: s.count}
 	running.Go(func() { _ = server.Serve(listener) })
 	s.running = server
 	s.stop = func() {
@@ -106,14 +132,59 @@ func (s *service) start() {
 	}
 }
 
-// watch counts the jobs that are started.
+// watch counts the jobs that are started, and does to requests what the test has asked for.
 func (s *service) watch(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost && r.URL.Path == "/jobs" {
 			s.jobsStarted.Add(1)
 		}
+		if held := s.held.Load(); held != nil && strings.Contains(r.URL.String(), held.text) {
+			held.seen.Add(1)
+			<-held.release
+			defer held.over.Add(1)
+		}
+		if r.URL.Path == "/stream/tick" {
+			w = &lossyWriter{w, &s.dropTicks}
+		}
+		if name := cmp.Or(strings.TrimPrefix(path.Base(r.URL.Path), "/"), "index.html"); s.files[name] != nil {
+			s.serveChanged(w, name)
+			return
+		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// serveChanged serves a file of the page with texts replaced: each that is at an
+// even place by the one after it.
+func (s *service) serveChanged(w http.ResponseWriter, name string) {
+	source, err := web.Files.ReadFile(name)
+	if err != nil {
+		s.Error(err)
+	}
+	text := string(source)
+	for change := range slices.Chunk(s.files[name], 2) {
+		if !strings.Contains(text, change[0]) {
+			s.Errorf("%s has no %q", name, change[0])
+		}
+		text = strings.Replace(text, change[0], change[1], 1)
+	}
+	w.Header().Set("Content-Type", mime.TypeByExtension(path.Ext(name)))
+	_, _ = io.WriteString(w, text)
+}
+
+// lossyWriter drops ticks, as a faulty proxy may.
+type lossyWriter struct {
+	http.ResponseWriter
+	drop *atomic.Int64
+}
+
+func (w *lossyWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *lossyWriter) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte("event: tick")) && w.drop.Add(-1) >= 0 {
+		return len(b), nil
+	}
+	return w.ResponseWriter.Write(b)
 }
 
 // count counts the connections.
@@ -170,7 +241,7 @@ type browser struct {
 // chromiumFlags are those of every Chromium of the tests.
 func chromiumFlags(path, dir string) []chromedp.ExecAllocatorOption {
 	return append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(1440, 1100),
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(1000, 700),
 		chromedp.UserDataDir(dir), chromedp.WSURLReadTimeout(patience),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true))
 }
@@ -179,13 +250,13 @@ func chromiumFlags(path, dir string) []chromedp.ExecAllocatorOption {
 // flags, a Chromium of its own.
 func startBrowser(t *testing.T, flags ...chromedp.ExecAllocatorOption) *browser {
 	t.Helper()
-	path := chromium(t)
+	executable := chromium(t)
 	var ctx context.Context
 	var cancel context.CancelFunc
 	if len(flags) == 0 {
-		ctx, cancel = chromedp.NewContext(sharedChromium(path), chromedp.WithNewBrowserContext())
+		ctx, cancel = chromedp.NewContext(sharedChromium(executable), chromedp.WithNewBrowserContext())
 	} else {
-		allocator, end := chromedp.NewExecAllocator(t.Context(), append(chromiumFlags(path, t.TempDir()), flags...)...)
+		allocator, end := chromedp.NewExecAllocator(t.Context(), append(chromiumFlags(executable, t.TempDir()), flags...)...)
 		t.Cleanup(end)
 		ctx, cancel = chromedp.NewContext(allocator)
 	}
@@ -330,7 +401,7 @@ func (p *tab) until(expression string) {
 	p.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		if ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+expression+")")); err == nil && ok {
@@ -359,9 +430,10 @@ func state(stream, state string) string {
 	return fmt.Sprintf(`document.querySelector('section[data-stream="%s"]').dataset.state === "%s"`, stream, state)
 }
 
+// click clicks a button of a panel; a disabled one does nothing.
 func (p *tab) click(stream, action string) {
 	p.Helper()
-	p.do(chromedp.Click(chromedp.CSS(fmt.Sprintf(`section[data-stream="%s"] button[data-action="%s"]`, stream, action))))
+	p.eval(in(stream, fmt.Sprintf(`button[data-action="%s"]`, action)) + ".click()")
 }
 
 // fill puts a text into a field of a form.
@@ -375,7 +447,7 @@ func (p *tab) publish(channel, payload string) {
 	const form = `form[data-action="publish"]`
 	p.fill(form, "channel", channel)
 	p.fill(form, "payload", payload)
-	p.do(chromedp.Click(chromedp.CSS(form + " button")))
+	p.eval(fmt.Sprintf("document.querySelector(%q).click()", form+" button"))
 }
 
 // showsNoProblem fails the test if a panel shows a problem that is over.

@@ -1,36 +1,36 @@
 // Publish and subscribe: what arrives on some channels, and a form to publish.
 
-import {element, field} from "./dom.js";
+import {element} from "./dom.js";
+import {field, fill, showProblem} from "./forms.js";
 import {clipped, List} from "./list.js";
-import {fill, Panel} from "./panel.js";
-import {showProblem} from "./problems.js";
-import {send} from "./request.js";
-import {load, saveSoon} from "./storage.js";
+import {Panel} from "./panel.js";
+import {request} from "./requests.js";
+import {isEventId, load, save} from "./storage.js";
 
 const recent = 100; // events for a tab that comes later
+const replay = "20"; // events that a new subscription begins with
 const key = "sse-demo.channel"; // what a page that is loaded again goes on with
 const stored = 60_000; // characters of events that are stored
+const most = 32; // channels of a stream
+const isChannel = (name) => typeof name === "string" && /^[A-Za-z0-9][\w.:/-]{0,127}$/.test(name);
 
 export function channel() {
   const section = document.querySelector('[data-stream="channel"]');
   const subscribe = /** @type {HTMLFormElement} */ (section.querySelector('[data-action="subscribe"]'));
   const publish = /** @type {HTMLFormElement} */ (section.querySelector('[data-action="publish"]'));
   const names = () => field(subscribe, "name").value.split(/[\s,]+/).filter(Boolean);
-  const before = load(() => sessionStorage, key);
+  const before = remembered();
   let shown = []; // {id, name, data}, the newest
   let subscribed = []; // channels
   const eventNames = new Set(["message"]);
 
   const list = new List(section.querySelector(".events"), "Nothing yet. Publish something below, or with curl.", row);
-  const settings = () => {
-    const query = new URLSearchParams([...names().map((name) => ["name", name]), ["replay", "20"]]);
-    return {query: String(query), recent};
-  };
-  const remember = () => saveSoon(() => sessionStorage, key, () => ({names: subscribed, shown: newest(shown)}));
+  const settingsOf = (names) => ({query: String(new URLSearchParams([...names.map((name) => ["name", name]), ["replay", replay]])), recent});
 
   const self = new Panel("channel", {
-    settings,
+    settings: () => settingsOf(names()),
     form: subscribe,
+    ids: {time: (id) => Number(id.split("-")[0])},
     names: () => [...eventNames],
     reset() {
       shown = [];
@@ -39,50 +39,51 @@ export function channel() {
     applied(query) {
       subscribed = query.getAll("name");
       fill(subscribe, {name: subscribed.join(", ")});
-      remember();
     },
-    event(event) {
-      show(event);
-      remember();
-    },
+    event: show,
   });
 
   function show(event) {
     shown.push(event);
     if (shown.length > recent) shown.shift();
     if (event.name !== "gap" && event.name !== "busy") eventNames.add(event.name);
-    list.add({...event, channels: subscribed});
+    list.add(event);
   }
 
-  subscribe.addEventListener("submit", (e) => {
-    e.preventDefault();
-    self.set(settings());
-  });
   publish.addEventListener("submit", async (e) => {
     e.preventDefault();
     const {channel, event, payload} = Object.fromEntries(new FormData(publish));
     const value = valueOf(String(payload));
     if (value.error) return showProblem(publish, {errors: [{field: "payload", message: `payload must be JSON: ${value.error}`}]});
     listenTo(String(channel));
-    const {problem, value: receipt} = await send("POST", "/publish", requestOf({channel, ...(event && {event})}, value.json));
+    const {problem, value: receipt} = await request("POST", "/publish", requestOf({channel, ...(event && {event})}, value.json));
     showProblem(publish, problem);
     if (!problem) publish.querySelector(".done").textContent = `published as ${receipt.id}; subscribers here: ${receipt.delivered}`;
   });
 
   /** Adds a channel that is published to, so that its reader sees what arrives there. */
   function listenTo(name) {
-    if (subscribed.includes(name) || !/^[A-Za-z0-9][\w.:/-]*$/.test(name) || self.section.dataset.state === "closed") return;
-    const query = new URLSearchParams([...[...subscribed, name].map((name) => ["name", name]), ["replay", "20"]]);
-    self.set({query: String(query), recent});
+    const wanted = self.wanted.getAll("name");
+    if (wanted.includes(name) || !isChannel(name) || self.section.dataset.state === "closed") return;
+    self.set(settingsOf([...wanted, name]));
   }
 
-  if (Array.isArray(before?.names) && Array.isArray(before.shown)) {
-    subscribed = before.names.map(String);
-    fill(subscribe, {name: subscribed.join(", ")});
-    for (const {id, name, data} of before.shown) show({id: String(id), name: String(name), data: String(data)});
+  addEventListener("pagehide", () => save(() => sessionStorage, key, {names: subscribed, shown: newest(shown)}));
+  if (before) {
+    fill(subscribe, {name: before.names.join(", ")});
+    before.shown.forEach(show);
     self.goOnAfter(shown.findLast((event) => event.id)?.id ?? "");
   }
   self.open();
+}
+
+/** What an earlier page of this tab has shown, if it is something that can be gone on with. */
+function remembered() {
+  const {names, shown} = load(() => sessionStorage, key) ?? {};
+  if (!Array.isArray(names) || !Array.isArray(shown)) return null;
+  if (names.length < 1 || names.length > most || !names.every(isChannel)) return null;
+  const isEvent = (event) => (event?.id === "" || isEventId(event?.id)) && typeof event.name === "string" && typeof event.data === "string";
+  return {names, shown: shown.filter(isEvent)};
 }
 
 /** The newest events, as many as may be stored. */
@@ -91,18 +92,17 @@ function newest(events) {
   return events.filter(({data}) => data.length < stored).reverse().filter(({data}) => (size += data.length + 100) < stored).reverse();
 }
 
-function row({id, name, data, channels}) {
-  const item = element("li", name === "gap" || name === "busy" ? "notice" : "");
-  if (name === "gap") {
-    item.append(element("span", "name", "gap"), element("code", "data", `Events are lost: ${data}`));
-    return item;
+function row({id, name, data}) {
+  if (name === "gap" || name === "busy") {
+    const notice = element("li", "notice");
+    notice.append(element("span", "name", name), element("code", "data", name === "gap" ? `Events are lost: ${data}` : data));
+    return notice;
   }
+  const item = element("li");
   const time = new Date(Number(id.split("-")[0]));
   const when = element("time", "", Number.isNaN(time.getTime()) ? "" : time.toLocaleTimeString("en-GB"));
   when.title = `id ${id}`;
-  const from = element("span", "channel", channels.join(" | "));
-  if (channels.length > 1) from.title = "An event does not say to which of these channels it was published";
-  item.append(when, from, element("span", "name", name), clipped("data", data));
+  item.append(when, element("span", "name", name), clipped("data", data));
   return item;
 }
 

@@ -1,80 +1,77 @@
 // The page's side of the hub: in a SharedWorker, or, if there is none that works, in the page itself. Both speak by
-// the messages that hub.js lists.
+// the messages that hub.js lists. Either side may go away without a word: a worker is ended by the browser, a tab that
+// was frozen for minutes is dropped by the hub. So the tab says now and then that it is there. A hub that does not
+// know it lets it join and answers ready, and one that does not answer is replaced.
 
-const patience = 10_000; // ms in which the worker has to be ready
+const every = 2_000; // ms between two signs of life
+const patience = 5; // of them without any message from the hub
+const firstPatience = 10; // until a worker has begun
 
 const handlers = new Map(); // by the first member of a message, and for streams by their name
-const backHandlers = [];
-let unheard = []; // sent before the hub was ready
-let ready = false;
-let port = worker() ?? ownHub();
+const readyHandlers = [];
+let ready = false; // this hub knows the tab
+let silent = 0; // signs of life that the hub has not answered
+let port = sharedHub() ?? ownHub();
+setInterval(showLife, every);
 
 /** A handler for messages that have the member, and, if it is a stream, for that one. */
 export const onMessage = (member, handle, name = "") => handlers.set(member + name, handle);
 
+/** What to do once a hub is there that knows nothing of this tab: at the beginning, and whenever that happens later. */
+export const onReady = (handle) => readyHandlers.push(handle);
+
+/** Sends a message. Before the hub is ready nothing is sent, because what has to be said then is said at ready. */
 export function send(message) {
-  if (!ready) unheard.push(message);
-  port.postMessage(message);
+  if (ready) port.postMessage(message);
 }
 
-/** What to do if the page comes back from the cache for back and forward. */
-export const onBack = (handle) => backHandlers.push(handle);
-
-function worker() {
+function sharedHub() {
   try {
-    const worker = new SharedWorker(new URL("worker.js", import.meta.url), {type: "module", name: "sse-demo"});
-    worker.onerror = giveUp; // its script does not load
-    setTimeout(giveUp, patience);
+    const worker = new SharedWorker(new URL("hub.js", import.meta.url), {type: "module", name: "sse-demo"});
+    worker.onerror = () => worker.port === port && !ready && replaceHub(); // its script does not load
     return listen(worker.port);
   } catch {
     return null;
   }
 }
 
-function giveUp() {
-  if (ready) return;
-  ready = true;
-  port.postMessage({bye: true});
-  port.onmessage = null;
-  port = ownHub();
-  for (const message of unheard) port.postMessage(message);
-}
-
 function ownHub() {
   const {port1, port2} = new MessageChannel();
-  import("./hub.js").then(({Hub}) => {
-    const hub = new Hub();
-    let joined = true;
-    port2.onmessage = ({data}) => {
-      if (data.bye) {
-        joined = false;
-        return hub.leave(port2);
-      }
-      if (!joined) hub.join(port2);
-      joined = true;
-      hub.receive(port2, data);
-    };
-    hub.join(port2);
-  });
+  import("./hub.js").then(({Hub}) => new Hub().serve(port2));
   return listen(port1);
 }
 
 function listen(port) {
   port.onmessage = ({data}) => {
-    if (data.there) return port.postMessage({here: true});
+    silent = 0;
     if (data.ready) {
       ready = true;
-      unheard = [];
+      for (const handle of readyHandlers) handle();
       return;
     }
     const member = ["stream", "refused", "health", "token", "tokenNeeded"].find((member) => data[member] !== undefined);
     const name = ["stream", "refused"].includes(member) ? data[member] : "";
     handlers.get(member + name)?.(data);
   };
+  port.postMessage({here: true});
   return port;
 }
 
+function showLife() {
+  if (silent++ < (ready ? patience : firstPatience)) port.postMessage({here: true});
+  else replaceHub();
+}
+
+/** A worker that has worked is worth another one; after one that has never, the hub is the page's own. */
+function replaceHub() {
+  port.onmessage = null;
+  port.postMessage({bye: true});
+  const worked = ready;
+  ready = false;
+  silent = 0;
+  port = (worked && sharedHub()) || ownHub();
+}
+
 addEventListener("pagehide", () => port.postMessage({bye: true}));
-addEventListener("pageshow", ({persisted}) => {
-  if (persisted) for (const handle of backHandlers) handle();
-});
+addEventListener("pageshow", showLife); // from the cache for back and forward
+document.addEventListener("resume", showLife); // it was frozen

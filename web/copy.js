@@ -1,57 +1,20 @@
-// The exact lines for the stream that a panel shows, to be copied: for curl, EventSource, eventstream.js and Go.
+// The exact lines for the stream that a panel shows, to be copied: for curl, EventSource, eventstream.js and Go. They are
+// templates of index.html. There $url, $id, $name and $until stand for what is shown now, [id|…] is there only if there
+// is an id, as are [token|…] and [until|…], and [name|…] is there once for each name of an event.
 
-import {buttonsOf, setText} from "./dom.js";
-import {hasToken} from "./token.js";
+import {buttonsOf, setText, template} from "./dom.js";
+import {hasToken} from "./requests.js";
 
-/** @typedef {{url: string, lastEventId: string, names: string[], until?: string, token: boolean}} Shown */
-const quote = JSON.stringify;
+/** @typedef {{url: string, lastEventId: string, names: string[], until?: string}} Shown */
 
-/** @type {Record<string, (shown: Shown) => string>} */
-const snippets = {
-  curl: ({url, lastEventId, token}) =>
-    `curl -N${token ? ' -H "Authorization: Bearer $TOKEN"' : ""}${lastEventId ? ` -H 'Last-Event-ID: ${lastEventId}'` : ""} '${url}'`,
-
-  EventSource({url, lastEventId, names, until, token}) {
-    const query = (lastEventId ? `&lastEventId=${encodeURIComponent(lastEventId)}` : "") + (token ? "&access_token=TOKEN" : "");
-    return [
-      `const source = new EventSource(${quote(url + query)});`,
-      ...names.map((name) => `source.addEventListener(${quote(name)}, ({lastEventId, data}) => console.log(lastEventId, data));`),
-      `source.addEventListener("gap", () => console.log("events were lost: load everything anew"));`,
-      ...(until ? [`source.addEventListener(${quote(until)}, () => source.close());`] : []),
-    ].join("\n");
-  },
-
-  "eventstream.js": ({url, lastEventId, until, token}) => [
-    `import {openStream} from "./eventstream.js";`,
-    `openStream(${quote(url)}, {`,
-    ...(lastEventId ? [`  lastEventId: ${quote(lastEventId)},`] : []),
-    ...(until ? [`  until: ${quote(until)},`] : []),
-    ...(token ? ["  headers: {Authorization: `Bearer ${token}`},"] : []),
-    `  onEvent: ({id, name, data}) => console.log(id, name, data),`,
-    `});`,
-  ].join("\n"),
-
-  Go: ({url, lastEventId, token}) => [
-    `request, err := http.NewRequestWithContext(ctx, http.MethodGet, ${quote(url)}, nil)`,
-    `if err != nil {`,
-    `\treturn err`,
-    `}`,
-    ...(lastEventId ? [`request.Header.Set("Last-Event-ID", ${quote(lastEventId)})`] : []),
-    ...(token ? [`request.Header.Set("Authorization", "Bearer "+token)`] : []),
-    `response, err := http.DefaultClient.Do(request)`,
-    `if err != nil {`,
-    `\treturn err`,
-    `}`,
-    `defer response.Body.Close()`,
-    `for events := sse.NewReader(response.Body); ; {`,
-    `\tevent, err := events.Next()`,
-    `\tif err != nil {`,
-    `\t\treturn err // io.EOF if the service has ended the stream`,
-    `\t}`,
-    `\tfmt.Printf("%s %s %s\\n", event.ID, event.Name, event.Data)`,
-    `}`,
-  ].join("\n"),
-};
+/** @param {string} kind @param {Shown} shown */
+function linesOf(kind, {url, lastEventId, names, until}) {
+  const there = {id: lastEventId, token: hasToken(), until};
+  return template(`copy-${kind}`).textContent.trim()
+    .replace(/\[name\|([^\]]*)\]/g, (_, part) => names.map((name) => part.replace("$name", () => JSON.stringify(name))).join(""))
+    .replace(/\[(\w+)\|([^\]]*)\]/g, (_, what, part) => (there[what] ? part : ""))
+    .replaceAll("$url", url).replaceAll("$id", lastEventId).replaceAll("$until", until);
+}
 
 /**
  * Fills the part of a panel that shows and copies them.
@@ -66,7 +29,7 @@ export function copyButtons(root, shown) {
   let kind = "curl";
   const show = () => {
     const now = shown();
-    setText(code, snippets[kind]({...now, lastEventId: resume.checked ? now.lastEventId : "", token: hasToken()}));
+    setText(code, linesOf(kind, {...now, lastEventId: resume.checked ? now.lastEventId : ""}));
     code.classList.toggle("curl", kind === "curl");
     for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.copy === kind));
   };

@@ -1,18 +1,17 @@
-// A list of what comes: it follows the newest, can be paused, and says how much its reader has not seen. The number
+// A list of what comes: it sticks to the newest, can be paused, and says how much its reader has not seen. The number
 // of rows is bounded, in the page as well as in what waits.
 
-import {buttonsOf, element, fromTemplate, setText} from "./dom.js";
-import {Follow} from "./follow.js";
-import {draw} from "./frames.js";
+import {buttonsOf, draw, element, setText, template} from "./dom.js";
 
 const keep = 200; // rows
 const keepForReader = 1_000; // rows, so that nothing moves under a reader who has scrolled up
 const clip = 600; // characters of a text, until the reader asks for all
+const near = 8; // px from the end that count as the end
 
 export class List {
   #rows;
   #row;
-  #follow;
+  #end;
   #paused = false;
   #pending = []; // not in the page yet
   #unseen = 0;
@@ -27,13 +26,12 @@ export class List {
     this.#rows = log.querySelector("ol");
     this.#row = row;
     this.#rows.dataset.empty = empty;
-    log.after(fromTemplate("list-bar"));
-    const bar = log.nextElementSibling;
-    [this.#pause, this.#newest] = buttonsOf(bar, "button");
-    this.#follow = new Follow(log, () => this.#seeIfFollowing());
+    log.after(template("list-bar").cloneNode(true));
+    [this.#pause, this.#newest] = buttonsOf(log.nextElementSibling, "button");
+    this.#end = new StickToEnd(log, () => this.#seeIfSticking());
     this.#pause.addEventListener("click", () => this.#setPaused(!this.#paused));
     this.#newest.addEventListener("click", () => {
-      this.#follow.toEnd();
+      this.#end.go();
       this.#setPaused(false);
     });
   }
@@ -41,7 +39,7 @@ export class List {
   add(item) {
     this.#pending.push(item);
     if (this.#pending.length > keep) this.#pending.shift();
-    if (this.#paused || !this.#follow.following) this.#unseen++;
+    if (this.#paused || !this.#end.sticking) this.#unseen++;
     draw(this.#draw);
   }
 
@@ -49,32 +47,75 @@ export class List {
     this.#pending = [];
     this.#unseen = 0;
     this.#rows.replaceChildren();
-    this.#follow.toEnd();
+    this.#end.go();
     draw(this.#draw);
   }
 
   #draw = () => {
-    const room = this.#follow.following || this.#rows.children.length < keepForReader;
-    if (!this.#paused && room && this.#pending.length > 0) {
-      this.#rows.append(...this.#pending.map(this.#row));
-      this.#pending = [];
-      const most = this.#follow.following ? keep : keepForReader + keep;
-      while (this.#rows.children.length > most) this.#rows.firstElementChild.remove();
-      this.#follow.stick();
-    }
     this.#newest.hidden = this.#unseen === 0;
     setText(this.#newest, `↓ ${this.#unseen} new`);
+    const {sticking} = this.#end;
+    if (this.#paused || !(sticking || this.#rows.children.length < keepForReader)) return;
+    this.#rows.append(...this.#pending.map(this.#row));
+    this.#pending = [];
+    const most = sticking ? keep : keepForReader + keep;
+    while (this.#rows.children.length > most) this.#rows.firstElementChild.remove();
+    return () => this.#end.stick();
   };
 
   #setPaused(paused) {
     this.#paused = paused;
     this.#pause.setAttribute("aria-pressed", String(paused));
-    this.#seeIfFollowing();
+    this.#seeIfSticking();
   }
 
-  #seeIfFollowing() {
-    if (!this.#paused && this.#follow.following) this.#unseen = 0;
+  #seeIfSticking() {
+    if (!this.#paused && this.#end.sticking) this.#unseen = 0;
     draw(this.#draw);
+  }
+}
+
+/** Keeps what scrolls at its end until its reader scrolls up, and again once the reader is back at the end. */
+export class StickToEnd {
+  sticking = true;
+  #box;
+  #changed;
+  #top = 0; // where the box was last
+
+  /** @param {HTMLElement} box that scrolls @param {() => void} [changed] called after each change of sticking */
+  constructor(box, changed) {
+    this.#box = box;
+    this.#changed = changed;
+    box.addEventListener("scroll", () => this.#scrolled(), {passive: true});
+    const observer = new ResizeObserver(() => this.stick());
+    for (const e of [box, box.querySelector("ol")]) if (e) observer.observe(e);
+    this.#set(true);
+  }
+
+  /** After a change of what scrolls: to the end, if that is what its reader wants. */
+  stick() {
+    if (!this.sticking) return;
+    this.#box.scrollTop = this.#box.scrollHeight;
+    this.#top = this.#box.scrollTop;
+  }
+
+  go() {
+    this.#set(true);
+    this.stick();
+  }
+
+  #scrolled() {
+    const {scrollTop, scrollHeight, clientHeight} = this.#box;
+    if (scrollHeight - scrollTop - clientHeight <= near) this.#set(true);
+    else if (scrollTop < this.#top) this.#set(false);
+    this.#top = scrollTop;
+  }
+
+  #set(sticking) {
+    this.#box.style.overflowAnchor = sticking ? "none" : "auto"; // the browser keeps what a reader reads in its place
+    if (sticking === this.sticking) return;
+    this.sticking = sticking;
+    this.#changed?.();
   }
 }
 
@@ -85,7 +126,7 @@ export function clipped(className, text) {
   const all = element("button", "quiet small", `show all (${size(text)})`);
   all.setAttribute("type", "button");
   all.addEventListener("click", () => {
-    e.textContent = text;
+    setText(e, text);
     all.remove();
   });
   const both = element("span", "clipped");

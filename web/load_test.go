@@ -10,7 +10,7 @@ import (
 	"github.com/chromedp/cdproto/performance"
 )
 
-var loadFor = flag.Duration("load", 5*time.Second, "how long TestLoad publishes 200 events a second")
+var loadFor = flag.Duration("load", 2*time.Second, "how long TestLoad publishes 200 events a second")
 
 // TestLoad publishes 200 events a second. The page shows the newest, stays small,
 // and leaves the main thread time for its reader.

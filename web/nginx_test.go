@@ -1,15 +1,12 @@
 package web_test
 
 import (
-	"bytes"
 	"fmt"
-	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"example.com/sse-demo/deploy/proxytest"
-	"example.com/sse-demo/web"
 )
 
 // TestBufferingProxy: nginx that buffers whatever the headers say. No stream gets
@@ -17,7 +14,9 @@ import (
 func TestBufferingProxy(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
-	upstream := httptest.NewServer(impatient(t, s.running.Handler))
+	// The heartbeat that is assumed while no header was seen would make the test last for minutes.
+	s.files = map[string][]string{"shared-stream.js": {"const assumedHeartbeat = 15_000;", "const assumedHeartbeat = 300;"}}
+	upstream := httptest.NewServer(s.running.Handler)
 	t.Cleanup(upstream.Close)
 	t.Cleanup(upstream.CloseClientConnections) // first, for the streams
 	url := proxytest.Start(t, "../deploy/nginx.conf", []string{upstream.Listener.Addr().String()}, proxytest.Nginx,
@@ -36,23 +35,4 @@ func TestBufferingProxy(t *testing.T) {
 		p.wantNumbers(4 + i)
 	}
 	p.until(state("channel", "open") + ` && ` + state("tick", "open"))
-}
-
-// impatient serves the page with a heartbeat that is assumed to be shorter while no
-// header was seen: its real one would make the test last for minutes.
-func impatient(t *testing.T, next http.Handler) http.Handler {
-	const file, assumed = "shared.js", "const assumedHeartbeat = 15_000;"
-	source, err := web.Files.ReadFile(file)
-	if err != nil || !bytes.Contains(source, []byte(assumed)) {
-		t.Fatalf("%s has no %q: %v", file, assumed, err)
-	}
-	changed := bytes.Replace(source, []byte("15_000"), []byte("300"), 1)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/assets/"+file {
-			next.ServeHTTP(w, r)
-			return
-		}
-		w.Header().Set("Content-Type", "text/javascript")
-		_, _ = w.Write(changed)
-	})
 }

@@ -1,35 +1,41 @@
 // What all panels have: the state, how fresh it is, the toggle, the wire, the timeline, and the lines to copy.
 
-import {onBack, onMessage, send} from "./connect.js";
+import {onMessage, onReady, send} from "./connect.js";
 import {copyButtons} from "./copy.js";
-import {buttonsOf, field, fromTemplate, setText} from "./dom.js";
-import {draw} from "./frames.js";
+import {buttonsOf, draw, setText, template} from "./dom.js";
+import {showProblem} from "./forms.js";
 import {Freshness} from "./freshness.js";
-import {showProblem} from "./problems.js";
+import {streamIsOpen} from "./requests.js";
 import {Timeline} from "./timeline.js";
-import {streamIsOpen} from "./token.js";
 import {Wire} from "./wire.js";
 
 const offlineFor = 5_000; // ms
+const narrow = "(max-width: 860px)"; // as in the style sheet: there the wire begins closed
 
 /**
  * @typedef {object} Options
- * @property {() => import("./shared.js").Settings | null} settings to open the stream with; null for whatever runs
+ * @property {() => import("./shared-stream.js").Settings | null} settings to open the stream with; null for whatever runs
  * @property {(event: {id: string, name: string, data: string}) => void} event
  * @property {() => void} [reset] what is shown is of another query, or comes again
  * @property {(query: URLSearchParams) => void} [applied] the stream has this query now
  * @property {() => void} [none] nothing runs yet, and this tab may choose
  * @property {() => string[]} names of the events, for the lines to copy
+ * @property {import("./timeline.js").Ids} [ids] what the ids say
  * @property {string} [until]
  * @property {HTMLFormElement} [form] with the settings: shows what the service has against them
+ * @property {() => void} [submit] what the form does, if it is not to open the stream anew with the settings
  */
 
 export class Panel {
   section;
   #name;
   #options;
-  #query = "";
+  #wish = null; // the settings that this tab wants, once they are others than those of the beginning
+  #query = ""; // that the stream has
   #listening = false;
+  #asked = false; // for what follows: until the answer comes, what was under way is of no use
+  #run = ""; // the stream's, and the number of its last update that came here
+  #n = 0;
   #received = 0;
   #lastId = ""; // after which this tab goes on if it opens the stream again
   #polling = false;
@@ -46,8 +52,13 @@ export class Panel {
     this.section = /** @type {HTMLElement} */ (document.querySelector(`section[data-stream="${name}"]`));
     this.#build();
     onMessage("stream", (message) => this.#receive(message), name);
-    onMessage("refused", ({problem}) => showProblem(options.form ?? this.section, problem), name);
-    onBack(() => this.#listening && this.open());
+    onMessage("refused", ({problem}) => this.#refuse(problem), name);
+    options.form?.addEventListener("submit", (e) => {
+      e.preventDefault();
+      if (options.submit) options.submit();
+      else this.set(options.settings());
+    });
+    onReady(() => this.#listening && this.section.dataset.state !== "closed" && this.#ask());
     this.#setQuery(options.settings()?.query ?? "");
     this.#setState("closed");
   }
@@ -57,12 +68,12 @@ export class Panel {
   open() {
     this.#listening = true;
     this.#setState("connecting");
-    const settings = this.#options.settings();
-    send({open: this.#name, settings: settings && {...settings, after: this.#lastId || settings.after}});
+    this.#ask();
   }
 
-  /** Opens the stream anew, for all tabs. */
+  /** Opens the stream anew, for all tabs. @param {import("./shared-stream.js").Settings} settings */
   set(settings) {
+    this.#wish = settings;
     this.#listening = true;
     send({set: this.#name, settings});
   }
@@ -75,43 +86,58 @@ export class Panel {
 
   goOnAfter(id) { this.#lastId = id; }
 
-  get lastId() { return this.#lastId; }
+  /** The query that this tab has asked for last, which the stream may not have yet. */
+  get wanted() { return new URLSearchParams(this.#wish?.query ?? this.#query); }
+
+  #ask(anew = false) {
+    this.#asked = true;
+    const settings = this.#wish ?? this.#options.settings();
+    const after = this.#lastId || (settings?.after ?? "");
+    send({open: this.#name, settings: settings && {...settings, after}, position: {run: this.#run, n: this.#n, after}, anew});
+  }
 
   #build() {
     const {section, find} = this;
-    const title = section.dataset.title;
-    const demo = find(".demo");
-    demo.prepend(fromTemplate("panel-head"));
-    find(".lesson-or-problem").append(find(".lesson"));
-    section.append(fromTemplate("panel-foot"));
+    const {title} = section.dataset;
+    find(".demo").prepend(template("panel-head").cloneNode(true));
+    const lesson = find(".lesson");
+    if (lesson) find(".lesson-or-problem").append(lesson);
+    section.append(template("panel-foot").cloneNode(true));
     const heading = find("h2");
     heading.textContent = title;
     heading.id = `${this.#name}-title`;
     section.setAttribute("aria-labelledby", heading.id);
     find(".wire pre").setAttribute("aria-label", `${title}: the raw stream`);
     find(".timeline").setAttribute("aria-label", `${title}: the events and cuts`);
-    find('[data-action="toggle"]').addEventListener("click", () => (this.section.dataset.state === "closed" ? this.open() : this.close()));
+    find('[data-action="toggle"]').addEventListener("click", () => (section.dataset.state === "closed" ? this.open() : this.close()));
     find('[data-action="cut"]').addEventListener("click", () => send({cut: this.#name}));
     find('[data-action="offline"]').addEventListener("click", () => send({offline: this.#name, ms: offlineFor}));
     find('[data-action="poll"]').addEventListener("click", () => send({poll: this.#name, on: !this.#polling}));
-    this.#wire = new Wire(find(".wire"));
-    this.#timeline = new Timeline(find(".timeline"), find(".summary"));
-    this.#freshness = new Freshness(section, find(".freshness"), find(".silence"));
+    this.#wire = new Wire(find(".wire"), !matchMedia(narrow).matches);
+    this.#timeline = new Timeline(find(".timeline"), find(".summary"), this.#options.ids ?? {});
+    this.#freshness = new Freshness(section, () => this.#hearNothing());
     this.#changed = copyButtons(find(".copy"), () => ({
       url: `${location.origin}/stream/${this.#name}${this.#query ? "?" + this.#query : ""}`,
       lastEventId: this.#lastId,
       names: this.#options.names(),
       until: this.#options.until,
-      token: false,
     }));
   }
 
-  #receive({query, reset, none, updates = []}) {
+  #receive({run, query, reset, none, updates = []}) {
     if (!this.#listening) return; // it was under way when this tab closed the stream
     if (none) return this.#options.none?.();
+    if (query === undefined && this.#asked) return;
+    this.#asked = false;
+    if (run !== this.#run) this.#n = 0;
+    this.#run = run;
     if (query !== undefined) this.#setQuery(query, true);
     if (reset) this.#reset();
-    for (const update of updates) this.#update(update);
+    for (const update of updates) {
+      if (update.n <= this.#n) continue; // it has come before
+      this.#n = update.n ?? this.#n;
+      this.#update(update);
+    }
     draw(this.#draw);
   }
 
@@ -150,11 +176,18 @@ export class Panel {
     this.#showProblem(null);
     if (this.#options.form) showProblem(this.#options.form, null);
     this.#options.applied?.(new URLSearchParams(query));
+    this.#wish = {...(this.#wish ?? this.#options.settings()), query};
+  }
+
+  #refuse(problem) {
+    if (this.#wish) this.#wish.query = this.#query;
+    showProblem(this.#options.form ?? this.section, problem);
   }
 
   #setState(state) {
     const {section, find} = this;
     section.dataset.state = state;
+    this.#timeline.setState(state);
     setText(find(".state"), state);
     const toggle = find('[data-action="toggle"]');
     setText(toggle, this.#listening && state !== "closed" ? "Close" : "Open");
@@ -169,24 +202,17 @@ export class Panel {
     this.find('[data-action="poll"]').setAttribute("aria-pressed", String(on));
   }
 
+  /** The stream is said to be open, and has noticed nothing. */
+  #hearNothing() {
+    this.#setState("reconnecting");
+    this.#showProblem({status: 0, title: "This page has heard nothing for three heartbeats"});
+    this.#ask(true);
+  }
+
   /** What the service or the network has said, until the stream is open. A status of 0 means that there was no answer. */
   #showProblem(problem) {
     this.#isReconnecting = problem?.status === 0 || problem?.status === 503;
     const reconnecting = () => ({title: `${problem.detail || problem.title}. A new connection follows.`});
     showProblem(this.section, this.#isReconnecting ? reconnecting() : problem);
-  }
-}
-
-/**
- * Puts settings that are in force now into a form. What its reader has half typed stays.
- * @param {HTMLFormElement} form @param {Record<string, string>} values
- */
-export function fill(form, values) {
-  for (const [name, value] of Object.entries(values)) {
-    const input = field(form, name);
-    if (!input) continue;
-    const untouched = input.value === input.defaultValue;
-    input.defaultValue = value;
-    if (untouched) input.value = value;
   }
 }

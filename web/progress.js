@@ -1,18 +1,16 @@
 // A job: its progress, or the answer that it writes. The job is the service's, so a page that is loaded again, and
-// every other tab, joins it where it is. The browser remembers which job that was.
+// every other tab, joins it where it is. The browser remembers which job that was, and the service says whether there
+// still is one.
 
-import {Answer} from "./answer.js";
-import {field, setText} from "./dom.js";
-import {draw} from "./frames.js";
-import {findJob, remember} from "./jobs.js";
+import {draw, setText} from "./dom.js";
+import {field, showProblem} from "./forms.js";
 import {Panel} from "./panel.js";
-import {showProblem} from "./problems.js";
-import {send} from "./request.js";
-import {onToken, tokenIsMissing} from "./token.js";
+import {onToken, request, tokenIsMissing} from "./requests.js";
+import {isEventId, load, save} from "./storage.js";
 
 const recent = 5_000; // events: all pieces of an answer, for a tab that joins
 const firstMs = 60_000; // of the job that a first visit starts, so that there is something to see
-
+const key = "sse-demo.job";
 const shutDown = /process .* shut down/; // the error of a job whose service has ended
 
 export function progress() {
@@ -20,13 +18,17 @@ export function progress() {
   const value = (name) => field(form, name).value;
   let id = "";
   let state = {}; // the newest: {percent, stage, message, elapsedMs}
+  let answer = ""; // its text
+  let pieces = 0; // of the answer
   let status = ""; // running, and then as the service calls it
   let notice = "";
   let afterGap = false; // the newest event was a gap
+  let starts = 0; // jobs that were asked for
 
   const self = new Panel("progress", {
     settings: () => (id ? settingsOf(id) : null),
     form,
+    submit: () => start(value("kind") === "answer" ? {kind: "answer", prompt: value("prompt")} : {durationMs: Number(value("durationMs"))}),
     until: "done",
     names: () => ["progress", "token", "done"],
     async none() {
@@ -39,7 +41,8 @@ export function progress() {
       rest(job);
     },
     reset() {
-      answer.clear();
+      answer = "";
+      pieces = 0;
       state = {};
       status = "running";
       draw(show);
@@ -52,16 +55,21 @@ export function progress() {
     event({id: eventId, name, data}) {
       const value = JSON.parse(data);
       if (name === "progress") state = value;
-      if (name === "token") answer.add(value);
+      if (name === "token") add(value);
       if (name === "progress" || name === "token") status = "running";
       if (name === "done") end(value, afterGap);
       if (name === "gap") notice = lost(id, true);
       afterGap = name === "gap";
-      remember({id, lastEventId: eventId, status: status === "running" ? "" : status});
+      save(() => localStorage, key, {id, lastEventId: eventId, status: status === "running" ? "" : status});
       draw(show);
     },
   });
-  const answer = new Answer(self.find(".answer"));
+
+  /** @param {{index: number, text: string}} piece of an answer */
+  function add({index, text}) {
+    answer = index === 0 ? text : answer + text;
+    pieces = index + 1;
+  }
 
   /** A done right after a gap says that the service knows nothing of the job. */
   function end(done, unknown) {
@@ -89,7 +97,9 @@ export function progress() {
   }
 
   async function start(job) {
-    const {problem, value} = await send("POST", "/jobs", job);
+    const number = ++starts;
+    const {problem, value} = await request("POST", "/jobs", job);
+    if (number !== starts) return; // another one was asked for meanwhile
     showProblem(form, problem);
     if (problem) {
       if (!id) self.close();
@@ -103,23 +113,29 @@ export function progress() {
     self.section.dataset.job = status;
     const {percent = 0, stage = "", message = "", elapsedMs, tokens, error} = state;
     self.find("progress").value = percent;
-    setText(self.find(".percent"), answer.begun ? `${answer.count} pieces` : `${percent} %`);
-    setText(self.find(".stage"), stage || (answer.begun && status === "running" ? "writing" : ""));
+    setText(self.find(".percent"), pieces ? `${pieces} pieces` : `${percent} %`);
+    setText(self.find(".stage"), stage || (pieces && status === "running" ? "writing" : ""));
     setText(self.find(".message"), error ?? message ?? tokens ?? "");
     setText(self.find(".elapsed"), elapsedMs === undefined ? "" : `${(elapsedMs / 1000).toFixed(1)} s`);
     setText(self.find(".job-id"), id || "–");
     setText(self.find(".job-notice"), notice);
     self.find('[data-action="stop-job"]').disabled = status !== "running" || !id;
-    self.section.dataset.shows = answer.begun ? "answer" : "build";
+    self.section.dataset.shows = pieces ? "answer" : "build";
+    showAnswer(self.find(".answer"));
   }
 
-  form.addEventListener("submit", (e) => {
-    e.preventDefault();
-    if (value("kind") === "answer") start({kind: "answer", prompt: value("prompt")});
-    else start({durationMs: Number(value("durationMs"))});
-  });
+  /** Adds what is new, so that a reader's selection stays. */
+  function showAnswer(output) {
+    const shown = output.textContent;
+    if (shown === answer) return;
+    if (!answer.startsWith(shown)) output.textContent = "";
+    output.append(answer.slice(output.textContent.length));
+    output.normalize();
+    output.scrollTop = output.scrollHeight;
+  }
+
   self.find('[data-action="stop-job"]').addEventListener("click", async () => {
-    showProblem(form, (await send("DELETE", `/jobs/${encodeURIComponent(id)}`)).problem);
+    showProblem(form, (await request("DELETE", `/jobs/${encodeURIComponent(id)}`)).problem);
   });
   const chooseKind = () => (form.dataset.kind = value("kind"));
   field(form, "kind").addEventListener("change", chooseKind);
@@ -131,3 +147,27 @@ export function progress() {
 const lost = (id, another) =>
   `The job ${id} is lost: the service that ran it has ended or restarted. ` +
   (another ? "A new one has begun under its name." : "No new one has begun.");
+
+/** @typedef {{id: string, lastEventId: string, status: string}} Job status: "" while it runs, "lost" if the service knows nothing of it any more */
+
+/**
+ * The remembered job, and whether the service still has it: it may have been started again since.
+ * @returns {Promise<{job: Job | null, fate: "there" | "gone" | "another"}>}
+ */
+async function findJob() {
+  const {id, lastEventId, status} = load(() => localStorage, key) ?? {};
+  if (typeof id !== "string" || !/^[\w.-]{1,64}$/.test(id)) return {job: null, fate: "gone"};
+  const job = {id, lastEventId: isEventId(lastEventId) ? lastEventId : "", status: typeof status === "string" ? status : ""};
+  if (status === "lost") return {job, fate: "gone"};
+  return {job, fate: job.lastEventId ? await fateOf(job) : "there"};
+}
+
+/**
+ * Asks for what followed the last event, which starts no job, whereas a first visit would. If the service knows
+ * nothing of the job, a gap comes, and then done. @param {Job} job
+ */
+async function fateOf({id, lastEventId}) {
+  const {problem, value: events} = await request("GET", `/stream/progress?${new URLSearchParams({id, lastEventId, wait: "0"})}`);
+  if (problem || !/^event: gap$/m.test(events)) return "there"; // the stream will say what is wrong
+  return /^event: done$/m.test(events) && !/^event: (progress|token)$/m.test(events) ? "gone" : "another";
+}

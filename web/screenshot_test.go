@@ -64,6 +64,9 @@ func takeScreenshots(t *testing.T, dir string) {
 	p.click("progress", "start-job")
 	p.until(`document.querySelector("progress").value >= 40 && ` + all("open"))
 	for _, width := range []int64{1440, 1024, 768, 390} {
+		if width < 860 { // the wire begins closed there
+			p.eval(`document.querySelectorAll("details.wire").forEach((e) => (e.open = false))`)
+		}
 		for _, theme := range []string{"light", "dark"} {
 			p.screenshot(filepath.Join(dir, fmt.Sprintf("%d-%s.png", width, theme)), width, theme)
 		}

@@ -2,11 +2,8 @@
 // the page then works without.
 
 const limit = 100_000; // characters of one value
-const every = 1_000; // ms between two writes of the same value
 
-const pending = new Map(); // by key: {area, timer, value()}
-
-/** @param {() => Storage} area such as () => localStorage, which may throw @param {string} key */
+/** An object that was saved, or null. @param {() => Storage} area such as () => localStorage, which may throw @param {string} key */
 export function load(area, key) {
   try {
     const value = JSON.parse(area().getItem(key) ?? "null");
@@ -16,18 +13,10 @@ export function load(area, key) {
   }
 }
 
-/** Writes what value() returns within a second, and at the latest when the page is left. */
-export function saveSoon(area, key, value) {
-  const timer = pending.get(key)?.timer ?? setTimeout(() => write(key), every);
-  pending.set(key, {area, timer, value});
-}
-
-function write(key) {
-  const {area, timer, value} = pending.get(key);
-  pending.delete(key);
-  clearTimeout(timer);
+/** @param {() => Storage} area @param {string} key @param {object} value */
+export function save(area, key, value) {
   try {
-    const text = JSON.stringify(value());
+    const text = JSON.stringify(value);
     if (text.length <= limit) area().setItem(key, text);
     else area().removeItem(key);
   } catch {
@@ -35,6 +24,5 @@ function write(key) {
   }
 }
 
-addEventListener("pagehide", () => {
-  for (const key of pending.keys()) write(key);
-});
+/** Whether a stored value is an id that may be sent back. @param {unknown} value */
+export const isEventId = (value) => typeof value === "string" && /^[\d-]{1,39}$/.test(value);

@@ -1,22 +1,22 @@
 // The ticker: the price, its change, and a chart of the last minutes.
 
-import {drawChart} from "./chart.js";
-import {field, setText} from "./dom.js";
-import {draw} from "./frames.js";
-import {fill, Panel} from "./panel.js";
+import {draw, setText} from "./dom.js";
+import {field, fill} from "./forms.js";
+import {Panel} from "./panel.js";
 
-const history = 100; // ticks: what the server replays at the most
+const history = 90; // ticks: the server replays 100 at the most, and some pass until it is asked
 const keep = 300;
 const price = new Intl.NumberFormat("en", {minimumFractionDigits: 2, maximumFractionDigits: 2});
 const change = new Intl.NumberFormat("en", {minimumFractionDigits: 2, maximumFractionDigits: 2, signDisplay: "exceptZero"});
 
 export function ticker() {
-  let points = [];
+  let points = []; // {time in ms, value}
   let newest = null;
+  let interval = 0; // ms, in force
   const form = /** @type {HTMLFormElement} */ (document.querySelector('[data-stream="tick"] form'));
   const value = (name) => field(form, name).value.trim();
 
-  // The id of a tick counts the intervals since 1970, so a page that has seen nothing yet can ask for the last hundred
+  // The id of a tick counts the intervals since 1970, so a page that has seen nothing yet can ask for the newest ones
   // as if it came back.
   const settings = () => {
     const interval = Number(value("interval"));
@@ -27,13 +27,17 @@ export function ticker() {
   const self = new Panel("tick", {
     settings,
     form,
+    ids: {count: true, time: (id) => Number(id) * interval},
     names: () => ["tick"],
     reset() {
       points = [];
       newest = null;
       draw(show);
     },
-    applied: (query) => fill(form, Object.fromEntries(query)),
+    applied(query) {
+      interval = Number(query.get("interval"));
+      fill(form, Object.fromEntries(query));
+    },
     event({name, data}) {
       if (name !== "tick") return;
       newest = JSON.parse(data);
@@ -52,10 +56,38 @@ export function ticker() {
     drawChart(self.find("svg"), points);
   }
 
-  form.addEventListener("submit", (e) => {
-    e.preventDefault();
-    self.set(settings());
-  });
   new ResizeObserver(() => draw(show)).observe(self.find("svg"));
   self.open();
+}
+
+const margin = {top: 8, right: 8, bottom: 22, left: 76};
+
+/** A line chart of points, with axes. */
+function drawChart(svg, points) {
+  const {width, height} = svg.getBoundingClientRect();
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  svg.replaceChildren();
+  if (points.length < 2 || width === 0) return;
+
+  const values = points.map((p) => p.value);
+  const [from, to] = [points[0].time, points.at(-1).time];
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const x = (time) => margin.left + ((time - from) / (to - from)) * (width - margin.left - margin.right);
+  const y = (value) => height - margin.bottom - ((value - low) / (high - low || 1)) * (height - margin.top - margin.bottom);
+
+  for (const [share, anchor] of /** @type {const} */ ([[0, "start"], [0.5, "middle"], [1, "end"]])) {
+    const [value, time] = [low + (high - low) * share, from + (to - from) * share];
+    add(svg, "line", {class: "grid", x1: margin.left, x2: width - margin.right, y1: y(value), y2: y(value)});
+    add(svg, "text", {class: "label", x: margin.left - 8, y: y(value) + 4, "text-anchor": "end"}, price.format(value));
+    add(svg, "text", {class: "label", x: x(time), y: height - 5, "text-anchor": anchor}, new Date(time).toLocaleTimeString("en-GB"));
+  }
+  add(svg, "polyline", {class: "line", points: points.map((p) => `${x(p.time).toFixed(1)},${y(p.value).toFixed(1)}`).join(" ")});
+  add(svg, "circle", {class: "now", cx: x(to), cy: y(values.at(-1)), r: 3.5});
+}
+
+function add(svg, tag, attributes, text = "") {
+  const e = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) e.setAttribute(name, value);
+  e.textContent = text;
+  svg.append(e);
 }

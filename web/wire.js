@@ -1,23 +1,11 @@
 // The wire: what really came, line by line, each in the colour of its kind, and what a line of that kind does.
 
-import {buttonsOf, element, setText} from "./dom.js";
-import {Follow} from "./follow.js";
-import {draw} from "./frames.js";
+import {buttonsOf, draw, element, setText, template, visible} from "./dom.js";
+import {StickToEnd} from "./list.js";
 
 const keep = 500; // lines
 const clip = 400; // characters of a line
-
-const kinds = {
-  id: "id: where the stream is. After a cut the client sends the newest one back as Last-Event-ID, and the server goes on right after it.",
-  event: "event: the name of the event, as for addEventListener. Without this line it is message.",
-  data: "data: the content, always text. Several data lines make one event, joined by line feeds.",
-  retry: "retry: the milliseconds to wait before reconnecting. Each connection is given other ones, so that not all clients return at once.",
-  comment: "A line that begins with a colon is a comment. Clients ignore it, but it proves that the connection is alive.",
-  blank: "An empty line ends the event. Only now is it dispatched, and only now does its id count.",
-  request: "What the client has asked for. Last-Event-ID is the id of the newest event that it has.",
-  response: "How the service has answered. SSE-Heartbeat says after how much silence a comment comes, Last-Event-ID after which event the stream begins.",
-  end: "The connection has ended. A client that is no longer served reconnects, after the time that retry names.",
-};
+const explanations = template("explanations"); // by kind of line
 
 export class Wire {
   #pre;
@@ -27,14 +15,15 @@ export class Wire {
   #pending = []; // {kind, text}
   #rest = ""; // the beginning of a line that has not ended
   #afterCR = false;
-  #follow;
+  #end;
 
-  /** @param {HTMLDetailsElement} details */
-  constructor(details) {
+  /** @param {HTMLDetailsElement} details @param {boolean} open at the beginning */
+  constructor(details, open) {
     this.#details = details;
     this.#pre = details.querySelector("pre");
     this.#explanation = /** @type {HTMLElement} */ (details.querySelector(".explanation"));
-    this.#follow = new Follow(this.#pre);
+    this.#end = new StickToEnd(this.#pre);
+    details.open = open;
     details.addEventListener("toggle", () => {
       details.closest("section").dataset.wire = details.open ? "open" : "closed";
       draw(this.#draw);
@@ -48,17 +37,18 @@ export class Wire {
     const {kind} = chip.dataset;
     const count = element("span", "count", "0");
     chip.append(" ", count);
-    this.#counts.set(kind, {number: 0, chip, count});
+    this.#counts.set(kind, {number: 0, count});
     for (const event of ["mouseenter", "focus", "click"]) chip.addEventListener(event, () => this.#show(kind));
   }
 
   #show(kind) {
-    if (!kind || !kinds[kind]) return;
-    setText(this.#explanation, kinds[kind]);
-    this.#explanation.dataset.kind = kind;
+    const words = kind && explanations.querySelector(`[data-kind="${kind}"]`);
+    if (!words) return;
+    setText(this.#explanation, words.textContent);
+    for (const chip of buttonsOf(this.#details, ".legend button")) chip.ariaPressed = String(chip.dataset.kind === kind);
   }
 
-  /** @param {import("./line.js").Report} update */
+  /** @param {import("./tap.js").Report} update */
   add(update) {
     if ("sent" in update) this.#addHead("request", [`GET ${update.sent.path}`], {"Last-Event-ID": update.sent.lastEventId});
     if ("head" in update) {
@@ -106,23 +96,12 @@ export class Wire {
 
   #draw = () => {
     if (!this.#details.open) return;
-    for (const {number, chip, count} of this.#counts.values()) {
-      if (count.textContent === String(number)) continue;
-      count.textContent = String(number);
-      if (chip.dataset.kind === "comment" && number > 0) this.#beat(chip);
-    }
+    for (const {number, count} of this.#counts.values()) setText(count, number);
     this.#pre.append(...this.#pending.map(line));
     this.#pending = [];
     while (this.#pre.children.length > keep) this.#pre.firstElementChild.remove();
-    this.#follow.stick();
+    return () => this.#end.stick();
   };
-
-  /** A heartbeat ticks visibly: its animation begins anew. */
-  #beat(chip) {
-    chip.classList.remove("beat");
-    void chip.offsetWidth;
-    chip.classList.add("beat");
-  }
 }
 
 /** A line as an element: the field's name and its value apart. */
@@ -130,8 +109,8 @@ function line({kind, text}) {
   const e = element("span", "line");
   e.dataset.kind = kind;
   const colon = text.indexOf(":");
-  if (kind === "blank" || kind === "end" || colon < 0) e.textContent = text;
-  else e.append(element("b", "", text.slice(0, colon + 1)), text.slice(colon + 1));
+  if (kind === "blank" || kind === "end" || colon < 0) setText(e, text);
+  else e.append(element("b", "", text.slice(0, colon + 1)), visible(text.slice(colon + 1)));
   e.append("\n");
   return e;
 }

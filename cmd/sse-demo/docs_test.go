@@ -14,7 +14,7 @@ const root = "../.."
 
 const (
 	maxREADME  = 10_000 // bytes
-	maxDocLine = 160    // characters, tables aside
+	maxDocLine = 120    // characters
 	screen     = 60     // lines, beyond which a page has a table of contents
 )
 

@@ -54,7 +54,8 @@ func TestExtend(t *testing.T) {
 	writeFile(t, filepath.Join(dir, "cmd/sse-demo/added_test.go"), extension)
 	for _, command := range []string{
 		"gofmt -l routes",
-		"go test ./routes -run OpenAPI",
+		"go vet ./routes ./web ./cmd/sse-demo",
+		"go test ./routes", // all of it: only then it looks for statuses that no test has seen
 		"go test ./cmd/sse-demo -run TestAddedStream",
 		"go test ./web -run TestWire",
 	} {

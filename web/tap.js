@@ -1,14 +1,15 @@
-// The line between a stream and the service: it reports every byte that goes over it, and can be broken.
+// A connection that is tapped: it reports every byte that goes over it, and can be broken.
 
 /**
- * What a line reports, in the order in which it happens. The times are Unix ms.
+ * What is reported, in the order in which it happens. The times are Unix ms; date is the time at the service, in the
+ * second of which the response began, and NaN if it does not say.
  * @typedef {{sent: {path: string, lastEventId: string, token: string}, at: number}
- *   | {head: {status: number, type: string, heartbeat: number, lastEventId: string}, at: number}
+ *   | {head: {status: number, type: string, heartbeat: number, lastEventId: string, date: number}, at: number}
  *   | {text: string, at: number}
  *   | {end: string, clean: boolean, at: number}} Report
  */
 
-export class Line {
+export class Tap {
   #report;
   #offlineUntil = 0; // Unix ms
   #connection = new AbortController();
@@ -84,6 +85,7 @@ function headOf({status, headers}) {
     type: headers.get("Content-Type") ?? "",
     heartbeat: Number(headers.get("SSE-Heartbeat")),
     lastEventId: headers.get("Last-Event-ID") ?? "",
+    date: Date.parse(headers.get("Date") ?? ""),
   };
 }
 
