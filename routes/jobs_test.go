@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -255,6 +256,38 @@ func TestConversation(t *testing.T) {
 				t.Errorf("%s: %q, %+v", body, a.text.String(), a.done)
 			}
 			s.ends()
+		}
+	})
+}
+
+// TestPollAnswer: a long poll gets all the pieces that are there, however many.
+func TestPollAnswer(t *testing.T) {
+	bubble(t, options(), func(h *harness) {
+		ready := make(chan struct{})
+		h.jobs.Kinds["answer"] = job.Kind{Write: func(ctx context.Context, _ job.Request, write func(string) error) error {
+			for i := range 1000 {
+				if err := write(strconv.Itoa(i) + " "); err != nil {
+					return err
+				}
+			}
+			close(ready)
+			<-ctx.Done()
+			return ctx.Err()
+		}}
+		h.answer("POST", "/jobs", `{"kind":"answer","prompt":"Why?","id":"a"}`, jsonType)
+		<-ready
+		synctest.Wait()
+		events := h.stream("/stream/progress?id=a&wait=0").all()
+		if len(events) != 1000 {
+			t.Fatalf("%d events", len(events))
+		}
+		rest := "/stream/progress?id=a&wait=0&lastEventId=" + events[300].ID
+		if n := len(h.stream(rest).all()); n != 699 {
+			t.Errorf("%d events after the 301st", n)
+		}
+		h.answer("DELETE", "/jobs/a", "")
+		if n := len(h.stream("/stream/progress?id=a&wait=0").all()); n != 1001 {
+			t.Errorf("%d events of a job that has ended", n)
 		}
 	})
 }

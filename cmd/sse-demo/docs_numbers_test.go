@@ -21,7 +21,7 @@ func TestDocsLimits(t *testing.T) {
 		{"docs/api.md", "| `grep` | 256 bytes, and a bounded program |", "routes/log.go", `grep must be at most 256 bytes`},
 		{"docs/api.md", "| missed ticks | the newest 100 |", "routes/market/feed.go", `= 100\b`},
 		{"docs/api.md", "| running jobs | 256 on a replica; an ended one is kept for a minute |", "routes/job/manager.go", `= 256\b`},
-		{"docs/api.md", "| running jobs | 256 on a replica; an ended one is kept for a minute |", "routes/job/keep.go", `= time\.Minute`},
+		{"docs/api.md", "| running jobs | 256 on a replica; an ended one is kept for a minute |", "routes/job/apply.go", `= time\.Minute`},
 		{"docs/api.md", "`wait=MS` (0–60000)", "routes/tick.go", `query:"wait" validate:"omitnil,min=0,max=60000"`},
 		{"docs/performance.md", "up to a batch of 256\n  events or 16 KiB", "pubsub/subscription.go", `batchEvents = 256\s+batchBytes  = 16 << 10`},
 		{"docs/performance.md", "pauses for an eighth of it", "sse/eventloop/worker.go", `took/8`},

@@ -26,8 +26,8 @@ func (m *Manager) EndInterrupted(ctx context.Context) {
 
 const replicaGone = "the replica that ran this job is gone; start it again"
 
-// keepAlive publishes that this replica is alive, and looks for others that no
-// longer are, until the manager is closed.
+// keepAlive publishes that this replica is alive, and ends the jobs of replicas that are
+// not, until the manager is closed.
 func (m *Manager) keepAlive() {
 	tick := time.NewTicker(aliveEvery)
 	defer tick.Stop()

@@ -25,7 +25,7 @@ var (
 	ErrTooMany = errors.New("job: too many are running")
 	ErrNone    = errors.New("job: no job of that id is running")
 	ErrClosed  = errors.New("job: the manager is closed")
-	ErrAway    = errors.New("job: the broker cannot be reached")
+	ErrAway    = errors.New("job: the journal cannot be reached")
 	// ErrSeen means that the client has seen the end of the job.
 	ErrSeen = errors.New("job: the client has its last event")
 )
@@ -38,7 +38,7 @@ type Manager struct {
 
 	log     zerolog.Logger
 	journal Journal
-	replica string          // the name of this one
+	replica string          // the name of this replica
 	ctx     context.Context //nolint:containedctx // the work lives as long as the manager, not as a request
 	stop    context.CancelFunc
 	tasks   sync.WaitGroup
@@ -72,21 +72,123 @@ func NewManager(log zerolog.Logger, journal Journal) *Manager {
 	return m
 }
 
+// Start starts a job, in place of one that has ended, and returns its events from
+// the first, to be closed after use. It fails with ErrKind, ErrRunning, ErrTooMany,
+// ErrClosed or ErrAway.
+func (m *Manager) Start(ctx context.Context, id, kind string, r Request) (*Watch, error) {
+	work, ok := m.Kinds[kind]
+	if !ok {
+		return nil, fmt.Errorf("%w: %q", ErrKind, kind)
+	}
+	number, c, err := m.claim(work, r)
+	if j := m.find(id); errors.Is(err, ErrTooMany) && j != nil && !j.over.Load() {
+		return nil, fmt.Errorf("%w: %s", ErrRunning, id) // which does not pass by waiting for another to end
+	}
+	if err != nil {
+		return nil, err
+	}
+	err = m.publish(ctx, claimMessage, message{Job: id, Claim: number, IsText: work.Write != nil})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.claims, number)
+	if c.job != nil { // also if the journal has reported an error, but has the claim
+		return c.job.watch(c.job.eventID(0).String()), nil
+	}
+	m.active--
+	switch {
+	case err != nil:
+		return nil, err
+	case m.ctx.Err() != nil:
+		return nil, ErrClosed
+	default:
+		return nil, fmt.Errorf("%w: %s", ErrRunning, id)
+	}
+}
+
+// A claim is this replica's attempt to start a job. The first claim in the journal wins.
+type claim struct {
+	kind    Kind
+	request Request
+	job     *job // nil if another job of that id is running, or the claim was not read
+}
+
+// claim takes a place among the running jobs.
+func (m *Manager) claim(kind Kind, r Request) (number uint64, c *claim, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.full(); err != nil {
+		return 0, nil, err
+	}
+	m.active++
+	m.lastClaim++
+	c = &claim{kind: kind, request: r}
+	m.claims[m.lastClaim] = c
+	return m.lastClaim, c, nil
+}
+
+// full returns why no job can be started: ErrClosed or ErrTooMany. It needs the lock.
+func (m *Manager) full() error {
+	switch {
+	case m.ctx.Err() != nil:
+		return ErrClosed
+	case m.active >= MaxRunning:
+		return fmt.Errorf("%w: %d", ErrTooMany, m.active)
+	default:
+		return nil
+	}
+}
+
+// Ready returns the error with which no job at all could be started now: ErrClosed,
+// ErrTooMany or ErrAway.
+func (m *Manager) Ready() error {
+	if err := m.journal.Err(); err != nil {
+		return fmt.Errorf("%w: %w", ErrAway, err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.full()
+}
+
 // Cancel ends a running job at once for its watchers, and cancels its work. It
 // fails with ErrNone or ErrAway.
 func (m *Manager) Cancel(ctx context.Context, id string) error {
-	isRunning := func(j *job) bool { return j != nil && !j.over.Load() }
-	j := m.find(id)
-	if !isRunning(j) {
-		if err := m.sync(ctx); err != nil {
-			return err
-		}
-		j = m.find(id)
+	if err := m.sync(ctx); err != nil {
+		return err
 	}
-	if !isRunning(j) {
+	j := m.find(id)
+	if j == nil || j.over.Load() {
 		return fmt.Errorf("%w: %s", ErrNone, id)
 	}
 	return m.publish(ctx, endMessage, m.endOf(j, cancelled, ""))
+}
+
+// Stop ends all jobs of this replica as failed, for their watchers at once, and
+// lets no more be started. It does not wait for their work to return.
+func (m *Manager) Stop() {
+	m.mu.Lock()
+	m.stop()
+	var own []*job
+	for _, j := range m.jobs {
+		if j.replica == m.replica && !j.over.Load() {
+			own = append(own, j)
+		}
+	}
+	m.mu.Unlock()
+	var ending sync.WaitGroup
+	for _, j := range own {
+		ending.Go(func() { m.publishEnd(j, failed, shutDown) })
+	}
+	ending.Wait()
+}
+
+// Close is Stop, and waits for the work of all jobs to return.
+func (m *Manager) Close() {
+	m.Stop()
+	m.mu.Lock()
+	m.closed = true
+	m.mu.Unlock()
+	m.dropTimer.Stop()
+	m.tasks.Wait()
 }
 
 func (m *Manager) find(id string) *job {
@@ -95,8 +197,8 @@ func (m *Manager) find(id string) *job {
 	return m.jobs[id]
 }
 
-// publish is not ended with the request that asks for it, because what is half
-// done for one client is of interest to others.
+// publish appends a message to the journal. It goes on if the request that asks for it
+// is cancelled, because the result concerns other clients, too.
 func (m *Manager) publish(ctx context.Context, name string, msg message) error {
 	msg.Replica = m.replica
 	data, err := json.Marshal(msg)
@@ -109,9 +211,12 @@ func (m *Manager) publish(ctx context.Context, name string, msg message) error {
 	return nil
 }
 
+// syncTimeout is how long a replica waits until it has read what others have published.
+const syncTimeout = time.Second
+
 // sync reads all that was published before on other replicas.
 func (m *Manager) sync(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
+	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
 	defer cancel()
 	if err := m.journal.Sync(ctx); err != nil {
 		return fmt.Errorf("%w: %w", ErrAway, err)

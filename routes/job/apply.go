@@ -17,7 +17,7 @@ const (
 	aliveMessage    = "alive"    // of all jobs claimed up to UpTo, Replica runs Runs and no others
 )
 
-// A message is the data of such an entry. Which fields are set depends on its name.
+// A message is the data of an entry of the journal. Its name says which fields are set.
 type message struct {
 	Replica  string      `json:"replica"`
 	Job      string      `json:"job,omitempty"`
@@ -79,32 +79,27 @@ func (m *Manager) timeOf(id pubsub.ID, msg message) time.Time {
 
 // readClaim gives the job to the replica, unless one of that id is running.
 func (m *Manager) readClaim(id pubsub.ID, msg message) {
-	var own *claim
-	if msg.Replica == m.replica {
-		if own = m.claims[msg.Claim]; own != nil {
-			defer close(own.decided)
-			delete(m.claims, msg.Claim)
-		}
-	}
 	if old := m.jobs[msg.Job]; old != nil && !old.over.Load() {
 		return
 	}
 	j := newJob(msg.Job, msg.Replica, id, msg.IsText, m.timeOf(id, msg))
 	m.jobs[msg.Job] = j
-	switch {
-	case msg.Replica != m.replica || m.closed:
-	case m.ctx.Err() != nil:
-		m.tasks.Go(func() { m.publishEnd(j, failed, shutDown) })
-	case own != nil:
-		own.job = j
-		m.launch(j, own.kind, own.request)
-	default: // its client was answered that the broker cannot be reached
-		m.tasks.Go(func() { m.publishEnd(j, failed, "the broker could not be reached when the job was to start") })
+	if msg.Replica != m.replica || m.closed {
+		return
 	}
+	own := m.claims[msg.Claim]
+	if own == nil || m.ctx.Err() != nil { // it comes too late: the client was told that there is no job
+		m.tasks.Go(func() { m.publishEnd(j, failed, notStarted) })
+		return
+	}
+	own.job = j
+	m.launch(j, own.kind, own.request)
 }
 
-// running returns the running job that a message is about, or nil if it is over.
-// If this replica has missed its claim, its events begin with this message.
+const notStarted = "the service could not start this job; start it again"
+
+// running returns the running job that a message is about, or nil if that is over. If
+// this replica has missed the claim, the job's events begin with this message here.
 func (m *Manager) running(id pubsub.ID, msg message) *job {
 	j := m.jobs[msg.Job]
 	switch {
@@ -124,8 +119,8 @@ func (m *Manager) running(id pubsub.ID, msg message) *job {
 	return j
 }
 
-// endMissed is how a job ends here if its end was published while this replica
-// could not read.
+// endMissed is how a job ends on a replica that has not received its end, because the
+// journal has lost it.
 const endMissed = "the end of this job was not received"
 
 // readAlive ends jobs whose end this replica has missed.
@@ -135,4 +130,46 @@ func (m *Manager) readAlive(msg message) {
 			m.end(j, time.Now(), 0, j.elapsed(), failed, endMissed)
 		}
 	}
+}
+
+const (
+	// Keep is how long a job that has ended can still be watched.
+	Keep = time.Minute
+	// keepBytes bounds all jobs that have ended. Beyond it those that ended first
+	// are dropped before their time is over.
+	keepBytes = 64 << 20
+)
+
+// end ends a job, and keeps it for a minute.
+func (m *Manager) end(j *job, at time.Time, number uint64, elapsed int64, s status, reason string) {
+	j.end(at, number, elapsed, s, reason)
+	m.ended = append(m.ended, j)
+	m.endedBytes += j.size
+	m.dropEnded()
+}
+
+// dropEnded drops the jobs that ended a minute ago, and those that ended first if all
+// together are too large.
+func (m *Manager) dropEnded() {
+	for len(m.ended) > 0 {
+		j := m.ended[0]
+		left := Keep - time.Since(j.ended)
+		if left > 0 && m.endedBytes <= keepBytes {
+			m.dropTimer.Reset(left)
+			return
+		}
+		m.endedBytes -= j.size
+		m.ended[0] = nil
+		m.ended = m.ended[1:]
+		if m.jobs[j.id] == j {
+			delete(m.jobs, j.id)
+		}
+	}
+}
+
+// dropInTime is called by the timer.
+func (m *Manager) dropInTime() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.dropEnded()
 }

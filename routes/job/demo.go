@@ -1,0 +1,92 @@
+package job
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+)
+
+const (
+	defaultDuration = 12 * time.Second
+	// buildStep is the shortest time between two reports. Otherwise there is one
+	// for each hundredth of the duration.
+	buildStep = 100 * time.Millisecond
+)
+
+// build is a demonstration: it takes the given time and does nothing else.
+func build(ctx context.Context, r Request, report func(Progress)) error {
+	duration := r.Duration
+	if duration <= 0 {
+		duration = defaultDuration
+	}
+	stages := []string{"checkout", "build", "test", "package", "deploy"}
+	report(Progress{Stage: "started", Message: "the job has started"})
+	start := time.Now()
+	step := time.NewTicker(max(duration/100, buildStep))
+	defer step.Stop()
+	end := time.NewTimer(duration)
+	defer end.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-end.C:
+			report(Progress{Percent: 100, Stage: stages[len(stages)-1], Message: "all done"})
+			return nil
+		case <-step.C:
+			percent := int(time.Since(start) * 100 / duration)
+			if percent >= 100 {
+				continue // the end is due
+			}
+			stage := percent * len(stages) / 100
+			report(Progress{
+				Percent: percent,
+				Stage:   stages[stage],
+				Message: fmt.Sprintf("%s, stage %d of %d", stages[stage], stage+1, len(stages)),
+			})
+		}
+	}
+}
+
+const (
+	// pieceTime is the time between two pieces of the canned answer, about as a
+	// language model writes.
+	pieceTime = time.Second / 30
+	// quotedRunes of the prompt appear in the canned answer.
+	quotedRunes = 80
+)
+
+const canned = "You asked: “%s”. No language model is configured, so this is a canned answer. " +
+	"Server-Sent Events are a response that does not end. The server answers a request with the type " +
+	"text/event-stream and then writes events, each a few lines of text and a blank line. A browser reads them with " +
+	"EventSource, any other client with an HTTP library. An event may have an id. If the connection breaks, the client " +
+	"sends the last id that it has, and the server continues after it, so nothing is lost or repeated. Close this page, " +
+	"or cut the cable: the job goes on, and when you are back you get the rest of this text, every piece exactly once."
+
+// cannedAnswer writes a short explanation of Server-Sent Events, so that answers
+// can be tried without a language model.
+func cannedAnswer(ctx context.Context, r Request, write func(string) error) error {
+	pause := time.NewTicker(pieceTime)
+	defer pause.Stop()
+	for _, piece := range strings.SplitAfter(fmt.Sprintf(canned, quote(r.Prompt())), " ") {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-pause.C:
+		}
+		if err := write(piece); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// quote returns the beginning of the prompt on one line.
+func quote(prompt string) string {
+	runes := []rune(strings.Join(strings.Fields(prompt), " "))
+	if len(runes) > quotedRunes {
+		return string(runes[:quotedRunes]) + "…"
+	}
+	return string(runes)
+}
