@@ -152,7 +152,7 @@ func ExampleSourceOf() {
 }
 
 func ExampleReader() {
-	stream := "retry: 3000\n: heartbeat\nid: 7\ndata: hello\r\n\nid: 8\ndata: the connection is lost he"
+	stream := "retry: 3000\n: heartbeat\nid: 7\ndata: hello\n\nid: 8\ndata: the connection is lost he"
 	r := sse.NewReader(strings.NewReader(stream))
 	r.OnComment = func(text string) { fmt.Println("comment", text) }
 	r.OnFault = func(f sse.Fault) { fmt.Println("fault", f) }
@@ -167,7 +167,6 @@ func ExampleReader() {
 	}
 	// Output:
 	// comment heartbeat
-	// fault a line that ends with CRLF
 	// event 7 (its own: true) "" hello
 	// fault an event without its blank line at the end of the stream
 	// EOF; resume after 7, in 3s

@@ -3,10 +3,15 @@ package sse
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // ErrTooLong is the error of a [Reader] whose stream sends an event that is
@@ -27,24 +32,31 @@ type Reader struct {
 	// one space.
 	OnComment func(text string)
 	// OnFault, if not nil, is called with everything that the rules forgive or
-	// ignore.
+	// ignore, and that a careful server does not send.
 	OnFault func(Fault)
 
 	in      *bufio.Reader
 	started bool // the first line was read
 	afterCR bool // a LF that comes next belongs to the line end before
 	line    []byte
-	size    int // bytes of the block that is being read
+	err     error // the first of Next
 
-	id       string // of the block that is being read
-	name     string
-	data     []byte
-	fields   []string // names of the fields of the block
-	lastID   string   // of the last complete block
-	hasID    bool     // the last event has an id field of its own
+	block    block // that is being read
+	id       string
+	lastID   string // of the last complete block
+	hasID    bool   // the last event has an id field that is not empty
 	retry    time.Duration
 	hasRetry bool
-	err      error // the first of Next
+}
+
+// A block is the lines up to a blank line, as far as they were read.
+type block struct {
+	size   int // bytes
+	name   string
+	data   []byte
+	hasID  bool
+	first  string // the name of its first field
+	isOpen bool   // it has a field that needs a blank line, which is any but retry
 }
 
 // NewReader returns a Reader of the stream in.
@@ -77,7 +89,7 @@ func (r *Reader) Next() (Event, error) {
 			break
 		}
 		if len(line) > 0 {
-			r.field(r.decode(line))
+			r.readField(r.decode(line))
 			continue
 		}
 		if event, ok := r.dispatch(); ok {
@@ -99,7 +111,6 @@ func (r *Reader) readLine() ([]byte, error) {
 		if r.afterCR {
 			r.afterCR = false
 			if c == '\n' {
-				r.fault(CRLF, "")
 				continue
 			}
 			r.fault(LoneCR, "")
@@ -123,13 +134,116 @@ func (r *Reader) readPlain(c byte) error {
 	}
 	r.line = append(r.line, ahead...)
 	_, _ = r.in.Discard(len(ahead)) // it is in the buffer
-	r.size += 1 + len(ahead)
+	r.block.size += 1 + len(ahead)
 	limit := r.MaxEvent
 	if limit <= 0 {
 		limit = DefaultMaxEvent
 	}
-	if r.size > limit {
+	if r.block.size > limit {
 		return fmt.Errorf("%w: over %d bytes", ErrTooLong, limit)
 	}
 	return nil
+}
+
+// decode replaces what is not UTF-8 and takes off a byte order mark.
+func (r *Reader) decode(line []byte) []byte {
+	if !utf8.Valid(line) {
+		r.fault(NotUTF8, string(line))
+		line = AppendUTF8(nil, line)
+	}
+	if r.started {
+		return line
+	}
+	r.started = true
+	rest, found := bytes.CutPrefix(line, []byte("\ufeff"))
+	if found {
+		r.fault(ByteOrderMark, "")
+	}
+	return rest
+}
+
+func (r *Reader) readField(line []byte) {
+	name, value, _ := bytes.Cut(line, []byte(":"))
+	value = bytes.TrimPrefix(value, []byte(" "))
+	switch string(name) {
+	case "":
+		r.readComment(len(line) > 0, value)
+		return
+	case "event":
+		r.block.name = string(value)
+	case "data":
+		r.block.data = append(append(r.block.data, value...), '\n')
+	case "id":
+		r.setID(value)
+	case "retry":
+		r.setRetry(string(value))
+	default:
+		r.fault(UnknownField, string(line))
+	}
+	r.block.first = cmp.Or(r.block.first, string(name))
+	r.block.isOpen = r.block.isOpen || string(name) != "retry"
+}
+
+// readComment lets a stream send any number of comments between two events. What is
+// nothing but a byte order mark is no comment.
+func (r *Reader) readComment(is bool, text []byte) {
+	if is && r.OnComment != nil {
+		r.OnComment(string(text))
+	}
+	if r.block.first == "" {
+		r.block.size = 0
+	}
+}
+
+func (r *Reader) setID(value []byte) {
+	if len(value) == 0 {
+		r.fault(EmptyID, "")
+	}
+	if bytes.IndexByte(value, 0) >= 0 {
+		r.fault(NulID, string(value))
+		return
+	}
+	r.id, r.block.hasID = string(value), len(value) > 0
+}
+
+// maxRetry is the longest delay that time.Duration holds, in ms. The standard
+// sets no limit.
+const maxRetry = uint64(math.MaxInt64 / time.Millisecond)
+
+func (r *Reader) setRetry(value string) {
+	if value == "" || strings.Trim(value, "0123456789") != "" {
+		r.fault(BadRetry, value)
+		return
+	}
+	ms, _ := strconv.ParseUint(value, 10, 64) // the largest number, if it is out of range
+	r.retry, r.hasRetry = time.Duration(min(ms, maxRetry))*time.Millisecond, true
+}
+
+// dispatch ends a block; ok is false if it has no data and so is no event.
+func (r *Reader) dispatch() (event Event, ok bool) {
+	b := r.block
+	r.started, r.block = true, block{}
+	r.lastID, r.hasID = r.id, b.hasID
+	if len(b.data) > 0 {
+		return Event{ID: r.id, Name: b.name, Data: b.data[:len(b.data)-1]}, true
+	}
+	if b.first != "" {
+		r.fault(NoData, b.first)
+	}
+	return Event{}, false
+}
+
+func (r *Reader) endOfStream(line []byte) {
+	if r.afterCR {
+		r.fault(LoneCR, "")
+	}
+	if r.block.isOpen || len(line) > 0 && line[0] != ':' {
+		r.fault(Unfinished, "")
+	}
+}
+
+func (r *Reader) fault(kind FaultKind, text string) {
+	if r.OnFault != nil {
+		r.OnFault(Fault{kind, text})
+	}
 }

@@ -2,6 +2,7 @@ package sse_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -78,5 +79,38 @@ func TestContextOfRequest(t *testing.T) {
 	err := sse.Serve(httptest.NewRecorder(), r, source, sse.Options{Ended: func(o sse.Outcome) { outcome = o }})
 	if err != nil || outcome.Reason != sse.ClientGone || outcome.Events != 10 {
 		t.Errorf("%v, %+v", err, outcome)
+	}
+}
+
+// count is a source of so many events, one in each batch.
+type count struct {
+	frame []byte
+	left  int
+}
+
+func (*count) Position() string { return "" }
+func (*count) Notify(func())    {}
+
+func (c *count) Next(frames [][]byte) ([][]byte, error) {
+	if c.left == 0 {
+		return frames, io.EOF
+	}
+	c.left--
+	return append(frames, c.frame), nil
+}
+
+// TestServeAllocatesNothing for an event.
+func TestServeAllocatesNothing(t *testing.T) {
+	frame := sse.MustFrame(sse.Event{ID: "1", Data: []byte("x")})
+	allocations := func(events int) float64 {
+		w, r := newWriter(), newRequest(t, 2) // a deadline of HTTP/1 is one in a second
+		return testing.AllocsPerRun(10, func() {
+			if err := sse.Serve(w, r, &count{frame, events}, sse.Options{WriteTimeout: time.Minute, Sent: func(int, int, int64) {}}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if few, many := allocations(1), allocations(1001); many != few {
+		t.Errorf("%v allocations for an event, %v for 1001", few, many)
 	}
 }
