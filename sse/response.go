@@ -1,7 +1,6 @@
 package sse
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -11,23 +10,21 @@ import (
 	"example.com/sse-demo/sse/internal/stream"
 )
 
-// A response writes to one client and gives it time for each write.
+// A response writes to one client, and ends the stream if a write takes too long. A
+// write deadline of net/http would also end a silent stream of HTTP/2 when it passes,
+// and setting one costs a fifth of an event. So none is set, and a timer, which runs
+// once in a timeout at the most, looks whether a write is late.
 type response struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	stream  *stream.Stream
-	guard   *writeGuard // of HTTP/2; nil for HTTP/1, where the deadline is the connection's
-	until   time.Time   // the deadline; zero before the first
-	written int64       // since the deadline was set
-}
+	written int64 // bytes that are not in the backlog yet
 
-func newResponse(w http.ResponseWriter, r *http.Request, s *stream.Stream) response {
-	control := http.NewResponseController(w)
-	p := response{w: w, control: control, stream: s}
-	if r.ProtoMajor != 1 && s.WriteTimeout > 0 {
-		p.guard = &writeGuard{cut: func() { _ = control.SetWriteDeadline(time.Unix(1, 0)) }}
-	}
-	return p
+	mu        sync.Mutex // held while the stream is cut: the handler must not return before
+	lateAt    time.Time  // when the write under way is late; zero between writes
+	timer     *time.Timer
+	isRunning bool // the timer
+	isCut     bool
 }
 
 // canFlush looks for what ResponseController.Flush needs, without writing.
@@ -47,19 +44,12 @@ func canFlush(w http.ResponseWriter) error {
 // send writes the frames and flushes once. Every error means that the client is gone;
 // it wraps [os.ErrDeadlineExceeded] if the client took no bytes for its patience.
 func (p *response) send(frames [][]byte) error {
-	if p.guard != nil {
-		defer p.guard.end()
-	}
-	if err := p.extendDeadline(); err != nil {
-		return err
-	}
-	left := stream.PieceSize // of the piece that the deadline is for
+	defer p.endWrite()
+	left := 0 // of the piece whose time runs
 	for _, frame := range frames {
 		for len(frame) > 0 {
 			if left == 0 {
-				if err := p.extendDeadline(); err != nil {
-					return err
-				}
+				p.beginWrite()
 				left = stream.PieceSize
 			}
 			n, err := p.w.Write(frame[:min(len(frame), left)])
@@ -70,113 +60,76 @@ func (p *response) send(frames [][]byte) error {
 			frame, left = frame[n:], left-n
 		}
 	}
+	if left == 0 {
+		p.beginWrite()
+	}
 	if err := p.control.Flush(); err != nil {
 		return fmt.Errorf("sse: flush: %w", p.cause(err))
 	}
 	return nil
 }
 
-// extendDeadline gives the client at least its patience for the next write, and at
-// most an eighth of the timeout more: setting a deadline costs, so one serves many
-// writes.
-func (p *response) extendDeadline() error {
-	timeout := p.stream.WriteTimeout
-	if timeout == 0 {
-		return nil
+// beginWrite gives the client its patience for what is written next.
+func (p *response) beginWrite() {
+	if p.stream.WriteTimeout == 0 {
+		return
 	}
 	now := time.Now()
 	p.stream.AddBacklog(p.written, now)
 	p.written = 0
 	patience := p.stream.Patience(now)
-	isExtended := p.until.Sub(now) < patience
-	if isExtended {
-		p.until = now.Add(patience + timeout/8)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lateAt = now.Add(patience)
+	switch {
+	case p.isRunning: // since an earlier write; it is set anew then
+	case p.timer == nil:
+		p.timer = time.AfterFunc(patience, p.check)
+	default:
+		p.timer.Reset(patience)
 	}
-	if p.guard != nil {
-		p.guard.begin(p.until)
-		return nil
-	}
-	if !isExtended {
-		return nil
-	}
-	err := p.control.SetWriteDeadline(p.until)
-	if err != nil && !errors.Is(err, http.ErrNotSupported) { // as the writers of tests
-		return fmt.Errorf("sse: write deadline: %w", err)
-	}
-	return nil
+	p.isRunning = true
 }
 
-// finish is called after the last write.
-func (p *response) finish() {
-	if p.guard != nil {
-		p.guard.stop()
-		return
-	}
-	_ = p.extendDeadline() // for the final chunk, which net/http writes
+func (p *response) endWrite() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lateAt = time.Time{}
 }
 
-// cause is the error of a write, or that the deadline has passed: HTTP/2 says only
-// that the stream was closed, so the clock decides.
+// check ends the stream if a write is late.
+func (p *response) check() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	left := time.Until(p.lateAt)
+	p.isRunning = !p.lateAt.IsZero() && left > 0
+	switch {
+	case p.isRunning:
+		p.timer.Reset(left)
+	case !p.lateAt.IsZero():
+		p.isCut = true
+		_ = p.control.SetWriteDeadline(time.Unix(1, 0))
+	}
+}
+
+// cause is the error of a write, or that it was late: HTTP/2 says only that the stream
+// was closed.
 func (p *response) cause(err error) error {
-	if !p.until.IsZero() && !time.Now().Before(p.until) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.isCut {
 		return os.ErrDeadlineExceeded
 	}
 	return err
 }
 
-// A writeGuard is the write deadline of a stream of HTTP/2. One of net/http would end
-// the stream when it passes even if nothing is being written then, and setting one is
-// a message to the goroutine of the connection, a fifth of what an event costs. So a
-// timer, which runs once in a timeout at the most, looks whether a write is late.
-type writeGuard struct {
-	cut func() // ends the stream
-
-	mu        sync.Mutex // is held during cut: the handler must not return before
-	until     time.Time  // the deadline of the write
-	isWriting bool
-	isRunning bool // the timer
-	timer     *time.Timer
-}
-
-// begin is called before a write, or a part of one.
-func (g *writeGuard) begin(until time.Time) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.until, g.isWriting = until, true
-	if g.isRunning {
-		return
+// finish is called after the last write.
+func (p *response) finish(r *http.Request) {
+	if p.timer != nil {
+		p.timer.Stop()
 	}
-	g.isRunning = true
-	if g.timer == nil {
-		g.timer = time.AfterFunc(time.Until(until), g.check)
-	} else {
-		g.timer.Reset(time.Until(until))
-	}
-}
-
-// end is called after a write.
-func (g *writeGuard) end() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.isWriting = false
-}
-
-// stop is called after the last write: the timer would hold the stream in memory.
-func (g *writeGuard) stop() {
-	if g.timer != nil {
-		g.timer.Stop()
-	}
-}
-
-func (g *writeGuard) check() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	left := time.Until(g.until)
-	g.isRunning = g.isWriting && left > 0
-	switch {
-	case g.isRunning:
-		g.timer.Reset(left)
-	case g.isWriting:
-		g.cut()
+	if p.stream.WriteTimeout > 0 && r.ProtoMajor == 1 { // for the final chunk, which net/http writes
+		now := time.Now()
+		_ = p.control.SetWriteDeadline(now.Add(p.stream.Patience(now)))
 	}
 }

@@ -27,7 +27,7 @@ func Serve(w http.ResponseWriter, r *http.Request, source Source, o Options) (er
 	s := newSession(source, &o)
 	defer func() { s.finish(err) }()
 	if err = s.open(w, r, o.Retry); err == nil && s.Reason == "" {
-		s.run(r.Context())
+		s.run(r)
 	}
 	return err
 }
@@ -74,7 +74,8 @@ func (s *session) open(w http.ResponseWriter, r *http.Request, retry time.Durati
 		return err
 	}
 	s.SetHeader(w.Header())
-	s.response = newResponse(w, r, &s.Stream)
+	s.response.w, s.response.control, s.response.stream = w, http.NewResponseController(w), &s.Stream
+	_ = s.response.control.SetWriteDeadline(time.Time{}) // that of an http.Server with a WriteTimeout
 	w.WriteHeader(http.StatusOK)
 	if r.Method == http.MethodHead { // net/http sends it when the handler returns
 		s.Reason = stream.SourceDone
@@ -90,12 +91,13 @@ func (s *session) open(w http.ResponseWriter, r *http.Request, retry time.Durati
 }
 
 // run sends what there is, then waits for more, until the stream has ended.
-func (s *session) run(client context.Context) {
+func (s *session) run(r *http.Request) {
+	client := r.Context()
 	s.wake = make(chan struct{}, 1)
 	s.Notify(s.notify)
 	timer := time.AfterFunc(s.setDue(), s.notify)
 	defer timer.Stop()
-	defer s.response.finish()
+	defer s.response.finish(r)
 	for s.sendAll(client) {
 		select {
 		case <-s.wake:

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"example.com/sse-demo/sse"
@@ -16,27 +15,6 @@ import (
 func TestServe(t *testing.T) {
 	ssetest.TestServe(t, func() (serve func(http.ResponseWriter, *http.Request, sse.Source, sse.Options) error, end func()) {
 		return sse.Serve, func() {}
-	})
-}
-
-// TestServeSetsNoDeadlines: over HTTP/2 a deadline that passes ends the stream, and
-// setting one costs, so a stream whose client takes what it is sent has none.
-func TestServeSetsNoDeadlines(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWriter()
-		s := serve(t, w, 2)
-		for range 1000 { // in 100 s
-			<-time.After(100 * time.Millisecond)
-			s.send()
-		}
-		<-time.After(s.timeout)
-		if len(w.deadlines) > 0 {
-			t.Error(w.deadlines)
-		}
-		s.source.End()
-		if o := <-s.ended; o.Events != 1000 {
-			t.Errorf("%+v", o)
-		}
 	})
 }
 
@@ -103,7 +81,7 @@ func (c *count) Next(frames [][]byte) ([][]byte, error) {
 func TestServeAllocatesNothing(t *testing.T) {
 	frame := sse.MustFrame(sse.Event{ID: "1", Data: []byte("x")})
 	allocations := func(events int) float64 {
-		w, r := newWriter(), newRequest(t, 2) // a deadline of HTTP/1 is one in a second
+		w, r := newWriter(), newRequest(t, 2)
 		return testing.AllocsPerRun(10, func() {
 			if err := sse.Serve(w, r, &count{frame, events}, sse.Options{WriteTimeout: time.Minute, Sent: func(int, int, int64) {}}); err != nil {
 				t.Error(err)

@@ -44,7 +44,7 @@ func main() {
 	})
 	http.Handle("GET /", http.FileServerFS(page))
 
-	// No WriteTimeout: over HTTP/2 it would end streams. Each write of a stream has its own.
+	// ReadTimeout is for requests: it ends no stream.
 	server := &http.Server{ReadTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	server.Handler = http.NewCrossOriginProtection().Handler(http.DefaultServeMux) // refuses writes of other sites
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "localhost:8080")

@@ -95,8 +95,8 @@ func (s *server) count(events, gaps int, bytes int64) {
 func newServer(t *testing.T, serve serveFunc, http2 bool) *server {
 	s := &server{T: t, network: NewNetwork(), outcomes: make(chan sse.Outcome, 10)}
 	s.client = s.network.Client(http2)
-	// A ReadTimeout, unlike a WriteTimeout, ends no stream.
-	s.http = &http.Server{ReadTimeout: 10 * time.Second, Protocols: new(http.Protocols), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	const timeout = 10 * time.Second // of requests and other answers: it ends no stream
+	s.http = &http.Server{ReadTimeout: timeout, WriteTimeout: timeout, Protocols: new(http.Protocols), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o := s.options
 		o.Sent = s.count
 		o.Ended = func(o sse.Outcome) { s.outcomes <- o }
