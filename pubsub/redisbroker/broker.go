@@ -35,11 +35,11 @@ func (b *Broker) Publish(ctx context.Context, channel, name string, data []byte)
 	if _, err := (sse.Event{Name: name}).Append(nil); err != nil {
 		return pubsub.Receipt{}, fmt.Errorf("publish to %q: %w", channel, err)
 	}
-	receipt, err := b.publish(ctx, channel, name, data)
+	id, err := b.publish(ctx, channel, name, data)
 	if err != nil {
 		return pubsub.Receipt{}, fmt.Errorf("publish to %q: %w", channel, err)
 	}
-	return receipt, nil
+	return pubsub.Receipt{ID: id, Delivered: b.arrivals.delivered(id)}, nil
 }
 
 // Subscribe implements [pubsub.Broker].

@@ -1,6 +1,7 @@
 package redisbroker
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -56,13 +57,19 @@ func quick(o *Options) {
 // patient gives publishers time, for tests that are not about their deadline.
 func patient(o *Options) { o.timing.publish = patience }
 
+// publish publishes again, for a while, what was not published: a machine that is busy is
+// no failure.
 func publish(t testing.TB, b *Broker, channel, data string) string {
 	t.Helper()
-	r, err := b.Publish(t.Context(), channel, "", []byte(data))
-	if err != nil {
-		t.Fatal(err)
+	for end := time.Now().Add(patience); ; {
+		r, err := b.Publish(t.Context(), channel, "", []byte(data))
+		if err == nil {
+			return r.ID.String()
+		}
+		if !errors.Is(err, pubsub.ErrNotPublished) || time.Now().After(end) {
+			t.Fatal(err)
+		}
 	}
-	return r.ID.String()
 }
 
 func subscribe(t testing.TB, b *Broker, channel string, start pubsub.Start) *pubsub.Subscription {

@@ -43,14 +43,14 @@ func (j *Journal) Publish(ctx context.Context, name string, data []byte) error {
 // anywhere before the call. It writes nothing.
 func (j *Journal) Sync(ctx context.Context) error {
 	newest, err := j.commands.XRevRangeN(ctx, j.options.Key, "+", "-", 1).Result()
+	if err == nil && len(newest) > 0 {
+		var e entry
+		if e, err = parse(newest[0]); err == nil {
+			err = j.arrivals.await(ctx, e.id)
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("sync: %w", plain(err))
-	}
-	if len(newest) == 0 {
-		return nil
-	}
-	if err := j.arrivals.awaitPosition(ctx, newest[0].ID); err != nil {
-		return fmt.Errorf("sync: %w", err)
 	}
 	return nil
 }

@@ -9,10 +9,10 @@ import (
 	"example.com/sse-demo/pubsub"
 )
 
-// mayHaveLost notes that Redis may have lost what this process has read last.
-func (s *stream) mayHaveLost() {
+// mayHaveLost notes that Redis may have lost the entry that this process has read last.
+func (s *stream) mayHaveLost(last pubsub.ID) {
 	if s.suspect == (pubsub.ID{}) {
-		s.suspect = s.arrivals.position()
+		s.suspect = last
 	}
 }
 
@@ -64,7 +64,7 @@ func (s *stream) tryToWrite(ctx context.Context) error {
 func (s *stream) anchor(ctx context.Context, lost string) error {
 	limited, cancel := context.WithTimeout(ctx, s.options.timing.publish)
 	defer cancel()
-	_, err := s.add(limited, s.reads, s.arrivals.position(), anchorChannel, "", &sentData{data: []byte(lost)})
+	_, err := s.add(limited, s.reads, anchorChannel, "", &sentData{data: []byte(lost)})
 	return err
 }
 

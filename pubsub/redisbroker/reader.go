@@ -3,8 +3,6 @@ package redisbroker
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -19,35 +17,17 @@ const (
 	firstCount, maxCount = 1, 1000
 	// targetBytes is about how much one read brings.
 	targetBytes = 1 << 20
-	// anchorChannel is that of entries that hold no event. Publish refuses it. If
-	// the data is an id, events up to it were lost.
-	anchorChannel = "_anchor"
-	// skipLogInterval is the time between two log lines about entries that are skipped.
-	skipLogInterval = time.Minute
 )
-
-// An entry is one of the stream.
-type entry struct {
-	id                  pubsub.ID
-	channel, name, data string
-	hasData             bool
-	size                int64 // that it counts
-	total               int64 // of the sizes of all entries up to it; -1 if it was not published by a replica
-}
 
 // load takes what the stream keeps, from where it was.
 func (s *stream) load(ctx context.Context) error {
 	s.count = firstCount
 	for {
-		entries, err := parse(s.reads.XRangeN(ctx, s.options.Key, "("+s.arrivals.position().String(), "+", s.count).Result())
+		n, err := s.read(ctx, -1)
 		switch {
 		case err != nil:
 			return err
-		case len(entries) > 0:
-			if s.arrivals.position() == (pubsub.ID{}) {
-				s.sink.loseBefore(entries[0].id) // here the order begins
-			}
-			s.take(entries)
+		case n > 0:
 		case s.arrivals.position() != pubsub.ID{}:
 			return nil
 		default:
@@ -61,7 +41,7 @@ func (s *stream) load(ctx context.Context) error {
 // follow reads the stream until ctx ends.
 func (s *stream) follow(ctx context.Context) {
 	for ctx.Err() == nil {
-		err := s.read(ctx)
+		_, err := s.read(ctx, s.options.timing.block)
 		if ctx.Err() == nil {
 			s.health.read(err)
 		}
@@ -73,46 +53,52 @@ func (s *stream) follow(ctx context.Context) {
 	}
 }
 
-// read waits for entries and takes them.
-func (s *stream) read(ctx context.Context) error {
-	streams, err := s.reads.XRead(ctx, &redis.XReadArgs{
-		Streams: []string{s.options.Key, s.arrivals.position().String()}, Count: s.count, Block: s.options.timing.block,
-	}).Result()
-	silent := errors.Is(err, redis.Nil)
-	if err != nil && !silent {
-		return err
+// read takes the entries that follow, and returns how many there were. It waits for
+// some as long as block says, or if that is below 0, not at all.
+func (s *stream) read(ctx context.Context, block time.Duration) (int, error) {
+	last := s.arrivals.position()
+	streams, err := s.reads.XRead(ctx, &redis.XReadArgs{Streams: []string{s.options.Key, last.String()}, Count: s.count, Block: block}).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return 0, err
 	}
 	var entries []entry
-	if !silent {
-		if len(streams) != 1 {
-			return fmt.Errorf("%d streams came, one was asked for", len(streams))
-		}
-		if entries, err = parse(streams[0].Messages, nil); err != nil {
-			return err
+	for _, stream := range streams { // there is one
+		for _, message := range stream.Messages {
+			e, err := parse(message)
+			if err != nil {
+				return 0, err
+			}
+			entries = append(entries, e)
 		}
 	}
-	if s.unchecked.Swap(false) || silent || !s.follows(entries[0]) {
-		s.mayHaveLost()
+	if len(entries) > 0 && last == (pubsub.ID{}) {
+		s.sink.loseBefore(entries[0].id) // here the order begins
+	}
+	if s.unchecked.Swap(false) || len(entries) == 0 || !s.follows(entries[0]) {
+		s.mayHaveLost(last)
 	}
 	if err := s.checkSuspect(ctx); err != nil {
-		return err
+		return 0, err
 	}
 	s.take(entries)
-	return nil
+	return len(entries), nil
 }
 
 // take passes entries on.
 func (s *stream) take(entries []entry) {
-	if len(entries) == 0 {
-		return
-	}
 	bytes := 0
 	for _, e := range entries {
 		s.checkTotal(e)
 		s.arrivals.add(e.id, s.takeOne(e))
 		bytes += len(e.data)
 	}
-	s.adapt(len(entries), bytes)
+	// The next read is to bring about targetBytes: a slow line then shows progress often,
+	// and memory holds little.
+	if bytes < targetBytes/2 && int64(len(entries)) == s.count {
+		s.count = min(2*s.count, maxCount)
+	} else if bytes > targetBytes {
+		s.count = max(s.count*targetBytes/int64(bytes), 1)
+	}
 }
 
 // takeOne returns how many subscriptions the event has reached.
@@ -122,81 +108,12 @@ func (s *stream) takeOne(e entry) int {
 		return 0
 	}
 	err := s.check(e)
+	delivered := 0
 	if err == nil {
-		var delivered int
-		if delivered, err = s.sink.append(e); err == nil {
-			return delivered
-		}
+		delivered, err = s.sink.append(e)
 	}
-	s.skipped++
-	if time.Since(s.lastSkip) >= skipLogInterval {
-		s.lastSkip = time.Now()
-		s.options.Logger.Warn("an entry of the Redis stream is not an event; it is skipped",
-			"key", s.options.Key, "id", e.id, "error", err, "skipped", s.skipped)
-	}
-	return 0
-}
-
-// check returns why an entry is not an event. Publish has checked those of replicas.
-func (s *stream) check(e entry) error {
-	switch {
-	case e.channel == "":
-		return fmt.Errorf("it has no channel in the field %q", channelField)
-	case !e.hasData:
-		return fmt.Errorf("it has no data in the field %q", dataField)
-	case e.total >= 0 || s.options.Check == nil:
-		return nil
-	default:
-		return s.options.Check(e.channel, e.name, []byte(e.data))
-	}
-}
-
-// adapt makes the next read bring about targetBytes: a slow line then shows
-// progress often, and memory holds little.
-func (s *stream) adapt(entries, bytes int) {
-	if bytes < targetBytes/2 && int64(entries) == s.count {
-		s.count = min(2*s.count, maxCount)
-	} else if bytes > targetBytes {
-		s.count = max(s.count*targetBytes/int64(bytes), 1)
-	}
-}
-
-// parse returns the entries of an answer.
-func parse(messages []redis.XMessage, err error) ([]entry, error) {
 	if err != nil {
-		return nil, err
+		s.skip(e, err)
 	}
-	entries := make([]entry, 0, len(messages))
-	for _, m := range messages {
-		id, ok := pubsub.ParseID(m.ID)
-		if !ok {
-			return entries, fmt.Errorf("an entry of the stream has the id %q", m.ID)
-		}
-		entries = append(entries, parseEntry(id, m.Values))
-	}
-	return entries, nil
-}
-
-func parseEntry(id pubsub.ID, fields map[string]any) entry {
-	e := entry{id: id, total: -1}
-	var bytes int64
-	for name, value := range fields {
-		text, _ := value.(string)
-		switch name {
-		case totalField:
-			if total, err := strconv.ParseUint(text, 10, 63); err == nil {
-				e.total = int64(total)
-			}
-			continue
-		case channelField:
-			e.channel = text
-		case nameField:
-			e.name = text
-		case dataField:
-			e.data, e.hasData = text, true
-		}
-		bytes += int64(len(text))
-	}
-	e.size = size(bytes)
-	return e
+	return delivered
 }

@@ -48,40 +48,16 @@ func newStream(o Options, to sink) (*stream, error) {
 		return nil, fmt.Errorf("redisbroker: %w", err)
 	}
 	o = o.withDefaults()
-	s := &stream{
-		options:  o,
-		endpoint: endpoint,
-		health:   newHealth(o.timing, o.Logger),
-		sink:     to,
-		arrivals: arrivals{publishers: map[pubsub.ID]chan int{}},
-		stop:     func() {},
-		total:    -1,
-	}
+	s := &stream{options: o, endpoint: endpoint, health: newHealth(o.timing, o.Logger), sink: to, stop: func() {}, total: -1}
 	s.connect()
 	return s, nil
 }
 
-// connect makes the clients, which connect when they are used.
+// connect makes the clients. They connect when they are used.
 func (s *stream) connect() {
 	t := s.options.timing
 	s.commands = s.endpoint.newClient(t.publish, t.publish, func() {})
 	s.reads = s.endpoint.newClient(t.block+t.progress, t.publish, func() { s.unchecked.Store(true) })
-}
-
-// inspect connects to all nodes if Redis is a cluster. It fails if this Redis cannot be
-// used.
-func (s *stream) inspect(ctx context.Context) error {
-	err := s.endpoint.inspect(ctx, s.commands)
-	if err == nil && s.endpoint.options.IsClusterMode {
-		s.disconnect()
-		s.connect()
-	}
-	return err
-}
-
-func (s *stream) disconnect() {
-	_ = s.reads.Close() // interrupts a read
-	_ = s.commands.Close()
 }
 
 // Start loads what Redis keeps, and then follows it until Close. A Redis that is not
@@ -89,7 +65,11 @@ func (s *stream) disconnect() {
 // time, over as many connections as it needs.
 func (s *stream) Start(ctx context.Context) error {
 	began := time.Now()
-	err := s.persist(ctx, s.inspect)
+	err := s.persist(ctx, func(ctx context.Context) error { return s.endpoint.inspect(ctx, s.commands) })
+	if err == nil && s.endpoint.options.IsClusterMode {
+		_, _ = s.reads.Close(), s.commands.Close()
+		s.connect()
+	}
 	if err == nil {
 		err = s.persist(ctx, s.load)
 	}
@@ -121,38 +101,44 @@ func (s *stream) persist(ctx context.Context, try func(context.Context) error) e
 // Close stops following. Nothing may be published any more.
 func (s *stream) Close() {
 	s.stop()
-	s.disconnect()
+	_, _ = s.reads.Close(), s.commands.Close() // the first interrupts a read
 	s.done.Wait()
 }
 
 // Err returns why events cannot be published at present; nil if they can.
 func (s *stream) Err() error { return s.health.get() }
 
-// publish returns when Redis has the event and this process has read it.
-func (s *stream) publish(ctx context.Context, channel, name string, data []byte) (pubsub.Receipt, error) {
+// publish returns when Redis has the event and this process has read it, or soon.
+func (s *stream) publish(ctx context.Context, channel, name string, data []byte) (pubsub.ID, error) {
 	limited, cancel := context.WithTimeout(ctx, s.options.timing.publish)
 	defer cancel()
 	sent := &sentData{data: data}
-	text, err := s.add(limited, s.commands, s.arrivals.position(), channel, name, sent)
-	if err != nil {
-		if ctx.Err() == nil { // it is Redis that has failed, not the publisher that has left
-			s.health.published(err)
+	id, err := s.add(limited, s.commands, channel, name, sent)
+	if err == nil {
+		if err = s.arrivals.await(limited, id); err != nil {
+			err = fmt.Errorf("%w: Redis has it, but %w", pubsub.ErrUnconfirmed, plain(err))
 		}
-		cause := pubsub.ErrUnconfirmed
-		if isRefusal(err) || !sent.sent.Load() {
-			cause = pubsub.ErrNotPublished
-		}
-		return pubsub.Receipt{}, fmt.Errorf("%w: %w", cause, plain(err))
+		return id, err
 	}
-	id, ok := pubsub.ParseID(text)
-	if !ok {
-		return pubsub.Receipt{}, fmt.Errorf("%w: Redis gave the id %q", pubsub.ErrUnconfirmed, text)
+	if ctx.Err() == nil { // it is Redis that has failed, not the publisher that has left
+		s.health.published(err)
 	}
-	delivered, err := s.arrivals.awaitEntry(limited, id)
+	cause := pubsub.ErrUnconfirmed
+	if isRefusal(err) || !sent.sent.Load() {
+		cause = pubsub.ErrNotPublished
+	}
+	return id, fmt.Errorf("%w: %w", cause, plain(err))
+}
+
+// probe returns nil if a publish would succeed at present: an event can be stored, and
+// this process reads in time what is stored.
+func (s *stream) probe(ctx context.Context) error {
+	newest, err := s.tryToStore(ctx)
 	if err != nil {
-		return pubsub.Receipt{}, fmt.Errorf("%w: Redis has it as %s, but this process has not read it: %w", pubsub.ErrUnconfirmed, id, plain(err))
+		relocate(ctx, s.commands)
+		return err
 	}
-	return pubsub.Receipt{ID: id, Delivered: delivered}, nil
+	return s.arrivals.await(ctx, newest)
 }
 
 // pause waits, and reports whether ctx is still alive.
