@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"io"
 	"math"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"strconv"
@@ -183,4 +184,35 @@ func TestRedisForgets(t *testing.T) {
 		t.Error("ids have fallen to", id)
 	}
 	eventually(t, "it goes on", func() bool { return slices.Contains(next(t, live), "after") })
+}
+
+// TestRandomFaults: whatever happens to Redis and the connections, in any order, what was
+// acknowledged comes once and in the same order everywhere, as long as Redis keeps it.
+func TestRandomFaults(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--appendfsync", "always")
+	one, two, check := busyReplicas(t, server)
+	faults := []struct {
+		name string
+		do   func()
+	}{
+		{"connections are cut", func() { server.Do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes") }},
+		{"writes are paused", func() { server.Do("CLIENT", "PAUSE", 1000, "WRITE") }},
+		{"all is paused", func() { server.Do("CLIENT", "PAUSE", 2000, "ALL") }},
+		{"scripts are forgotten", func() { server.Do("SCRIPT", "FLUSH") }},
+		{"the process is killed", func() { server.Kill(); server.Run("--appendfsync", "always") }},
+		{"the process stops", func() {
+			server.Pause()
+			_, _ = one.Publish(t.Context(), "b", "", nil)
+			server.Resume()
+		}},
+	}
+	for range 10 {
+		fault := faults[rand.IntN(len(faults))]
+		t.Log(fault.name)
+		fault.do()
+		await(t, subscribe(t, two, "a", pubsub.Start{}), 50)
+	}
+	eventually(t, "all is well", func() bool { return one.Err() == nil && two.Err() == nil })
+	check()
 }
