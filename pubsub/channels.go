@@ -149,6 +149,6 @@ func (all *channels) left(c *channel) {
 func (all *channels) removeUnused(c *channel) {
 	if c.len() == 0 && len(c.subs) == 0 {
 		delete(all.byName, c.name)
-		all.dropped.add(c.name, c.Log.dropped)
+		all.dropped.add(c.name, c.dropped)
 	}
 }
