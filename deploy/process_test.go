@@ -20,7 +20,11 @@ import (
 
 func TestMain(m *testing.M) {
 	ssetest.SetParallel(8)
-	os.Exit(m.Run())
+	code := m.Run()
+	for _, dir := range removeLater {
+		_ = os.RemoveAll(dir)
+	}
+	os.Exit(code)
 }
 
 // A process is the service on a fixed address, following a log.

@@ -1,0 +1,4 @@
+self.addEventListener('fetch', (event) => {
+  if (event.request.headers.get('Accept')?.includes('text/event-stream')) return // the browser does it
+  event.respondWith(fetch(event.request))
+})

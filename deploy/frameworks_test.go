@@ -1,0 +1,249 @@
+package deploy_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"example.com/sse-demo/sse/ssetest"
+)
+
+const frameworks = "frameworks"
+
+// runFrameworks runs a program of npm in the folder of the frameworks.
+func runFrameworks(t *testing.T, env []string, args ...string) {
+	t.Helper()
+	ssetest.Need(t, "node", "nodejs")
+	if _, err := os.Stat(filepath.Join(frameworks, "node_modules")); err != nil {
+		ssetest.Missing(t, "deploy/frameworks/node_modules", "npm ci --prefix deploy/frameworks")
+	}
+	cmd := exec.CommandContext(t.Context(), filepath.Join("node_modules", ".bin", args[0]), args[1:]...)
+	cmd.Dir, cmd.Env = frameworks, append(os.Environ(), env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%q: %v\n%s", args, err, out)
+	}
+}
+
+// TestFrameworkTypes checks the types of all code of docs/frameworks.md and docs/state.md.
+func TestFrameworkTypes(t *testing.T) {
+	t.Parallel()
+	runFrameworks(t, nil, "vue-tsc", "-p", ".")
+	runFrameworks(t, nil, "svelte-check", "--tsconfig", "./tsconfig.svelte.json", "--fail-on-warnings")
+}
+
+var (
+	buildOnce sync.Once
+	built     string // folder
+
+	removeLater []string // folders, after all tests
+)
+
+// builtPages builds the pages of the frameworks, once for all tests, and for
+// development: only then StrictMode mounts twice.
+func builtPages(t *testing.T) string {
+	t.Helper()
+	buildOnce.Do(func() {
+		dir, err := os.MkdirTemp("", "sse-demo-pages-") //nolint:usetesting // it outlives the test
+		if err != nil {
+			t.Fatal(err)
+		}
+		removeLater = append(removeLater, dir)
+		runFrameworks(t, []string{"NODE_ENV=development"}, "vite", "build", "--mode", "development", "--logLevel", "error", "--outDir", dir)
+		built = dir
+	})
+	if built == "" {
+		t.Skip("there are no pages: see the test that ran first")
+	}
+	return built
+}
+
+// A frontDoor serves the pages, and passes streams on to the service.
+type frontDoor struct {
+	*httptest.Server
+	mu     sync.Mutex
+	opened map[string]int // streams of each page until now
+	open   map[string]int // at present
+}
+
+func startFrontDoor(t *testing.T, pages, service string) *frontDoor {
+	t.Helper()
+	f := &frontDoor{opened: map[string]int{}, open: map[string]int{}}
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: service})
+	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
+	mux := http.NewServeMux()
+	mux.Handle("GET /", http.FileServer(http.Dir(pages)))
+	mux.HandleFunc("GET /stream/", func(w http.ResponseWriter, r *http.Request) {
+		query := r.URL.Query()
+		page := query.Get("page")
+		query.Del("page")
+		r.URL.RawQuery = query.Encode()
+		f.count(page, 1)
+		defer f.count(page, -1)
+		proxy.ServeHTTP(w, r)
+	})
+	f.Server = httptest.NewServer(mux)
+	t.Cleanup(func() {
+		f.CloseClientConnections()
+		f.Close()
+	})
+	return f
+}
+
+func (f *frontDoor) count(page string, n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.open[page] += n
+	f.opened[page] += max(n, 0)
+}
+
+func (f *frontDoor) counts(page string) (opened, open int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.opened[page], f.open[page]
+}
+
+// browserTab is a page in a real Chromium.
+type browserTab struct {
+	*testing.T
+	ctx context.Context //nolint:containedctx // chromedp keeps the tab in it
+}
+
+func openTab(t *testing.T, browser context.Context, address string) *browserTab {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(browser)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx, chromedp.Navigate(address)); err != nil {
+		t.Fatal(err)
+	}
+	return &browserTab{t, ctx}
+}
+
+// await waits until an expression is true.
+func (b *browserTab) await(expression string) {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, interopWait)
+	defer cancel()
+	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](expression, chromedp.WithPollingInterval(50*time.Millisecond))); err != nil {
+		b.Fatalf("%s: %v; the page shows %.300q", expression, err, b.text())
+	}
+}
+
+// text is what the page lists, without anything between the entries.
+func (b *browserTab) text() string {
+	b.Helper()
+	text, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`[...document.querySelectorAll("li")].map((li) => li.textContent).join("")`))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return text
+}
+
+// TestFrameworksInChromium: a component of each framework follows the log of the
+// real service over a restart and shows every line once. It opens one stream,
+// although StrictMode mounts it twice, and leaves none when it is unmounted.
+func TestFrameworksInChromium(t *testing.T) {
+	t.Parallel()
+	chromium := ssetest.Need(t, "chromium", "chromium")
+	pages := builtPages(t)
+	p := startProcess(t, "")
+	front := startFrontDoor(t, pages, p.addr)
+	browser, cancel := newBrowser(t, chromium)
+	defer cancel()
+	if err := chromedp.Do(browser); err != nil {
+		t.Fatal(err)
+	}
+	tabs := map[string]*browserTab{}
+	for _, name := range []string{"react", "vue", "svelte", "plain"} {
+		tabs[name] = openTab(t, browser, front.URL+"/"+name+".html")
+	}
+	for name, tab := range tabs {
+		tab.await(`document.querySelector("ol")?.dataset.state === "open"`)
+		if opened, open := front.counts(name); opened != 1 || open != 1 {
+			t.Errorf("%s has opened %d streams, of which %d are open", name, opened, open)
+		}
+	}
+	p.writeLines(t, interopLines)
+	for name, tab := range tabs {
+		tab.await(fmt.Sprintf(`document.querySelector("li:last-child")?.textContent === "line %d"`, interopLines))
+		if got := tab.text(); got != allLines() {
+			t.Errorf("%s shows %q", name, got)
+		}
+		if err := chromedp.Do(tab.ctx, chromedp.Click(chromedp.CSS("button"))); err != nil {
+			t.Fatal(err)
+		}
+		tab.await(`document.querySelector("main").childElementCount === 0 || "` + name + `" === "plain"`)
+	}
+	deadline := time.Now().Add(interopWait)
+	for name := range tabs {
+		for _, open := front.counts(name); open > 0; _, open = front.counts(name) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s has left a stream open", name)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+}
+
+// TestViteProxy: Vite's development server passes each event on at once, and the
+// end of the stream.
+func TestViteProxy(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat(filepath.Join(frameworks, "node_modules")); err != nil {
+		ssetest.Missing(t, "deploy/frameworks/node_modules", "npm ci --prefix deploy/frameworks")
+	}
+	node := ssetest.Need(t, "node", "nodejs")
+	p := startProcess(t, "")
+	addr := ssetest.FreeAddr(t)
+	_, port, _ := strings.Cut(addr, ":")
+	cmd := exec.CommandContext(t.Context(), node, "node_modules/vite/bin/vite.js", "--host", "127.0.0.1", "--port", port, "--strictPort")
+	cmd.Dir, cmd.Env = frameworks, append(os.Environ(), "SERVICE=http://"+p.addr)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	ssetest.AwaitServer(t, addr)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+"/stream/channel?name=news", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request) // returns, so the head is passed on at once
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	events := ssetest.NewReader(response.Body)
+	for _, text := range []string{"one", "two"} {
+		publishHTML(t, p.addr, "news", text)
+		if e, err := events.Next(); err != nil || e.Data != text {
+			t.Fatal(e, err)
+		}
+	}
+	p.stop(t)
+	defer p.start(t) // for the cleanup
+	if _, err := events.Next(); err == nil {
+		t.Error("the stream has not ended with the service")
+	}
+	away, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = away.Body.Close()
+	if away.StatusCode != http.StatusInternalServerError { // docs/frameworks.md says so
+		t.Error(away.Status)
+	}
+}
