@@ -19,15 +19,14 @@ const (
 
 var ProgramSize = programSize
 
-// OpenFiles is how many files the follower and its feeds hold open.
-func (f *Follower) OpenFiles() int {
+// OpenFiles is how many files the follower holds open.
+func (f *Follower) OpenFiles() (n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	open := map[*handle]bool{}
-	for _, g := range f.known {
+	for _, g := range f.gens {
 		if g.file != nil {
-			open[g.file] = true
+			n++
 		}
 	}
-	return len(open)
+	return n
 }

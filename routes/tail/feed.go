@@ -5,9 +5,7 @@ import (
 	"io"
 	"regexp"
 	"sync"
-	"sync/atomic"
 
-	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/sse"
 )
 
@@ -16,17 +14,20 @@ import (
 type Feed struct {
 	follower *Follower
 	grep     *regexp.Regexp // nil for all lines
-	wake     atomic.Pointer[func()]
+	look     uint64         // of the follower, after which the goal is known
 
-	mu       sync.Mutex // never held while a file is read or a line matched
-	position string
-	after    []byte // id of the last event that Next has returned, or the one it begins after
+	stop chan struct{} // closed by Close
+	room chan struct{} // Next has taken the batch
+	more chan struct{} // memory has more, for the worker
 
-	pending [][]byte // what Next returns first
-	at      location // unless a worker has it
-	worker  *worker  // nil if the feed reads memory itself
-	entries []pubsub.Entry
-	over    bool // the follower has ended
+	mu      sync.Mutex // never held while a file is read or a line matched
+	wake    func()
+	first   string   // the position at which it begins
+	at      position // up to which all that the client wants is in batch, or was given
+	goal    *place   // the newest line when the feed was opened; nil until it is known
+	batch   [][]byte // what Next returns first
+	lines   []line   // reused by Next
+	working bool     // a worker moves at, and fills batch
 	closed  bool
 }
 
@@ -35,20 +36,22 @@ type Feed struct {
 // has only lines that match it, also of those last ones. Follow reads the file to
 // find its position: up to 64 MiB for lines, and a few bytes for lastEventID.
 func (f *Follower) Follow(lines int, grep *regexp.Regexp, lastEventID string) *Feed {
-	c := &Feed{follower: f, grep: grep, position: lastEventID}
-	if lastEventID == "" {
-		var id pubsub.ID
-		c.at, id = f.backfill(lines)
-		c.position = id.String()
-	} else {
-		var ok bool
-		if c.at, ok = f.resume(lastEventID); !ok {
-			var oldest string
-			c.at, c.position, oldest = f.oldest()
-			c.pending = append(c.pending, sse.AppendGap(nil, lastEventID, oldest))
-		}
+	c := &Feed{
+		follower: f, grep: grep,
+		stop: make(chan struct{}), room: make(chan struct{}, 1), more: make(chan struct{}, 1),
+		wake: func() {},
+		look: f.askForLook(),
 	}
-	c.after = []byte(c.position)
+	if lastEventID == "" {
+		c.at = f.backfill(lines)
+	} else if p, ok := f.resume(lastEventID); ok {
+		c.at = position{p, lastEventID}
+	} else {
+		var oldest string
+		c.at, oldest = f.oldest()
+		c.batch = append(c.batch, sse.AppendGap(nil, lastEventID, oldest))
+	}
+	c.first = c.at.id
 	return c
 }
 
@@ -57,31 +60,25 @@ func (f *Follower) Follow(lines int, grep *regexp.Regexp, lastEventID string) *F
 func (c *Feed) Position() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.position
+	return c.first
 }
 
-// Notify makes the feed call wake, from any goroutine, when Next may have more: at
-// once if it already has. wake must neither block nor use the feed.
+// Notify makes the feed call wake, from any goroutine, when Next may have more, and
+// once at first. wake must neither block nor use the feed.
 func (c *Feed) Notify(wake func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return
 	}
-	c.wake.Store(&wake)
+	c.wake = wake
+	tell := wake
+	if c.grep != nil {
+		tell = func() { wakeUp(c.more) }
+	}
+	c.follower.join(c, tell)
 	c.start()
-	if c.worker != nil || len(c.pending) > 0 || c.over {
-		wake()
-	}
-	if c.at.live != nil {
-		c.at.live.Notify(wake)
-	}
-}
-
-func (c *Feed) notify() {
-	if wake := c.wake.Load(); wake != nil {
-		(*wake)()
-	}
+	wake()
 }
 
 // Next appends the frames of the next lines, up to a batch, after a gap event if
@@ -89,28 +86,19 @@ func (c *Feed) notify() {
 func (c *Feed) Next(frames [][]byte) ([][]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.start()
 	had := len(frames)
-	if c.worker != nil && len(c.pending) == 0 {
-		c.receive()
-	}
-	frames = append(frames, c.pending...)
-	c.pending = nil
-	switch {
-	case c.over || c.closed:
+	frames = append(frames, c.batch...)
+	c.batch = nil
+	if c.closed || c.follower.hasEnded() {
 		return frames, io.EOF
-	case c.worker != nil:
-		if len(frames) > had {
-			c.notify() // there may be another batch
-		}
-	default:
-		frames = c.appendLive(frames)
 	}
-	for i := len(frames) - 1; i >= had; i-- {
-		if id := sse.FrameID(frames[i]); id != nil {
-			c.after = append(c.after[:0], id...)
-			break
-		}
+	if c.grep == nil && !c.working {
+		return c.appendLive(frames), nil
+	}
+	c.start()
+	wakeUp(c.room)
+	if len(frames) > had {
+		c.wake() // there may be another batch
 	}
 	return frames, nil
 }
@@ -118,93 +106,102 @@ func (c *Feed) Next(frames [][]byte) ([][]byte, error) {
 // appendLive appends the lines that follow in memory. If memory has dropped them,
 // a worker reads them from the file.
 func (c *Feed) appendLive(frames [][]byte) [][]byte {
-	entries, ok := c.follower.read(&c.at, c.entries[:0])
-	if !ok {
+	lines, ok := c.follower.after(c.lines[:0], c.at.place)
+	if !ok || len(lines) == 0 {
 		c.start()
 		return frames
 	}
-	for _, e := range entries {
-		frames = append(frames, e.Frame)
+	for _, l := range lines {
+		frames = append(frames, l.frame)
 	}
-	clear(entries)
-	c.entries = entries
+	c.at = positionOf(lines[len(lines)-1])
+	clear(lines)
+	c.lines = lines
+	c.wake() // there may be more
 	return frames
+}
+
+// Behind reports whether the feed has yet to give something of what was in the file
+// when it was opened.
+func (c *Feed) Behind() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.batch) > 0 || c.isSearching()
+}
+
+// isSearching reports whether the feed has not come to its goal.
+func (c *Feed) isSearching() bool {
+	if c.goal == nil {
+		c.goal = c.follower.goal(c.look)
+	}
+	return !c.closed && (c.goal == nil || c.at.before(*c.goal))
 }
 
 // start starts a worker if the feed needs one.
 func (c *Feed) start() {
-	if c.worker != nil || c.over || c.closed || c.grep == nil && c.at.live != nil {
+	if c.working || c.closed || c.grep == nil && c.follower.remembers(c.at.place) {
 		return
 	}
-	w := newWorker(c)
-	if !c.follower.startWorker(w) {
-		c.over = true
-		return
+	w := &worker{feed: c, follower: c.follower, at: c.at, batch: c.batch}
+	if c.follower.startWorker(w) {
+		c.working, c.batch = true, nil
 	}
-	c.worker, c.at, c.pending = w, location{}, nil
-}
-
-// receive takes a batch from the worker, if it has one.
-func (c *Feed) receive() {
-	select {
-	case batch, ok := <-c.worker.batches:
-		c.received(batch, ok)
-	default:
-	}
-}
-
-// received takes the position back from a worker that has ended.
-func (c *Feed) received(batch [][]byte, ok bool) {
-	if ok {
-		c.pending = batch
-		return
-	}
-	c.at, c.pending = c.worker.at, c.worker.batch
-	c.worker = nil
-	if c.grep != nil || c.at.live == nil {
-		c.over = true // the follower has ended
-		return
-	}
-	c.at.live.Notify(c.notify)
 }
 
 // Prefill waits until Next has a batch or all lines that are there were searched,
 // or until ctx is done: for long polling, before the head of the response.
 func (c *Feed) Prefill(ctx context.Context) {
-	w := c.emptyWorker()
-	if w == nil {
-		return
-	}
-	select {
-	case batch, ok := <-w.batches:
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.worker == w {
-			c.received(batch, ok)
-		}
-		return
-	case <-w.caughtUp:
-	case <-ctx.Done():
-	}
+	changed := make(chan struct{}, 1)
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.worker != w {
-		return
-	}
-	position := w.searchedTo() // before the last receive: what matches until there is in a batch
-	if c.receive(); c.worker != nil && len(c.pending) == 0 && position != "" {
-		c.position = position
+	wake := c.wake
+	c.mu.Unlock()
+	c.Notify(func() { wakeUp(changed); wake() })
+	for c.isPrefilling() {
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
-// emptyWorker returns the worker if the feed has one and nothing for Next yet.
-func (c *Feed) emptyWorker() *worker {
+// isPrefilling moves the first position to what was searched in vain.
+func (c *Feed) isPrefilling() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.start(); len(c.pending) > 0 {
-		return nil
+	if !c.working || len(c.batch) > 0 {
+		return false
 	}
-	return c.worker
+	c.first = c.at.id
+	return c.isSearching()
+}
+
+// offer gives the feed a batch of its worker, and the position after it, when there is
+// room. It is false if the feed or the follower has ended.
+func (c *Feed) offer(batch [][]byte, at position) bool {
+	for {
+		c.mu.Lock()
+		if c.closed {
+			c.mu.Unlock()
+			return false
+		}
+		if len(c.batch) == 0 {
+			wasSearching := c.goal == nil || c.at.before(*c.goal)
+			c.batch, c.at = batch, at
+			if len(batch) > 0 || wasSearching && !c.isSearching() {
+				c.wake()
+			}
+			c.mu.Unlock()
+			return true
+		}
+		c.mu.Unlock()
+		select {
+		case <-c.room:
+		case <-c.stop:
+		case <-c.follower.closing:
+			return false
+		}
+	}
 }
 
 // Close releases what the feed holds, at once; a worker that is reading ends
@@ -212,10 +209,10 @@ func (c *Feed) emptyWorker() *worker {
 func (c *Feed) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.closed = true
-	if c.worker != nil {
-		c.worker.abandon()
-		c.worker = nil
+	if c.closed {
+		return
 	}
-	c.follower.leave(&c.at)
+	c.closed, c.batch = true, nil
+	close(c.stop)
+	c.follower.leave(c)
 }

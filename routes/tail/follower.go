@@ -2,6 +2,9 @@ package tail
 
 import (
 	"context"
+	"errors"
+	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -9,8 +12,6 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 	"github.com/rs/zerolog"
-
-	"example.com/sse-demo/pubsub"
 )
 
 // pollInterval is how often the file is checked if no notice of a change came: for
@@ -22,24 +23,26 @@ type Follower struct {
 	path     string
 	logger   zerolog.Logger
 	openFile func(path string) (file, error)
-	lines    *pubsub.Log
-	began    uint64 // Unix time in seconds
+	began    time.Time
 
 	// Only the goroutine of Run uses these.
-	reader  *lineReader // of current
-	waiting []*generation
-	done    []os.FileInfo // of files that were read to their end, the newest last
+	current *generation   // the one that is read
+	epoch   int64         // of current
+	reader  *lineReader   // of current
+	queue   []*generation // to be read after it
+	ignored []*generation // files beside that have no new lines
 	problem string        // that was logged last
 
-	// mu is never held while a file is read, opened or closed.
+	// mu is never held while a file is read, opened or closed. Only the goroutine of
+	// Run changes gens, and what they point to.
 	mu      sync.Mutex
-	current *generation   // the one that is read
-	known   []*generation // the newest last
-	first   position      // the first line in the log; zero if there was none yet
-	last    position      // the newest line in the log
-	base    position      // that the log begins after
-	started uint64        // seconds in the newest start id
-	unused  []*handle     // to be closed
+	gens    []*generation // that were read, the oldest first, and the current one
+	first   int64         // the epoch of the first generation that this process has followed
+	memory  memory
+	feeds   map[*Feed]func() // to be called when there may be more
+	looks   uint64           // that were asked for
+	looked  uint64           // that are done
+	running bool
 	ended   bool
 
 	poke    chan struct{} // Run has something to do
@@ -55,54 +58,62 @@ func New(path string, logger zerolog.Logger) *Follower {
 func newFollower(path string, logger zerolog.Logger, openFile func(string) (file, error)) *Follower {
 	f := &Follower{
 		path: path, logger: logger, openFile: openFile,
-		began:   uint64(time.Now().Unix()),
+		began:   time.Now(),
+		feeds:   make(map[*Feed]func()),
 		poke:    make(chan struct{}, 1),
 		closing: make(chan struct{}),
 	}
-	f.begin()
-	f.lines = pubsub.NewLog(keptLines+1, keptBytes, f.base.line) // one more, see oldest
+	g, err := f.open()
+	if err != nil {
+		g = &generation{} // readAll tries again, and reports it
+	}
+	f.recall()
+	f.follow(g)
+	f.first = f.epoch
+	f.begin(firstOffset(g))
+	id := f.reader.id()
+	f.memory.start = position{id.place, id.String()}
 	f.report(f.readAll(context.Background()))
 	return f
 }
 
-// begin opens the file that is there at the start so that its last lines are
-// read. If there is none, the first generation has no file.
-func (f *Follower) begin() {
-	g, err := f.open()
-	offset := int64(0)
-	if err == nil {
-		if offset, err = firstOffset(g); err == nil {
-			f.reader, err = newLineReader(g.file, g.mark, offset)
-		}
-		if err != nil { // it shrinks at this moment
-			_ = g.file.Close()
-		}
+// firstOffset is where the follower begins in a file that is there at the start, so
+// that its newest lines are in memory.
+func firstOffset(g *generation) int64 {
+	if g.file == nil {
+		return 0
 	}
-	if err != nil {
-		g, offset = &generation{}, 0 // readAll tries again, and reports it
-	}
-	g.number, g.users, g.end = 1, 1, offset
-	g.start = f.newStart(g.inode)
-	g.before = position{pubsub.ID{g.number, 0}, g.start}
-	f.base = g.before
-	if offset > 0 {
-		f.base = position{pubsub.ID{g.number, uint64(offset)}, f.reader.pos()}
-	}
-	f.current, f.last, f.known = g, f.base, []*generation{g}
-}
-
-// firstOffset is where the follower begins in a file that is there at the start.
-func firstOffset(g *generation) (int64, error) {
 	size := g.info.Size()
 	offset, err := backfillStart(g.file, size, keptLines, keptBytes)
 	if err == nil && offset == size { // possibly within a very long line
-		return backfillStart(g.file, size, 0, maxBackfill)
+		offset, err = backfillStart(g.file, size, 0, maxBackfill)
 	}
-	return offset, err
+	if err != nil {
+		return 0 // the file shrinks at this moment
+	}
+	return offset
 }
 
-// Run follows the file until ctx is cancelled, and then ends all workers.
+// recall makes generations of the rotated files that are there at the start: they
+// have no new lines, but clients that return may have to read them.
+func (f *Follower) recall() {
+	found := f.unknown(f.rotated(), time.Time{})
+	found = found[max(len(found)-maxKnown/2, 0):]
+	for i, g := range found {
+		g.epoch = int64(i) // before all others
+		g.end = g.info.Size()
+		g.window, _ = windowBefore(g.file, g.end)
+		g.start = lineID{place{g.epoch, 0}, checksum(g.inode, nil)}
+		closeFiles(g)
+	}
+	f.gens = found
+}
+
+// Run follows the file until ctx is cancelled, and then ends all feeds.
 func (f *Follower) Run(ctx context.Context) {
+	f.mu.Lock()
+	f.running = true
+	f.mu.Unlock()
 	defer f.end()
 	watcher, err := fsnotify.NewBufferedWatcher(1024)
 	if err != nil {
@@ -133,7 +144,7 @@ func (f *Follower) wait(ctx context.Context, watcher *fsnotify.Watcher, poll <-c
 		case <-poll:
 			return true
 		case <-f.poke:
-			f.closeUnused()
+			return true
 		case err := <-watcher.Errors:
 			f.logger.Debug().Err(err).Msg("notices of changes were lost")
 			return true
@@ -149,19 +160,128 @@ func (f *Follower) wait(ctx context.Context, watcher *fsnotify.Watcher, poll <-c
 	}
 }
 
-// end ends the workers and closes all files.
+// readAll reads what there is, in the current generation and those after it.
+func (f *Follower) readAll(ctx context.Context) error {
+	for ctx.Err() == nil {
+		f.mu.Lock()
+		asked := f.looks
+		f.mu.Unlock()
+		more, err := f.step()
+		if !more || f.reader.atEnd && len(f.queue) == 0 {
+			f.answer(asked)
+		}
+		if !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// step reads the next piece of the current generation, or at its end begins the next
+// one. It reports whether there may be more.
+func (f *Follower) step() (more bool, err error) {
+	isReplaced := f.isReplaced() // before the read that must come after it
+	n := 0
+	if f.current.file != nil {
+		n, err = f.reader.fill(math.MaxInt64)
+	}
+	switch {
+	case errors.Is(err, errChanged):
+		f.truncated()
+	case err != nil:
+		return false, err
+	case n > 0:
+		f.add(f.reader.lines())
+	case isReplaced:
+		f.finish()
+		next := f.queue[0]
+		f.queue = f.queue[1:]
+		f.follow(next)
+	default:
+		waiting := len(f.queue)
+		err = f.look()
+		return len(f.queue) > waiting, err
+	}
+	return true, nil
+}
+
+// isReplaced reports whether the file that is next is written to. As long as it is
+// empty, its writer may not have noticed the rotation and go on in the old one.
+func (f *Follower) isReplaced() bool {
+	if len(f.queue) != 1 || f.current.file == nil {
+		return len(f.queue) > 0
+	}
+	info, err := f.queue[0].file.Stat()
+	return err != nil || info.Size() > 0
+}
+
+// add puts lines into memory and tells the feeds. The end of the generation rises
+// with them, so that a feed that has read as far as the follower goes on in memory.
+func (f *Follower) add(lines []line) {
+	if len(lines) == 0 {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, l := range lines {
+		f.memory.append(l)
+	}
+	f.current.end = lines[len(lines)-1].end.offset
+	f.tell()
+}
+
+// answer says that the looks up to this one are done.
+func (f *Follower) answer(asked uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.looked < asked {
+		f.looked = asked
+		f.tell()
+	}
+}
+
+// tell calls all feeds. It needs the lock.
+func (f *Follower) tell() {
+	for _, wake := range f.feeds {
+		wake()
+	}
+}
+
+// report logs a problem when it appears and when it is over, not at every attempt.
+// A file that is not there is none.
+func (f *Follower) report(err error) {
+	problem := ""
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		problem = err.Error()
+	}
+	if problem == f.problem {
+		return
+	}
+	f.problem = problem
+	if problem != "" {
+		f.logger.Error().Str("file", f.path).Str("error", problem).Msg("cannot read the log file, trying again")
+		return
+	}
+	f.logger.Info().Str("file", f.path).Msg("the log file can be read again")
+}
+
+// end ends the feeds and closes all files.
 func (f *Follower) end() {
 	f.mu.Lock()
 	f.ended = true
+	f.tell()
 	f.mu.Unlock()
 	close(f.closing)
 	f.workers.Wait()
-	f.mu.Lock()
-	for _, g := range f.known {
+	for _, g := range f.gens {
 		f.shut(g)
 	}
-	f.mu.Unlock()
-	f.closeUnused()
-	f.closeFiles(f.waiting)
-	f.waiting = nil
+	closeFiles(f.queue...)
+}
+
+func wakeUp(ready chan<- struct{}) {
+	select {
+	case ready <- struct{}{}:
+	default: // it is awake already
+	}
 }

@@ -6,44 +6,54 @@ import (
 	"io"
 	"unicode/utf8"
 
-	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/sse"
 )
+
+const truncated = " …[truncated]"
+
+// A line is an event: its frame, with its id, and where the line ends in the file.
+type line struct {
+	end   place
+	frame []byte
+}
 
 // errChanged means that the file no longer holds what was read from it: it was
 // truncated, or written anew.
 var errChanged = errors.New("tail: the file was truncated")
 
-// A lineReader reads whole lines from a file that grows: fill reads a chunk of
-// it, and next takes the lines out of the chunk.
+// A lineReader reads whole lines from a file that grows: fill reads a chunk of the
+// file, and next takes the lines out of the chunk.
 type lineReader struct {
-	file io.ReaderAt
-	mark func(window []byte) uint64
+	file  io.ReaderAt
+	epoch int64
+	inode uint64
 
 	read   int64  // offset up to which the file was read
-	window []byte // what stands just before it
-	chunk  []byte // the window before that, and what was read behind it
+	window []byte // the bytes just before it
+	chunk  []byte // the window before that, and what was read after it
 	taken  int    // bytes of chunk that next has been through
 	buf    []byte // of chunk
 
-	line   []byte // the start of a line whose end was not read yet, MaxLine+1 bytes at the most
+	atEnd  bool   // fill came to the end of the file
+	isHole bool   // the file has only NULs so far
+	line   []byte // the start of a line whose end was not read yet, at most MaxLine+1 bytes
 	length int64  // of that line so far
-	data   []byte // these two are used again for each line
-	frame  []byte
+	data   []byte // reused for each line
 }
 
-// newLineReader begins at offset, which must be the start of a line.
-func newLineReader(file io.ReaderAt, mark func(window []byte) uint64, offset int64) (*lineReader, error) {
+// newLineReader returns a reader of a generation's file that begins at offset, which
+// must be the start of a line.
+func newLineReader(file io.ReaderAt, g *generation, offset int64) (*lineReader, error) {
 	window, err := windowBefore(file, offset)
 	if err != nil {
 		return nil, err
 	}
-	return &lineReader{file: file, mark: mark, read: offset, window: window}, nil
+	return &lineReader{file: file, epoch: g.epoch, inode: g.inode, read: offset, window: window, isHole: offset == 0}, nil
 }
 
-// fill reads a chunk, up to limit at the most, after next has taken all lines of
-// the one before. It returns how many bytes there were. What was read last is
-// read again with it: if that has changed, fill returns errChanged.
+// fill reads a chunk, at most up to limit, after next has taken all lines of the one
+// before. It returns how many bytes there were. It reads the last bytes again that it
+// has read before: if these have changed, it returns errChanged.
 func (r *lineReader) fill(limit int64) (int, error) {
 	old := len(r.window)
 	if r.buf == nil {
@@ -59,38 +69,55 @@ func (r *lineReader) fill(limit int64) (int, error) {
 	}
 	r.chunk, r.taken = buf[:n], old
 	r.read += int64(n - old)
+	r.atEnd = errors.Is(err, io.EOF)
 	r.window = append(r.window[:0], buf[max(n-windowSize, 0):n]...)
+	r.skipHole()
 	return n - old, nil
 }
 
-// next returns the next complete line of the chunk. The frame is valid until the
-// call after.
-func (r *lineReader) next() (id pubsub.ID, frame []byte, ok bool) {
+// skipHole skips the NULs at the start of a file: a writer without O_APPEND goes on
+// at its old offset after a truncation, and leaves a hole before it.
+func (r *lineReader) skipHole() {
+	if r.isHole {
+		rest := bytes.TrimLeft(r.chunk[r.taken:], "\x00")
+		r.taken = len(r.chunk) - len(rest)
+		r.isHole = len(rest) == 0
+	}
+}
+
+// next returns the next complete line of the chunk.
+func (r *lineReader) next() (l line, ok bool) {
 	rest := r.chunk[r.taken:]
 	end := bytes.IndexByte(rest, '\n')
 	if end < 0 {
 		r.extend(rest)
 		r.taken = len(r.chunk)
-		return id, nil, false
+		return line{}, false
 	}
 	r.extend(rest[:end])
 	r.taken += end + 1
-	id = pubsub.ID{r.mark(r.chunk[:r.taken]), uint64(r.read) - uint64(len(r.chunk)-r.taken)}
-	return id, r.complete(id), true
+	return r.complete(r.read-int64(len(r.chunk)-r.taken), r.chunk[:r.taken]), true
 }
 
-// rest returns the line that has no end, for a file to which nothing will be
-// added.
-func (r *lineReader) rest() (id pubsub.ID, frame []byte, ok bool) {
-	if r.length == 0 {
-		return id, nil, false
+// lines returns the complete lines of the chunk.
+func (r *lineReader) lines() (lines []line) {
+	for l, ok := r.next(); ok; l, ok = r.next() {
+		lines = append(lines, l)
 	}
-	return r.pos(), r.complete(r.pos()), true
+	return lines
 }
 
-// pos is the id of the offset up to which the file was read.
-func (r *lineReader) pos() pubsub.ID {
-	return pubsub.ID{r.mark(r.window), uint64(r.read)}
+// rest returns the line that has no end, of a file to which nothing will be added.
+func (r *lineReader) rest() (lines []line) {
+	if r.length == 0 {
+		return nil
+	}
+	return []line{r.complete(r.read, r.window)}
+}
+
+// id is the id of the offset up to which the file was read.
+func (r *lineReader) id() lineID {
+	return lineID{place{r.epoch, r.read}, checksum(r.inode, r.window)}
 }
 
 func (r *lineReader) extend(piece []byte) {
@@ -99,26 +126,26 @@ func (r *lineReader) extend(piece []byte) {
 	r.line = append(r.line, piece[:min(len(piece), room)]...)
 }
 
-// complete returns the frame of the line that ends at id.
-func (r *lineReader) complete(id pubsub.ID) []byte {
-	line := r.line
-	if r.length == int64(len(line)) {
-		line = bytes.TrimSuffix(line, []byte("\r"))
+// complete returns the line that ends at offset, after the bytes of window.
+func (r *lineReader) complete(offset int64, window []byte) line {
+	text := r.line
+	if r.length == int64(len(text)) {
+		text = bytes.TrimSuffix(text, []byte("\r"))
 	}
-	cut := len(line) > MaxLine
+	cut := len(text) > MaxLine
 	if cut {
-		line = wholeRunes(line[:MaxLine])
+		text = wholeRunes(text[:MaxLine])
 	}
-	r.data = sse.AppendUTF8(r.data[:0], line)
+	r.data = sse.AppendUTF8(r.data[:0], text)
 	if cut {
 		r.data = append(r.data, truncated...)
 	}
 	r.line, r.length = r.line[:0], 0
-	r.frame = appendFrame(r.frame[:0], id, r.data)
-	return r.frame
+	id := lineID{place{r.epoch, offset}, checksum(r.inode, window)}
+	return line{id.place, sse.MustFrame(sse.Event{ID: id.String(), Name: "log", Data: r.data})}
 }
 
-// wholeRunes takes off the start of a rune at the end of text.
+// wholeRunes returns text without an incomplete rune at its end.
 func wholeRunes(text []byte) []byte {
 	for i := len(text) - 1; i >= 0 && i > len(text)-utf8.UTFMax; i-- {
 		if utf8.RuneStart(text[i]) {

@@ -1,70 +1,192 @@
 package tail
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
+	"time"
 )
 
-// lookForNew opens the file of that name if it is another one than before, and
-// puts it behind those that are still to be read.
-func (f *Follower) lookForNew() error {
-	newest := f.newest()
-	if newest.file == nil {
-		g, err := f.open()
-		if err == nil {
-			f.follow(g)
-		}
-		return err
+// clockLag is how much older than the clock the time of a file that was just written
+// may be: some file systems keep even seconds only.
+const clockLag = 2 * time.Second
+
+// rotatedSuffix matches what rotation adds to a name: a number or a time, as in
+// app.log.1 and app.log-20261121T0300. Compressed files do not match.
+var rotatedSuffix = regexp.MustCompile(`^[.-][0-9][0-9TZ:._-]*$`)
+
+// A sighting is a file beside the followed one, with the name of a rotated file.
+type sighting struct {
+	path string
+	info os.FileInfo
+}
+
+// rotated lists the files that may have been the followed one, by rising numbers or
+// times in their names.
+func (f *Follower) rotated() (all []sighting) {
+	path := f.path
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target // it is rotated where it is
 	}
-	info, err := os.Stat(f.path)
-	if err == nil && os.SameFile(info, newest.info) {
+	dir, base := filepath.Split(path)
+	entries, _ := os.ReadDir(filepath.Clean(dir)) // what was read is all there is
+	for _, entry := range entries {
+		suffix, ok := strings.CutPrefix(entry.Name(), base)
+		if !ok || !rotatedSuffix.MatchString(suffix) {
+			continue
+		}
+		if info, err := os.Lstat(filepath.Join(dir, entry.Name())); err == nil && info.Mode().IsRegular() {
+			all = append(all, sighting{filepath.Join(dir, entry.Name()), info})
+		}
+	}
+	slices.SortFunc(all, func(a, b sighting) int {
+		return cmp.Or(cmp.Compare(len(a.path), len(b.path)), strings.Compare(a.path, b.path))
+	})
+	return all
+}
+
+// look finds the files that have had the followed name since the newest generation,
+// and queues them. If files are renamed meanwhile, it finds none, because their names
+// say in which order they were written: another notice follows.
+func (f *Follower) look() error {
+	newest := f.newest()
+	if info, err := os.Stat(f.path); err == nil && newest.info != nil && os.SameFile(info, newest.info) {
 		return nil
 	}
-	found, err := f.successors(newest)
-	f.waiting = append(f.waiting, found...)
+	beside := f.rotated()
+	since := f.began.Add(-clockLag)
+	if newest.info != nil {
+		since = newest.modTime()
+	}
+	found := f.unknown(beside, since)
+	named, err := f.open()
+	if err == nil && newest.info != nil && os.SameFile(named.info, newest.info) {
+		closeFiles(named)
+		named = nil
+	}
+	if !f.isStill(named, err, beside) {
+		closeFiles(append(found, named)...)
+		return nil
+	}
+	if named != nil {
+		found = append(found, named)
+	}
+	f.queue = append(f.queue, found...)
 	return err
 }
 
+// newest returns the generation that was found last.
 func (f *Follower) newest() *generation {
-	if n := len(f.waiting); n > 0 {
-		return f.waiting[n-1]
+	if n := len(f.queue); n > 0 {
+		return f.queue[n-1]
 	}
 	return f.current
 }
 
-// replaced reports whether the file that is next is written to. As long as it is
-// empty, its writer may not have noticed the rotation and go on in the old one.
-func (f *Follower) replaced() bool {
-	if len(f.waiting) != 1 {
-		return len(f.waiting) > 1
+// isStill reports whether the followed name and those beside it still stand for the
+// files that look has found.
+func (f *Follower) isStill(named *generation, failed error, beside []sighting) bool {
+	info, err := os.Stat(f.path)
+	switch {
+	case named != nil && (err != nil || !os.SameFile(info, named.info)):
+		return false
+	case errors.Is(failed, fs.ErrNotExist) && err == nil:
+		return false
 	}
-	info, err := f.waiting[0].file.Stat()
-	return err != nil || info.Size() > 0
-}
-
-// remember keeps what g was like when it was read to its end.
-func (f *Follower) remember(g *generation) {
-	if info, err := g.file.Stat(); err == nil {
-		f.done = append(f.done, info)
-		f.done = f.done[max(len(f.done)-maxKnown, 0):]
-	}
-}
-
-func contains(gs []*generation, info os.FileInfo) bool {
-	return slices.ContainsFunc(gs, func(g *generation) bool { return os.SameFile(g.info, info) })
-}
-
-// knows reports whether the file is one that is being read, waits to be, or was.
-func (f *Follower) knows(info os.FileInfo) bool {
-	if os.SameFile(f.current.info, info) || contains(f.waiting, info) {
-		return true
-	}
-	return slices.ContainsFunc(f.done, func(old os.FileInfo) bool { // an inode is used again, times and size are not
-		return os.SameFile(old, info) && old.Size() == info.Size() && old.ModTime().Equal(info.ModTime())
+	return slices.EqualFunc(f.rotated(), beside, func(a, b sighting) bool {
+		return a.path == b.path && os.SameFile(a.info, b.info)
 	})
+}
+
+// unknown opens the files that were written since that time and have not been read,
+// the oldest first. Files of one tick of the system's clock are ordered by their
+// names: numbers rise with each rotation, like times, or all are shifted by one.
+func (f *Follower) unknown(beside []sighting, since time.Time) (found []*generation) {
+	isNew := make([]bool, len(beside))
+	for i, s := range beside {
+		if s.info.ModTime().Before(since) {
+			continue
+		}
+		if g := f.openUnknown(s); g != nil {
+			found, isNew[i] = append(found, g), true
+		}
+	}
+	if last := len(beside) - 1; last > 0 {
+		order := beside[0].info.ModTime().Compare(beside[last].info.ModTime())
+		if order == 0 && isNew[0] == isNew[last] {
+			order = cmp.Compare(inodeOf(beside[0].info), inodeOf(beside[last].info)) // most file systems count them up
+		}
+		if order > 0 || order == 0 && isNew[0] {
+			slices.Reverse(found)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b *generation) int { return a.modTime().Compare(b.modTime()) })
+	return found
+}
+
+// openUnknown opens a file beside the followed one. It returns nil if the file is
+// known, or a copy of the current one.
+func (f *Follower) openUnknown(s sighting) *generation {
+	file, err := f.openFile(s.path)
+	if err != nil {
+		return nil
+	}
+	g, err := newGeneration(file)
+	if err != nil {
+		return nil
+	}
+	isThis := func(known *generation) bool { return known.isFile(g.info, g.file) }
+	if slices.ContainsFunc(f.gens, isThis) || slices.ContainsFunc(f.queue, isThis) || slices.ContainsFunc(f.ignored, isThis) {
+		closeFiles(g)
+		return nil
+	}
+	return g
+}
+
+// truncated goes on after a truncation. If there is a copy of what the file had, the
+// rest of that is read first.
+func (f *Follower) truncated() {
+	g := &generation{file: f.current.file, info: f.current.info, inode: f.current.inode}
+	if copied := f.copyOfCurrent(); copied != nil {
+		f.mu.Lock()
+		f.current.file, f.current.info = copied.file, copied.info
+		f.mu.Unlock()
+		f.reader.file = copied.file
+		f.queue = slices.Insert(f.queue, 0, g)
+		return
+	}
+	f.finish()
+	f.mu.Lock()
+	f.current.file, f.current.destroyed = nil, true
+	f.mu.Unlock()
+	f.follow(g)
+}
+
+// copyOfCurrent opens the file beside the current one that has what was read of that.
+// It notes others that are unknown, such as a copy that was made a moment earlier:
+// they were there before the truncation, so they have no new lines.
+func (f *Follower) copyOfCurrent() (found *generation) {
+	for _, s := range f.rotated() {
+		g := f.openUnknown(s)
+		switch {
+		case g == nil:
+		case found == nil && endsWith(g.file, f.reader.read, f.reader.window):
+			found = g
+		default:
+			g.end = g.info.Size()
+			g.window, _ = windowBefore(g.file, g.end)
+			closeFiles(g)
+			f.ignored = append(f.ignored, g)
+			f.ignored = f.ignored[max(len(f.ignored)-maxOpen, 0):]
+		}
+	}
+	return found
 }
 
 var errNotRegular = errors.New("not a regular file")
@@ -78,21 +200,19 @@ func (f *Follower) open() (*generation, error) {
 	if !info.Mode().IsRegular() { // opening a pipe would wait for its writer
 		return nil, &fs.PathError{Op: "follow", Path: f.path, Err: errNotRegular}
 	}
-	return f.openGeneration(f.path)
-}
-
-func (f *Follower) openGeneration(path string) (*generation, error) {
-	file, err := f.openFile(path)
+	file, err := f.openFile(f.path)
 	if err != nil {
 		return nil, err
 	}
 	return newGeneration(file)
 }
 
-// closeFiles closes files that were never followed.
-func (f *Follower) closeFiles(gs []*generation) {
+func closeFiles(gs ...*generation) {
 	for _, g := range gs {
-		_ = g.file.Close() // it was only read
+		if g != nil && g.file != nil {
+			_ = g.file.Close() // it was only read
+			g.file = nil
+		}
 	}
 }
 

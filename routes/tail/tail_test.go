@@ -302,7 +302,7 @@ func TestClientFallsBehind(t *testing.T) {
 	c.expect(numbers(0, 20_000)...)
 }
 
-// TestGapIfTheFileIsGone falls behind in a file that was rotated away.
+// TestGapIfTheFileIsGone falls behind in a file that was rotated away and deleted.
 func TestGapIfTheFileIsGone(t *testing.T) {
 	f := follow(t, "start\n")
 	c := f.client(1, "", "")
@@ -313,6 +313,7 @@ func TestGapIfTheFileIsGone(t *testing.T) {
 		f.write(text(numbers(i*perFile, (i+1)*perFile)))
 		watcher.expect(numbers(i*perFile, (i+1)*perFile)...)
 		f.rename(fmt.Sprintf(".%d", i))
+		f.must(os.Remove(fmt.Sprintf("%s.%d", f.path, i)))
 	}
 	e := c.next()
 	if e.Name != "gap" || !strings.Contains(e.Data, fmt.Sprintf(`"after":%q`, id)) {

@@ -1,78 +1,51 @@
 package tail
 
 import (
-	"bytes"
-	"regexp"
-	"sync"
+	"errors"
+	"os"
 
-	"example.com/sse-demo/pubsub"
+	"example.com/sse-demo/sse"
 )
 
-// A worker does for a feed what may take long: it reads the file until it has
-// caught up with the follower, and matches the expression, if there is one. It
-// runs a batch ahead of the client.
+// A worker does for a feed what may take long: it reads the files until memory has
+// what follows, and matches the expression, if there is one. It runs a batch ahead
+// of the client. The feed may close while it works.
 type worker struct {
+	feed     *Feed
 	follower *Follower
-	grep     *regexp.Regexp
-	notify   func()
-	batches  chan [][]byte // closed when it ends
-	stop     chan struct{} // closed when the feed is
-	caughtUp chan struct{} // closed when an expression has been matched with all there is
-	more     chan struct{} // memory has more
+	at       position // up to which it has read
+	batch    [][]byte // not offered yet
+	size     int      // bytes in batch
+	lines    []line   // reused for those of memory
 
-	at      location
-	reader  *lineReader          // nil while it reads memory
-	source  *pubsub.Subscription // that notifies more
-	entries []pubsub.Entry
-	after   []byte   // id of the newest event in batch, or before it
-	batch   [][]byte // not handed over yet; the feed's when the worker has ended
-	size    int      // bytes in batch
-
-	mu        sync.Mutex
-	searched  string // id up to which all that matches was handed over
-	ended     bool
-	abandoned bool
-}
-
-func newWorker(c *Feed) *worker {
-	return &worker{
-		follower: c.follower, grep: c.grep, notify: c.notify,
-		batches:  make(chan [][]byte, 1),
-		stop:     make(chan struct{}),
-		caughtUp: make(chan struct{}),
-		more:     make(chan struct{}, 1),
-		at:       c.at, after: bytes.Clone(c.after), batch: c.pending,
-	}
-}
-
-// startWorker runs a worker, unless the follower has ended.
-func (f *Follower) startWorker(w *worker) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.ended {
-		return false
-	}
-	f.workers.Go(w.run)
-	return true
+	reader *lineReader // nil while it reads memory
+	file   file        // that it has opened itself
 }
 
 func (w *worker) run() {
 	defer w.end()
 	for !w.isStopped() {
+		lines, ok := w.follower.after(w.lines[:0], w.at.place)
 		switch {
-		case w.at.live == nil:
+		case !ok:
 			w.readFile()
-		case w.grep == nil:
+		case w.feed.grep == nil:
+			w.offer()
 			return // the feed reads memory itself
 		default:
-			w.readMemory()
+			w.leaveFile()
+			w.take(lines)
+			w.lines = lines
+			if len(lines) == 0 {
+				w.wait()
+			}
 		}
 	}
 }
 
 func (w *worker) isStopped() bool {
 	select {
-	case <-w.stop:
+	case <-w.feed.stop:
 		return true
 	case <-w.follower.closing:
 		return true
@@ -81,36 +54,146 @@ func (w *worker) isStopped() bool {
 	}
 }
 
-// end leaves the position to the feed, if that is still there.
+// end leaves the rest to the feed.
 func (w *worker) end() {
-	w.mu.Lock()
-	w.ended = true
-	abandoned := w.abandoned
-	w.mu.Unlock()
-	w.reader, w.entries = nil, nil
-	if abandoned {
-		w.follower.leave(&w.at)
-	}
-	close(w.batches)
-	w.wake()
-}
-
-// abandon stops the worker, without waiting for it.
-func (w *worker) abandon() {
-	w.mu.Lock()
-	w.abandoned = true
-	ended := w.ended
-	w.mu.Unlock()
-	close(w.stop)
-	if ended {
-		w.follower.leave(&w.at)
+	w.leaveFile()
+	c := w.feed
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.working = false
+	if !c.closed {
+		c.wake()
 	}
 }
 
-func (w *worker) wake() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !w.abandoned {
-		w.notify()
+// wait waits until memory has more.
+func (w *worker) wait() {
+	w.offer()
+	select {
+	case <-w.feed.more:
+	case <-w.feed.stop:
+	case <-w.follower.closing:
 	}
+}
+
+// readFile reads the next chunk of a file, or goes on to the next file.
+func (w *worker) readFile() {
+	g, next, ok := w.follower.generation(w.at.epoch)
+	switch {
+	case !ok:
+		w.lose()
+	case w.at.offset < g.end:
+		switch err := w.readChunk(&g); {
+		case errors.Is(err, os.ErrClosed):
+			w.leaveFile() // it may be found beside
+		case err != nil:
+			w.lose()
+		}
+	case next != nil:
+		w.leaveFile()
+		w.at.place = *next
+		w.take(nil)
+	}
+}
+
+func (w *worker) readChunk(g *generation) error {
+	if w.reader == nil {
+		if err := w.openFile(g); err != nil {
+			return err
+		}
+	}
+	n, err := w.reader.fill(g.end)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return errChanged // it is shorter than it was
+	}
+	w.take(w.reader.lines())
+	if w.reader.read == g.end { // the follower never stops within a line but at the end of a file
+		w.take(w.reader.rest())
+		w.at.place = place{g.epoch, g.end}
+	}
+	return nil
+}
+
+// openFile opens the file of a generation at the position.
+func (w *worker) openFile(g *generation) (err error) {
+	source := g.file
+	if source == nil && !g.destroyed {
+		w.file = w.follower.reopen(g, w.follower.rotated())
+		source = w.file
+	}
+	if source == nil {
+		return errChanged
+	}
+	w.reader, err = newLineReader(source, g, w.at.offset)
+	if err != nil {
+		return err
+	}
+	if id, ok := parseID(w.at.id); ok && id.place == w.at.place && id.epoch >= w.follower.first && id != w.reader.id() {
+		return errChanged
+	}
+	return nil
+}
+
+func (w *worker) leaveFile() {
+	if w.file != nil {
+		_ = w.file.Close() // it was only read
+	}
+	w.file, w.reader = nil, nil
+}
+
+// lose goes on in memory after a gap, because no file has what follows.
+func (w *worker) lose() {
+	w.leaveFile()
+	oldest, id := w.follower.oldest()
+	w.batch = append(w.batch, sse.AppendGap(nil, w.at.id, id))
+	w.at = oldest
+}
+
+// take puts the lines that the client wants into batches, and offers these.
+func (w *worker) take(lines []line) {
+	for _, l := range lines {
+		wanted := w.wants(l)
+		if w.isStopped() {
+			return
+		}
+		if wanted {
+			w.batch = append(w.batch, l.frame)
+			w.size += len(l.frame)
+		}
+		if w.size >= batchBytes || len(w.batch) >= batchEvents {
+			w.at = positionOf(l)
+			w.offer()
+		}
+	}
+	if n := len(lines); n > 0 {
+		w.at = positionOf(lines[n-1])
+	}
+	if n := len(w.batch); n == 0 || !sse.IsGap(w.batch[n-1]) { // after a gap comes a line, so that its client has an id to go on from
+		w.offer()
+	}
+}
+
+// offer waits until the feed has room for the batch.
+func (w *worker) offer() {
+	if w.feed.offer(w.batch, w.at) {
+		w.batch, w.size = nil, 0
+	}
+}
+
+func (w *worker) wants(l line) bool {
+	if w.feed.grep == nil {
+		return true
+	}
+	select {
+	case matching <- struct{}{}:
+	case <-w.feed.stop:
+		return false
+	case <-w.follower.closing:
+		return false
+	}
+	defer func() { <-matching }()
+	return w.feed.grep.Match(sse.FrameData(l.frame))
 }
