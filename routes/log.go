@@ -49,20 +49,20 @@ func (s *Server) log(c echo.Context) error {
 	}
 	return s.stream(c, logStream, p.Wait, func(lastEventID string) (source, error) {
 		feed := file.Follow(p.Lines, grep, lastEventID)
-		if p.Wait != nil {
+		if p.Wait != nil && grep != nil {
 			s.prefill(c.Request().Context(), feed, time.Duration(*p.Wait)*time.Millisecond)
 		}
 		return untilShutdown{feed, s.gate.shutdown}, nil
 	})
 }
 
-// leastSearch is how long a poll may search a file, however short its wait is. What
-// it has searched the next poll need not search again: the position has moved on.
+// leastSearch is how long a poll may search a file before its head, however short its
+// wait is. If nothing matches, the head has the position up to which it has searched,
+// and the next poll need not search that again.
 const leastSearch = time.Second
 
-// prefill waits until a feed has a batch or has searched all there is, so that a
-// poll is answered with what the file has. It ends when the wait of the poll is
-// over, the client leaves or the service shuts down.
+// prefill waits until a feed has a match or has searched all there is. It ends when
+// the wait of the poll is over, the client leaves or the service shuts down.
 func (s *Server) prefill(ctx context.Context, feed *tail.Feed, wait time.Duration) {
 	var watching sync.WaitGroup
 	defer watching.Wait()

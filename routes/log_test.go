@@ -2,6 +2,7 @@ package routes_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -51,6 +52,48 @@ func TestLog(t *testing.T) {
 	}
 	live.expect("log app 4")
 	_ = file.Close()
+}
+
+// TestLogPoll: wait=0 answers with all that the file has now, in however many batches.
+func TestLogPoll(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app")
+	var lines, tens []string
+	for i := range 600 {
+		lines = append(lines, fmt.Sprintf("line %d %s", i, strings.Repeat(".", 100)))
+		if i%10 == 0 {
+			tens = append(tens, lines[i])
+		}
+	}
+	if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	follower := tail.New(path, zerolog.Nop())
+	var running sync.WaitGroup
+	defer running.Wait()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	running.Go(func() { follower.Run(ctx) })
+	config := options()
+	config.Logs = []routes.LogFile{{Name: "app", Tail: follower}}
+	h := start(t, config)
+	defer h.stop()
+	h.expectAll("/stream/log?wait=0&lines=200", lines[400:]...)
+	h.expectAll("/stream/log?wait=0&lines=1000&grep=0%20", tens...)
+	h.expectAll("/stream/log?wait=0&lines=1000&grep=nothing")
+	for i := range 20 {
+		last := h.stream("/stream/log?wait=0&lines=0").response.Header.Get("Last-Event-ID")
+		added := fmt.Sprintf("added %d", i)
+		file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := file.WriteString(added + "\n"); err != nil {
+			t.Fatal(err)
+		}
+		_ = file.Close()
+		h.expectAll("/stream/log?wait=0&lastEventId="+last, added) // although nobody has read it yet
+		h.expectAll("/stream/log?wait=0&grep=d&lastEventId="+last, added)
+	}
 }
 
 // TestLogPollEndsAtShutdown has a poll that matches an expensive expression with
