@@ -10,7 +10,7 @@ import (
 // chat is OpenAI's chat completions, which most servers speak. Its events have no names.
 // Of several choices only the first counts; an event without any says nothing.
 var chat = dialect{
-	ask:       func(r *request, conversation []job.Message) { r.Messages = conversation },
+	ask:       func(question map[string]any, conversation []job.Message) { question["messages"] = conversation },
 	authorize: bearer,
 	read: func(name string, data []byte) (s said, err error) {
 		var chunk struct {

@@ -3,6 +3,7 @@ package relay
 import (
 	"bytes"
 	"cmp"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -85,22 +86,15 @@ func newClient(u Upstream) (*client, error) {
 	return c, nil
 }
 
-// A request is the body of one in any dialect.
-type request struct {
-	Model     string        `json:"model,omitempty"`
-	Stream    bool          `json:"stream"`
-	MaxTokens int           `json:"max_tokens,omitempty"`
-	System    string        `json:"system,omitempty"`
-	Messages  []job.Message `json:"messages,omitempty"`
-	Input     []job.Message `json:"input,omitempty"`
-}
-
 // open asks the upstream and returns the event stream that it answers with, to be
 // closed after use.
 func (c *client) open(ctx context.Context, conversation []job.Message) (io.ReadCloser, error) {
-	asked := request{Model: c.Model, Stream: true}
-	c.dialect.ask(&asked, conversation)
-	body, err := json.Marshal(asked)
+	question := map[string]any{"stream": true}
+	if c.Model != "" {
+		question["model"] = c.Model
+	}
+	c.dialect.ask(question, conversation)
+	body, err := json.Marshal(question)
 	if err != nil {
 		return nil, err
 	}
@@ -116,11 +110,26 @@ func (c *client) open(ctx context.Context, conversation []job.Message) (io.ReadC
 	if err != nil {
 		return nil, c.broken(ctx, err, "the upstream cannot be reached (%s); see whether it runs, and whether --answer-url is right")
 	}
+	if response.Header.Get("Content-Encoding") == "gzip" { // although it was asked not to
+		response.Body = unzip(response.Body)
+	}
 	if err := c.refusal(response); err != nil {
 		_ = response.Body.Close()
 		return nil, err
 	}
 	return response.Body, nil
+}
+
+// unzip returns the body decompressed, or, if it is not what it is said to be, empty.
+func unzip(body io.ReadCloser) io.ReadCloser {
+	var plain io.Reader = strings.NewReader("")
+	if zip, err := gzip.NewReader(body); err == nil {
+		plain = zip
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{plain, body}
 }
 
 // bearer is how most APIs take the key.
@@ -147,36 +156,20 @@ func (c *client) refusal(response *http.Response) error {
 	case code == http.StatusOK:
 		return fmt.Errorf("the upstream answers with %s instead of an event stream: %s; see whether --answer-url can stream, and speaks as --answer-api says", c.quote(media), says)
 	case code >= 300 && code < 400:
-		to, _ := response.Location()
-		return fmt.Errorf("the upstream redirects to %s (%s), which is not followed, because the key would go there; set --answer-url to the address of the endpoint itself", host(to), status)
+		return fmt.Errorf("the upstream redirects (%s), which is not followed, because the key would go there; set --answer-url to the address of the endpoint itself", status)
 	case code == http.StatusUnauthorized, code == http.StatusForbidden: // what it says may contain a part of the key
 		return fmt.Errorf("the upstream refuses the key (%s); set SSE_ANSWER_KEY to a valid one", status)
 	case code == http.StatusNotFound, code == http.StatusMethodNotAllowed:
 		return fmt.Errorf("the upstream has no such endpoint or model (%s): %s; see whether --answer-url and --answer-model are right", status, says)
 	case code == http.StatusTooManyRequests, code >= 500:
-		return fmt.Errorf("the upstream cannot answer now (%s): %s; try again %s", status, says, retryAfter(response.Header))
+		later := "later"
+		if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil {
+			later = fmt.Sprintf("in %d s", seconds)
+		}
+		return fmt.Errorf("the upstream cannot answer now (%s): %s; try again %s", status, says, later)
 	default:
 		return fmt.Errorf("the upstream refuses the request (%s): %s", status, says)
 	}
-}
-
-// host is where a redirect leads, without what may be secret in it.
-func host(to *url.URL) string {
-	if to == nil {
-		return "nowhere"
-	}
-	return to.Scheme + "://" + to.Host + to.Path
-}
-
-func retryAfter(header http.Header) string {
-	after := header.Get("Retry-After")
-	if _, err := strconv.Atoi(after); err == nil {
-		return "in " + after + " s"
-	}
-	if _, err := http.ParseTime(after); err == nil {
-		return "after " + after
-	}
-	return "later"
 }
 
 // explain turns an error of the stream into one that says what to do.

@@ -129,6 +129,10 @@ func TestErrors(t *testing.T) {
 		"message alone":        {data(`{"code":500,"message":"overloaded"}`), []string{"overloaded (500)"}},
 		"with the key":         {data(`{"error":"bad ` + key + `"}`), []string{"bad [key]"}},
 		"no blank line":        {strings.TrimSpace(data(`{"error":"overloaded"}`)), []string{"overloaded"}},
+		"type of an error":     {data(`{"message":"too long","type":"invalid_request_error"}`), []string{"too long (invalid_request_error)"}},
+		"error_msg":            {data(`{"error_msg":"overloaded","error_code":336100}`), []string{"overloaded (336100)"}},
+		"errors":               {data(`{"errors":[{"message":"overloaded","code":7}]}`), []string{"overloaded (7)"}},
+		"empty error event":    {"event: error\ndata:\n\n", []string{"no reason is given"}},
 	} {
 		for path, answer := range map[string][2]string{
 			chat:      {piece("Hel"), finished("stop")},
@@ -258,17 +262,17 @@ func TestRequests(t *testing.T) {
 	}{
 		chat: {
 			piece("x") + done,
-			`{"model":"m","stream":true,"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello"},{"role":"user","content":"Why?"}]}`,
+			`{"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello"},{"role":"user","content":"Why?"}],"model":"m","stream":true}`,
 			map[string]string{"Authorization": "Bearer " + key, "X-Api-Key": "", "Anthropic-Version": ""},
 		},
 		responses: {
 			outputText("x") + done,
-			`{"model":"m","stream":true,"input":[{"role":"system","content":"Be brief."},{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello"},{"role":"user","content":"Why?"}]}`,
+			`{"input":[{"role":"system","content":"Be brief."},{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello"},{"role":"user","content":"Why?"}],"model":"m","stream":true}`,
 			map[string]string{"Authorization": "Bearer " + key, "X-Api-Key": "", "Anthropic-Version": ""},
 		},
 		messages: {
 			textDelta("x") + done,
-			`{"model":"m","stream":true,"max_tokens":4096,"system":"Be brief.","messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello"},{"role":"user","content":"Why?"}]}`,
+			`{"max_tokens":4096,"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello"},{"role":"user","content":"Why?"}],"model":"m","stream":true,"system":"Be brief."}`,
 			map[string]string{"Authorization": "", "X-Api-Key": key, "Anthropic-Version": "2023-06-01"},
 		},
 	} {

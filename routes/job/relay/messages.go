@@ -14,11 +14,11 @@ const maxTokens = 4096
 // messages is Anthropic's Messages. Its text comes in blocks, each of which begins with
 // some, mostly none, and goes on with deltas.
 var messages = dialect{
-	ask: func(r *request, conversation []job.Message) {
-		r.Messages, r.MaxTokens = conversation, maxTokens
+	ask: func(question map[string]any, conversation []job.Message) {
 		if conversation[0].Role == "system" {
-			r.System, r.Messages = conversation[0].Content, conversation[1:]
+			question["system"], conversation = conversation[0].Content, conversation[1:]
 		}
+		question["messages"], question["max_tokens"] = conversation, maxTokens
 	},
 	authorize: func(header http.Header, key string) {
 		header.Set("anthropic-version", "2023-06-01")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"example.com/sse-demo/routes/job"
 	"example.com/sse-demo/sse"
@@ -14,7 +15,7 @@ import (
 
 // A dialect is how the model APIs of one kind are asked, and how they answer.
 type dialect struct {
-	ask       func(r *request, conversation []job.Message)
+	ask       func(question map[string]any, conversation []job.Message)
 	authorize func(header http.Header, key string)
 	read      func(name string, data []byte) (said, error) // of a JSON object that is no error
 }
@@ -76,13 +77,15 @@ func isError(name string, isPlain bool, object map[string]json.RawMessage) bool 
 		return !slices.Contains([]string{"", "null", "false", "0", `""`, "[]"}, string(object[field]))
 	}
 	isAlone := isPlain && !isSet("choices") && !isSet("type")
-	return name == "error" || string(object["type"]) == `"error"` || string(object["object"]) == `"error"` ||
-		slices.ContainsFunc([]string{"error", "error_code", "error_type"}, isSet) ||
+	kind := strings.ToLower(plain(object["type"])) // such as BadRequestError
+	return name == "error" || strings.HasSuffix(kind, "error") || plain(object["object"]) == "error" ||
+		slices.ContainsFunc([]string{"error", "errors", "error_code", "error_type"}, isSet) ||
 		isAlone && slices.ContainsFunc([]string{"detail", "message", "msg"}, isSet)
 }
 
 func (c *client) failed(data []byte) error {
-	return fmt.Errorf("the upstream failed in the middle of the answer: %s; try again", c.quote(cmp.Or(reason(data), string(data))))
+	says := cmp.Or(reason(data), string(data), "no reason is given")
+	return fmt.Errorf("the upstream failed in the middle of the answer: %s; try again", c.quote(says))
 }
 
 // reason returns the upstream's words in an error such as
@@ -105,7 +108,7 @@ func reason(data []byte) string {
 			}
 			return object[names[i]]
 		}
-		data = first("error", "message", "detail", "msg", "text")
+		data = first("error", "errors", "message", "detail", "msg", "error_msg", "text")
 		kind = cmp.Or(plain(first("type", "error_type", "code", "error_code")), kind)
 	}
 	if text := plain(data); text != "" && kind != "" {

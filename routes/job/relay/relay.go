@@ -45,7 +45,8 @@ func New(u Upstream) (job.Kind, error) {
 func (c *client) answer(ctx context.Context, r job.Request, write func(piece string) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	silence := time.AfterFunc(c.Silence, func() { cancel(c.errSilent()) })
+	silent := fmt.Errorf("the upstream sent nothing for %v; try again", c.Silence)
+	silence := time.AfterFunc(c.Silence, func() { cancel(silent) })
 	defer silence.Stop()
 	body, err := c.open(ctx, r.Messages)
 	if err != nil {
@@ -56,13 +57,12 @@ func (c *client) answer(ctx context.Context, r job.Request, write func(piece str
 	defer overdue.Stop()
 
 	a := answer{client: c, write: write}
-	whole := io.MultiReader(http.MaxBytesReader(nil, body, MaxResponse), blankLine())
-	events := sse.NewReader(alive{whole, func() {
+	events := newReader(body, func() {
 		if a.word == "" {
 			silence.Reset(c.Silence)
 		}
-	}})
-	events.MaxEvent, events.OnFault = MaxEvent, a.noteField
+	})
+	events.OnFault = a.noteField
 	for {
 		event, err := events.Next()
 		switch {
@@ -81,32 +81,27 @@ func (c *client) answer(ctx context.Context, r job.Request, write func(piece str
 			return err
 		}
 		if said.word != "" {
-			silence.Reset(lastWords)
+			silence.Reset(min(lastWords, c.Silence))
 		}
 	}
 }
 
-func (c *client) errSilent() error {
-	return fmt.Errorf("the upstream sent nothing for %v; try again", c.Silence)
-}
-
 var errOverdue = fmt.Errorf("the answer was not complete after %v; ask for a shorter one", MaxTime)
 
-// blankLine makes the last event count that has none: some servers leave it out.
-func blankLine() io.Reader { return strings.NewReader("\n\n") }
-
-// alive calls onRead whenever something has come.
-type alive struct {
-	io.Reader
-	onRead func()
+// newReader returns the events of a body. The last one needs no blank line.
+func newReader(body io.ReadCloser, alive onWrite) *sse.Reader {
+	bounded := http.MaxBytesReader(nil, body, MaxResponse)
+	events := sse.NewReader(io.TeeReader(io.MultiReader(bounded, strings.NewReader("\n\n")), alive))
+	events.MaxEvent = MaxEvent
+	return events
 }
 
-func (a alive) Read(p []byte) (int, error) {
-	n, err := a.Reader.Read(p)
-	if n > 0 {
-		a.onRead()
-	}
-	return n, err
+// onWrite is called whenever something has come.
+type onWrite func()
+
+func (f onWrite) Write(p []byte) (int, error) {
+	f()
+	return len(p), nil
 }
 
 // An answer is what the upstream has said so far.

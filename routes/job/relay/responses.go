@@ -10,7 +10,7 @@ import (
 
 // responses is OpenAI's Responses.
 var responses = dialect{
-	ask:       func(r *request, conversation []job.Message) { r.Input = conversation },
+	ask:       func(question map[string]any, conversation []job.Message) { question["input"] = conversation },
 	authorize: bearer,
 	read: func(name string, data []byte) (s said, err error) {
 		var event struct {
