@@ -188,7 +188,7 @@ func TestFailedWrites(t *testing.T) {
 		want  sse.Reason
 	}{
 		"at once":            {func(*serving) time.Duration { return 0 }, sse.ClientGone},
-		"after the deadline": {func(s *serving) time.Duration { return s.timeout }, sse.ClientStalled},
+		"after the deadline": {func(s *serving) time.Duration { return s.timeout + time.Millisecond }, sse.ClientStalled},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
