@@ -41,11 +41,13 @@ func TestJitter(t *testing.T) {
 // writer is a ResponseWriter of a connection that notes its write deadlines.
 type writer struct {
 	http.ResponseWriter
-	header    http.Header
+	header  http.Header
+	heads   int
+	flushes int
+	fails   error
+
+	mu        sync.Mutex
 	deadlines []time.Time
-	heads     int
-	flushes   int
-	fails     error
 }
 
 func newWriter() *writer { return &writer{header: http.Header{}} }
@@ -60,10 +62,19 @@ func (w *writer) FlushError() error {
 }
 
 func (w *writer) SetWriteDeadline(t time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if !t.IsZero() {
 		w.deadlines = append(w.deadlines, t)
 	}
 	return nil
+}
+
+// set returns the deadlines that were set, and not cleared at once.
+func (w *writer) set() []time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.deadlines
 }
 
 // wrapped is a middleware's writer, with the method that ResponseController needs.
@@ -149,21 +160,21 @@ func TestWriteDeadlines(t *testing.T) {
 				}
 			}
 			synctest.Wait()
-			if len(w.deadlines) > 0 {
-				t.Error(w.deadlines)
+			if len(w.set()) > 0 {
+				t.Error(w.set())
 			}
 			w.takes.Store(int64(s.timeout + time.Second))
 			began := time.Now()
 			s.send()
 			<-time.After(s.timeout - time.Millisecond)
 			synctest.Wait()
-			if len(w.deadlines) > 0 {
+			if len(w.set()) > 0 {
 				t.Error("cut off too early")
 			}
 			<-time.After(2 * time.Millisecond)
 			synctest.Wait()
-			if len(w.deadlines) != 1 || w.deadlines[0].After(began) {
-				t.Error(w.deadlines)
+			if len(w.set()) != 1 || w.set()[0].After(began) {
+				t.Error(w.set())
 			}
 		})
 	}
