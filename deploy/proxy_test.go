@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -263,5 +266,41 @@ func TestCaddy(t *testing.T) {
 	t.Parallel() // they mostly wait
 	s := service(t)
 	s.behind("Caddyfile", caddy, caddyChanges...)
+	s.check()
+}
+
+func apache(ctx context.Context, t testing.TB, file, dir string) *exec.Cmd {
+	server := ssetest.Need(t, "apache2", "apache2-bin")
+	args := []string{"-DFOREGROUND", "-f", file, "-C", "ServerRoot " + dir, "-C", "PidFile pid", "-C", "ErrorLog error.log", "-C", "ServerName localhost"}
+	for _, module := range []string{"mpm_event", "authz_core", "proxy", "proxy_http", "filter", "deflate"} {
+		args = append(args, "-C", "LoadModule "+module+"_module /usr/lib/apache2/modules/mod_"+module+".so")
+	}
+	return exec.CommandContext(ctx, server, args...)
+}
+
+func TestApache(t *testing.T) {
+	t.Parallel() // they mostly wait
+	s := service(t)
+	s.behind("apache.conf", apache, "Listen 8080", "Listen ADDR", "ProxyTimeout 60", "ProxyTimeout 1")
+	s.check()
+}
+
+// varnish listens at the address in the first comment after the version: its
+// configuration has none.
+func varnish(ctx context.Context, t testing.TB, file, dir string) *exec.Cmd {
+	server := ssetest.Need(t, "varnishd", "varnish")
+	config, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, addr, _ := strings.Cut(string(config), "vcl 4.1;\n# ")
+	addr, _, _ = strings.Cut(addr, "\n")
+	return exec.CommandContext(ctx, server, "-F", "-j", "none", "-n", filepath.Join(dir, "work"), "-f", file, "-a", addr, "-s", "malloc,10m")
+}
+
+func TestVarnish(t *testing.T) {
+	t.Parallel() // they mostly wait
+	s := service(t)
+	s.behind("varnish.vcl", varnish, "vcl 4.1;", "vcl 4.1;\n# ADDR", "_timeout = 60s", "_timeout = 1s")
 	s.check()
 }

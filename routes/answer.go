@@ -16,35 +16,42 @@ type answer struct {
 	http.ResponseWriter
 	gate    *gate
 	control *http.ResponseController
+	body    []byte // of the request, once it is read
 
 	// Guarded by the gate's lock.
-	state answerState
-	rest  time.Duration // in which net/http reads the rest of the body, before it sends anything
+	hasBegun bool
+	rest     time.Duration // in which net/http reads the rest of the body, before it sends anything
 }
 
-type answerState int
-
-const (
-	inHandler answerState = iota
-	readingBody
-	writingAnswer
-)
-
-// enter gives a body its time to arrive, also one that no handler reads: net/http
-// reads the rest of it, before the answer or after, and would wait for ever.
+// enter begins an answer, which ends with leave. A body has its time to arrive, also
+// one that no handler reads: net/http reads the rest of it, before the answer or after,
+// and would wait for ever.
 func (g *gate) enter(w http.ResponseWriter, r *http.Request) *answer {
 	a := &answer{ResponseWriter: w, gate: g, control: http.NewResponseController(w)}
 	_ = a.control.SetWriteDeadline(time.Time{}) // the server's, which is for answers of net/http itself
-	if r.ContentLength != 0 {                   // it fails if the client has left, or for the writers of tests
-		a.rest = bodyTimeout
-		_ = a.control.SetReadDeadline(time.Now().Add(a.rest))
-	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.isClosed {
 		g.answers[a] = struct{}{}
 	}
+	switch {
+	case r.ContentLength == 0:
+	case g.isClosed:
+		_ = a.giveRest(restTimeout)
+	default:
+		_ = a.giveRest(bodyTimeout)
+	}
 	return a
+}
+
+// giveRest gives the rest of the body its time, none if all of it is here. It fails if
+// the client has left, and for the writers of tests. It is called with the lock.
+func (a *answer) giveRest(rest time.Duration) error {
+	a.rest = rest
+	if rest == 0 {
+		return a.control.SetReadDeadline(time.Time{})
+	}
+	return a.control.SetReadDeadline(time.Now().Add(rest))
 }
 
 // answerOf returns the answer to c's request, before it has become a stream.
@@ -89,43 +96,24 @@ func (a *answer) setDeadline() {
 	if a.gate.isClosed {
 		timeout = min(timeout, lastTimeout)
 	}
-	a.state = writingAnswer
+	a.hasBegun = true
 	_ = a.control.SetWriteDeadline(time.Now().Add(a.rest + timeout)) // it fails for the writers of tests
 }
 
-// readBody returns a whole body, if it arrives in time and the service does not shut
+// readBody reads a whole body, if it arrives in time and the service does not shut
 // down before.
-func (a *answer) readBody(r *http.Request) ([]byte, error) {
-	if err := a.beginBody(); err != nil {
-		return nil, err
+func (a *answer) readBody(r *http.Request) (err error) {
+	if !a.gate.isDraining() {
+		a.body, err = io.ReadAll(http.MaxBytesReader(a.ResponseWriter, r.Body, maxBody))
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(a.ResponseWriter, r.Body, maxBody))
-	return body, errors.Join(err, a.endBody(err))
-}
-
-func (a *answer) beginBody() error {
 	a.gate.mu.Lock()
 	defer a.gate.mu.Unlock()
-	if a.gate.isClosed {
-		a.rest = restTimeout
-		return errors.Join(errDraining, a.control.SetReadDeadline(time.Now().Add(a.rest)))
-	}
-	a.state = readingBody
-	return nil
-}
-
-// endBody takes err from reading a body.
-func (a *answer) endBody(err error) error {
-	a.gate.mu.Lock()
-	defer a.gate.mu.Unlock()
-	a.state, a.rest = inHandler, 0
 	switch {
-	case a.gate.isClosed:
-		return errDraining // close has set a deadline
+	case a.gate.isClosed: // close has set a deadline, or enter
+		return errDraining
 	case err != nil:
-		a.rest = restTimeout
-		return a.control.SetReadDeadline(time.Now().Add(a.rest))
+		return errors.Join(err, a.giveRest(restTimeout))
 	default:
-		return a.control.SetReadDeadline(time.Time{})
+		return a.giveRest(0)
 	}
 }

@@ -1,6 +1,7 @@
 package routes
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
 )
 
 // MinSecret is the least length of a JWT secret in bytes: that of the hash that
@@ -115,23 +117,18 @@ func mayUse(c echo.Context, stream string) error {
 
 // maySubscribe returns a problem unless the token gives access to the channel.
 func maySubscribe(c echo.Context, channel string) error {
-	if r := rightsOf(c); r != nil {
-		return mayReach(channel, r.Subscribe)
-	}
-	return nil
+	return mayReach(c, channel, func(r *rights) []string { return r.Subscribe })
 }
 
 // mayPublish is maySubscribe for publishing.
 func mayPublish(c echo.Context, channel string) error {
-	if r := rightsOf(c); r != nil {
-		return mayReach(channel, r.Publish)
-	}
-	return nil
+	return mayReach(c, channel, func(r *rights) []string { return r.Publish })
 }
 
-// mayReach returns a problem unless one of the patterns covers the channel.
-func mayReach(channel string, patterns []string) error {
-	if slices.ContainsFunc(patterns, func(p string) bool { return covers(p, channel) }) {
+// mayReach returns a problem unless one of the token's patterns covers the channel.
+func mayReach(c echo.Context, channel string, patterns func(*rights) []string) error {
+	r := rightsOf(c)
+	if r == nil || slices.ContainsFunc(patterns(r), func(p string) bool { return covers(p, channel) }) {
 		return nil
 	}
 	return newProblem(http.StatusForbidden, "the token does not give access to the channel "+channel)
@@ -145,4 +142,56 @@ func covers(pattern, channel string) bool {
 	}
 	prefix, isTree := strings.CutSuffix(pattern, "*")
 	return isTree && strings.HasSuffix(prefix, "/") && len(channel) > len(prefix) && strings.HasPrefix(channel, prefix)
+}
+
+// preflightAge is how long browsers may keep the answer to a preflight.
+const preflightAge = 2 * time.Hour
+
+// allowOrigins lets pages of these origins read the answers, with credentials.
+func allowOrigins(origins []string) echo.MiddlewareFunc {
+	if len(origins) == 0 { // to Echo's middleware, no origin would mean any
+		return func(next echo.HandlerFunc) echo.HandlerFunc { return next }
+	}
+	return middleware.CORSWithConfig(middleware.CORSConfig{
+		AllowOrigins:     origins,
+		AllowCredentials: true,
+		AllowMethods:     []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete},
+		AllowHeaders: []string{
+			echo.HeaderContentType, echo.HeaderAuthorization, "Last-Event-ID", echo.HeaderCacheControl, echo.HeaderXRequestedWith, echo.HeaderAccept,
+		},
+		MaxAge:        int(preflightAge.Seconds()),
+		ExposeHeaders: []string{echo.HeaderLocation, echo.HeaderRetryAfter, "Last-Event-ID", "SSE-Heartbeat"},
+	})
+}
+
+// newCrossOrigin returns what tells requests of pages of other sites, but for these
+// origins. It fails if an origin is none.
+func newCrossOrigin(origins []string) (*http.CrossOriginProtection, error) {
+	protection := http.NewCrossOriginProtection()
+	for _, origin := range origins {
+		if err := protection.AddTrustedOrigin(origin); err != nil {
+			return nil, fmt.Errorf("origin %q must be like https://example.com: %w", origin, err)
+		}
+	}
+	return protection, nil
+}
+
+// refuseCrossSite lets pages of other sites neither publish nor start or cancel jobs.
+func (s *Server) refuseCrossSite(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if err := s.mayWrite(c.Request()); err != nil {
+			return err
+		}
+		return next(c)
+	}
+}
+
+// mayWrite returns a 403 if a browser says that a page of another site sends the
+// request, by its Sec-Fetch-Site or else its Origin, and the request is one that
+// changes something, by its method.
+func (s *Server) mayWrite(r *http.Request) error {
+	if err := s.crossOrigin.Check(r); err != nil {
+		return newProblem(http.StatusForbidden, "requests from another site are refused")
+	}
+	return nil
 }

@@ -2,14 +2,14 @@ package routes
 
 import "github.com/labstack/echo/v4"
 
-// ParamsOf are the structs that requests are read into. Each has the tag "query"
-// or "json".
+// ParamsOf are the structs that requests are read into. Each has the tag "query",
+// "json" or both.
 var ParamsOf = map[string][]any{
 	"GET /stream/tick":     {tickParams{}},
 	"GET /stream/log":      {logParams{}},
 	"GET /stream/progress": {progressParams{}},
 	"GET /stream/channel":  {channelParams{}},
-	"POST /publish":        {publishJSON{}, publishText{}},
+	"POST /publish":        {publishParams{}},
 	"POST /jobs":           {jobParams{}},
 }
 

@@ -80,12 +80,11 @@ func (g *gate) close() {
 	defer g.mu.Unlock()
 	g.isClosed = true
 	for a := range g.answers {
-		switch a.state {
-		case readingBody:
+		if a.rest > 0 {
 			_ = a.control.SetReadDeadline(time.Now()) // if it fails, the client has left
-		case writingAnswer:
-			_ = a.control.SetWriteDeadline(time.Now().Add(min(g.writeTimeout, lastTimeout)))
-		case inHandler: // it has its deadline when it is answered
+		}
+		if a.hasBegun { // others have a deadline when they begin
+			_ = a.control.SetWriteDeadline(time.Now().Add(a.rest + min(g.writeTimeout, lastTimeout)))
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -19,18 +18,12 @@ import (
 	"example.com/sse-demo/pubsub"
 )
 
-// publishJSON is a publication as a JSON object.
-type publishJSON struct {
-	Channel string          `json:"channel" validate:"required,channel"`
-	Event   *string         `json:"event" validate:"omitnil,event,unreserved"`
+// publishParams are a JSON object, or the query of a request whose body is the payload
+// as it stands.
+type publishParams struct {
+	Channel string          `json:"channel" query:"channel" validate:"required,channel"`
+	Event   *string         `json:"event" query:"event" validate:"omitnil,event,unreserved"`
 	Payload json.RawMessage `json:"payload" validate:"required"`
-}
-
-// publishText is what the query says of a publication whose body is the data as
-// it stands.
-type publishText struct {
-	Channel string  `query:"channel" validate:"required,channel"`
-	Event   *string `query:"event" validate:"omitnil,event,unreserved"`
 }
 
 type publishReply struct {
@@ -39,85 +32,73 @@ type publishReply struct {
 	Delivered int    `json:"delivered"`
 }
 
-// A publication is what is to be published.
-type publication struct {
-	channel string
-	event   *string // nil for none
-	data    []byte
-}
-
 // publish appends an event to a channel.
 func (s *Server) publish(c echo.Context) error {
-	p, err := s.publication(c)
+	p, err := s.readPublication(c)
 	if err != nil {
 		return err
 	}
-	if err := mayPublish(c, p.channel); err != nil {
+	if err := mayPublish(c, p.Channel); err != nil {
 		return err
 	}
 	name := ""
-	if p.event != nil {
-		name = *p.event
+	if p.Event != nil {
+		name = *p.Event
 	}
 	var receipt pubsub.Receipt
 	err = s.write(func() (err error) {
-		receipt, err = s.config.Broker.Publish(c.Request().Context(), p.channel, name, p.data)
+		receipt, err = s.config.Broker.Publish(c.Request().Context(), p.Channel, name, p.Payload)
 		return s.publishProblem(err)
 	})
 	if err != nil {
 		return err
 	}
 	s.metrics.published.Inc()
-	return c.JSON(http.StatusOK, publishReply{p.channel, receipt.ID.String(), receipt.Delivered})
+	return c.JSON(http.StatusOK, publishReply{p.Channel, receipt.ID.String(), receipt.Delivered})
 }
 
-// publication reads what is to be published, in one of its two forms.
-func (s *Server) publication(c echo.Context) (publication, error) {
+// readPublication reads what is to be published, in one of its two forms.
+func (s *Server) readPublication(c echo.Context) (p publishParams, err error) {
 	media, err := mediaType(c.Request())
 	if err != nil {
-		return publication{}, err
+		return p, err
 	}
 	switch media {
 	case echo.MIMETextPlain, echo.MIMETextHTML:
-		return s.textPublication(c)
+		err = s.bindText(c, &p)
 	case echo.MIMEApplicationJSON:
-		return s.jsonPublication(c)
+		err = s.bindJSON(c, &p)
 	default:
-		return publication{}, newProblem(http.StatusUnsupportedMediaType, "the Content-Type must be application/json, text/plain or text/html")
+		err = newProblem(http.StatusUnsupportedMediaType, "the Content-Type must be application/json, text/plain or text/html")
 	}
+	return p, err
 }
 
-func (s *Server) jsonPublication(c echo.Context) (publication, error) {
-	var p publishJSON
-	if err := s.bindBody(c, &p); err != nil {
-		return publication{}, err
+func (s *Server) bindJSON(c echo.Context, p *publishParams) error {
+	if err := s.bindBody(c, p); err != nil {
+		return err
 	}
 	var compact bytes.Buffer
 	compact.Grow(len(p.Payload))
 	if err := json.Compact(&compact, p.Payload); err != nil {
-		return publication{}, fmt.Errorf("a payload that was parsed before: %w", err)
+		return fmt.Errorf("a payload that was parsed before: %w", err)
 	}
-	return publication{p.Channel, p.Event, compact.Bytes()}, nil
+	p.Payload = compact.Bytes()
+	return nil
 }
 
-func (s *Server) textPublication(c echo.Context) (publication, error) {
-	var p publishText
-	if err := s.bindQuery(c, &p); err != nil {
-		return publication{}, err
-	}
-	if err := refuseUnknown(c.QueryParams(), "channel", "event", "access_token"); err != nil {
-		return publication{}, err
-	}
-	data, err := io.ReadAll(c.Request().Body)
+func (s *Server) bindText(c echo.Context, p *publishParams) error {
+	p.Payload = answerOf(c).body
 	switch {
-	case err != nil:
-		return publication{}, fmt.Errorf("read the body: %w", err)
-	case len(data) == 0:
-		return publication{}, invalid(fieldError{"body", "required", "body is required: it is the text to publish"})
-	case !utf8.Valid(data):
-		return publication{}, invalid(fieldError{"body", "utf8", "body must be UTF-8"})
+	case len(p.Payload) == 0:
+		return invalid(fieldError{"body", "required", "body is required: it is the text to publish"})
+	case !utf8.Valid(p.Payload):
+		return invalid(fieldError{"body", "utf8", "body must be UTF-8"})
 	}
-	return publication{p.Channel, p.Event, data}, nil
+	if err := s.bindQuery(c, p); err != nil {
+		return err
+	}
+	return refuseUnknown(c.QueryParams(), "channel", "event", "access_token")
 }
 
 // refuseUnknown returns a problem if the query has other parameters than these.

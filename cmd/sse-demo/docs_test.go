@@ -14,7 +14,7 @@ const root = "../.."
 
 const (
 	maxREADME  = 10_000 // bytes
-	maxDocLine = 120    // characters
+	maxDocLine = 160    // characters, tables aside
 	screen     = 60     // lines, beyond which a page has a table of contents
 )
 

@@ -199,34 +199,22 @@ func port(u *url.URL) string {
 // classify returns the error of a request as an unreachableError if there was no
 // connection.
 func classify(err error, connected bool) error {
-	var lookup *net.DNSError
 	var certificate *tls.CertificateVerificationError
 	var network *net.OpError
-	var notTLS tls.RecordHeaderError
-	reason := ""
+	isNetwork := errors.As(err, &network)
 	switch {
-	case errors.As(err, &network) && network.Op == "remote error": // an alert of TLS 1.3, which may come after the handshake
-		reason = fmt.Sprintf("no TLS connection: %v", network)
-	case strings.Contains(err.Error(), "Location header"): // net/http has no error of its own for it
+	case isNetwork && network.Op == "remote error": // an alert of TLS 1.3, which may come after the handshake
+		return &unreachableError{fmt.Sprintf("no TLS connection: %v", network)}
+	case strings.Contains(err.Error(), "Location header"): // net/http has no error value for it
 		return fmt.Errorf("%w: %w", errRedirect, plain(err))
 	case connected || errors.Is(err, errRedirect):
 		return err
-	case errors.As(err, &lookup) && lookup.IsNotFound:
-		reason = "there is no host " + quote(lookup.Name)
-	case errors.As(err, &lookup):
-		reason = fmt.Sprintf("the host %s cannot be looked up: %s", quote(lookup.Name), lookup.Err)
 	case errors.As(err, &certificate):
-		reason = fmt.Sprintf("the certificate is not trusted (--insecure accepts it): %v", certificate.Err)
-	case errors.As(err, &notTLS) || errors.Is(err, http.ErrSchemeMismatch):
-		reason = "no TLS connection: the answer is not TLS; is the URL http://?"
-	case errors.Is(err, io.EOF):
-		reason = "no TLS connection: the server closed it during the handshake"
-	case errors.As(err, &network) && (network.Op == "dial" || network.Op == "proxyconnect"):
-		reason = fmt.Sprintf("no connection: %v", network)
-	default:
-		reason = fmt.Sprintf("no TLS connection: %v", plain(err))
+		return &unreachableError{fmt.Sprintf("the certificate is not trusted (--insecure accepts it): %v", certificate.Err)}
+	case isNetwork && (network.Op == "dial" || network.Op == "proxyconnect"):
+		return &unreachableError{fmt.Sprintf("no connection: %v", network)}
 	}
-	return &unreachableError{reason}
+	return &unreachableError{fmt.Sprintf("no TLS connection: %v", plain(err))}
 }
 
 // plain removes what net/http puts before the cause.

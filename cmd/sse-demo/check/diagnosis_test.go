@@ -128,7 +128,7 @@ func TestIDs(t *testing.T) {
 			}
 			return "data: x\n\n"
 		}, "resume=skip", "1 of "},
-		{"the same content", frame("id: N\ndata: x\n\n"), "", "has an id of its own"},
+		{"the same content", frame("id: N\ndata: x\n\n"), "", "each with its own id"},
 		{"a control character", frame("id: N\x01\ndata: N\n\n"), "ids=warn resume=skip", `"21\x01"`},
 		{"a tab", frame("id: a\tN\ndata: N\n\n"), "ids=warn", `"a\t21"`},
 		{"DEL", frame("id: N\x7f\ndata: N\n\n"), "ids=warn resume=skip", `\x7f`},

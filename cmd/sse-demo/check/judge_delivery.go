@@ -37,8 +37,8 @@ func judgeDelivery(o *observation) Result {
 	s, direct := o.stream, o.direct.stream
 	if max(s.total, direct.total) < enoughEvents {
 		seen := count(s.total, "event", "events") + " seen, too few to judge"
-		if endings := s.endings(); endings != "" && s.total == 0 {
-			seen += "; " + endings
+		if s.ends > 0 && s.total == 0 {
+			seen += "; " + s.endings()
 		}
 		return skip("%s", seen)
 	}

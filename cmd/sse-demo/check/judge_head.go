@@ -3,11 +3,9 @@ package check
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 	"unicode"
 
@@ -47,7 +45,7 @@ func (o *observation) withoutProxy() string {
 }
 
 // fixHead says what to do about a head that comes late. With --compare it is known
-// who holds it back.
+// whether the server or the proxy is at fault.
 func (o *observation) fixHead() string {
 	const server = "Send the head at once, before the first event is there: in Go, flush after WriteHeader."
 	const proxy = "Turn off the buffering of what is in front of the server, which holds the head back until there is enough to send: " +
@@ -90,11 +88,11 @@ func explainError(err error) (means, fix string) {
 	if errors.Is(err, errRedirect) {
 		return "A client follows redirects, but these lead nowhere.", "See where each Location leads, with curl -I; a proxy and the server may each send clients to the other's scheme or host."
 	}
-	means = "A client sees a failed connection, and tries again and again."
-	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return means, "Look into the log of the server, or of the proxy in front of it: it ended the connection instead of answering."
+	if strings.Contains(err.Error(), "malformed") {
+		return "No client understands this: it is no HTTP.", "See what listens at that address, and whether the URL should begin with https://."
 	}
-	return means, "See what answers at that address: it is no HTTP that a client understands."
+	return "A client sees a failed connection, and tries again and again.",
+		"Look into the log of the server, or of the proxy in front of it: it ended the connection instead of answering."
 }
 
 // explainStatus says what a status that is not 200 means to a client.

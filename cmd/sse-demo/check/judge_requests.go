@@ -107,41 +107,28 @@ func allowsCredentials(p probe) bool {
 }
 
 func judgeMethods(o *observation) Result {
-	var seen, means, fix []string
 	if problem := headProblem(o.headMethod, o.head); problem != "" {
-		seen = append(seen, problem)
-		means = append(means, "What asks with HEAD (monitoring, caches, link checkers) takes the stream for broken.")
-		fix = append(fix, "Answer HEAD with the head of GET, and nothing else.")
+		return warn(problem+o.otherMethods(), "What asks with HEAD (monitoring, caches, link checkers) takes the stream for broken.",
+			"Answer HEAD with the head of GET, and nothing else.")
 	}
-	var acting []string
-	for _, method := range changing {
-		if p := o.methods[method]; p.sent && p.err == nil && p.code == http.StatusOK {
-			acting = append(acting, method+" answers "+p.status)
+	for _, p := range o.methods {
+		if p.code == http.StatusOK {
+			return warn("HEAD answers like GET"+o.otherMethods(), "A request that should change something opens a stream instead, or changes something.",
+				"Answer 405 with Allow: GET, HEAD to other methods.")
 		}
-	}
-	if len(acting) > 0 {
-		seen = append(seen, strings.Join(acting, ", "))
-		means = append(means, "A request that should change something opens a stream instead, or changes something.")
-		fix = append(fix, "Answer 405 with Allow: GET, HEAD to other methods.")
-	}
-	if len(seen) > 0 {
-		return warn(strings.Join(seen, "; "), strings.Join(means, " "), strings.Join(fix, " "))
 	}
 	return ok("HEAD answers like GET%s", o.otherMethods())
 }
 
 // otherMethods says what --all-methods has found.
 func (o *observation) otherMethods() string {
-	var text strings.Builder
+	text := ""
 	for _, method := range changing {
-		switch p := o.methods[method]; {
-		case p.err != nil:
-			text.WriteString("; no answer to " + method)
-		case p.sent:
-			text.WriteString("; " + method + " answers " + p.status)
+		if p := o.methods[method]; p.sent {
+			text += fmt.Sprintf("; %s: %s", method, answerOf(p))
 		}
 	}
-	return text.String()
+	return text
 }
 
 // headProblem says in what the answer to HEAD differs from that to GET.
@@ -152,7 +139,7 @@ func headProblem(head, get probe) string {
 	case head.code != get.code:
 		return fmt.Sprintf("HEAD answers %s, GET %s", head.status, get.status)
 	case head.header.Get("Content-Type") != get.header.Get("Content-Type"):
-		return fmt.Sprintf("the Content-Type of HEAD is %s, that of GET %s", quote(head.header.Get("Content-Type")), quote(get.header.Get("Content-Type")))
+		return fmt.Sprintf("the Content-Type is %s for HEAD, and %s for GET", quote(head.header.Get("Content-Type")), quote(get.header.Get("Content-Type")))
 	}
 	return ""
 }

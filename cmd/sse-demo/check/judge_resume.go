@@ -63,47 +63,26 @@ func (o *observation) resumeFault() string {
 		}
 		got[i], newest = true, i
 	}
-	var missing []arrival // after the newest that came
 	for i := after + 1; i < len(stayed); i++ {
 		if index[stayed[i].id] != i || got[i] { // the client that stayed got it twice, or both got it
 			continue
 		}
-		if i < newest || r.hasMissed(stayed[i], newest > after) {
+		if i < newest || o.isOverdue(stayed[i], newest > after) {
 			return fmt.Sprintf("lost the event with id %s", quote(stayed[i].id))
 		}
-		missing = append(missing, stayed[i])
-	}
-	if o.neverLive(stayed[newest], missing) {
-		return fmt.Sprintf("gave what was missed, and then nothing new: it lost the event with id %s", quote(missing[0].id))
 	}
 	return ""
 }
 
-// hasMissed reports whether the client should have got e, the next event after what
-// it got: it happened before the client came back, and the stream stayed open
-// without it. If the stream ended instead, a client that has got something gets the
-// rest when it comes back again.
-func (s *seen) hasMissed(e arrival, gotSome bool) bool {
-	if s.hasEnded {
-		return !gotSome && e.at.Before(s.latest.asked)
-	}
-	return e.at.Before(s.latest.asked) && s.closed.Sub(s.latest.opened) >= minPatience
-}
-
-// neverLive reports whether the client that came back got nothing that happened
-// since then, although more is missing than a buffer on the way may hold. The newest
-// event is the last one that it got.
-func (o *observation) neverLive(newest arrival, missing []arrival) bool {
+// isOverdue reports whether the returning client should have got e, which follows
+// what it got. If the stream has ended, the rest comes when the client returns again,
+// unless it got nothing.
+func (o *observation) isOverdue(e arrival, gotSome bool) bool {
 	r := o.resumed.stream
-	if r.hasEnded {
-		return false
+	missed := e.at.Before(r.latest.asked) // while the client was away
+	if r.latest.hasEnded {
+		return missed && !gotSome
 	}
-	from, until := r.latest.opened.Add(subscribed), r.end().Add(-2*maxLate)
-	due := 0
-	for _, e := range missing {
-		if e.at.After(from) && e.at.Before(until) {
-			due++
-		}
-	}
-	return newest.at.Before(from) && due > clumpsOf(o.stream.events).largest+1
+	hold := max(2*maxLate, 2*o.stream.silence) // which something on the way may do
+	return missed && r.closed.Sub(r.latest.opened) >= minPatience || e.at.Before(r.end().Add(-hold))
 }

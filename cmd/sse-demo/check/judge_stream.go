@@ -22,7 +22,7 @@ func judgeHeartbeat(o *observation) Result {
 	silence := o.stream.silence
 	seen := fmt.Sprintf("the longest silence was %s", seconds(silence))
 	switch {
-	case o.posts && o.stream.hasEnded:
+	case o.posts && o.stream.latest.hasEnded:
 		return skip("the stream has ended")
 	case silence > deadlySilence:
 		return fail(fmt.Sprintf("the stream was silent for %s", seconds(silence)),
@@ -50,7 +50,7 @@ var fixes = map[sse.FaultKind]string{
 	sse.LoneCR:        "End lines with LF, and write data that contains CR as several data lines.",
 	sse.ByteOrderMark: "Leave the byte order mark out.",
 	sse.EmptyID:       "Leave the id field out if an event has no id: an empty one makes the client forget its last id.",
-	sse.UnknownField:  "Begin each line with data:, event:, id:, retry: or a colon; a line break inside the data needs a data: of its own.",
+	sse.UnknownField:  "Begin each line with data:, event:, id:, retry: or a colon; after a line break inside the data, write data: again.",
 	sse.NoData:        "Write a data line in every event, an empty one if need be, and no blank line after a retry field alone.",
 }
 
@@ -76,7 +76,7 @@ func judgeFormat(o *observation) Result {
 	return ok("%s, no fault", count(s.total, "event", "events"))
 }
 
-// faultsOf names those of the kinds that were seen, and what to do.
+// faultsOf names the kinds of fault that were seen, and what to do.
 func faultsOf(s seen, kinds []sse.FaultKind) (names, fix string) {
 	var all, fixAll []string
 	for _, kind := range kinds {
@@ -97,7 +97,7 @@ func judgeRetry(o *observation) Result {
 	const fix = "Send a retry field of some seconds first of all, a different one to each connection: base ± 50 % at random."
 	own := o.stream.retries
 	if len(own) == 0 {
-		return warn("no retry field", "Each client uses a delay of its own, in some of them none at all.", fix)
+		return warn("no retry field", "Each client uses its own delay, and some use none at all.", fix)
 	}
 	all := own
 	for _, p := range []probe{o.fresh, o.unknown, o.gzip, o.resumed} {
@@ -140,7 +140,7 @@ func judgeIDs(o *observation) Result {
 	if s.ids < s.total {
 		return ok("%d of %d events have an id", s.ids, s.total)
 	}
-	return ok("each of %d events has an id of its own", s.total)
+	return ok("%d events, each with its own id", s.total)
 }
 
 // repeatedID returns an event whose id another event has, too. The same event may

@@ -3,7 +3,7 @@ package check
 import (
 	"errors"
 	"net/http"
-	"time"
+	"slices"
 )
 
 func judgeUnknownID(o *observation) Result {
@@ -36,36 +36,37 @@ func judgeUnknownID(o *observation) Result {
 // signOfLoss names an event that the client with the unknown id got and a fresh
 // one did not, other than by chance.
 func (o *observation) signOfLoss() string {
-	unknown, fresh := o.unknown.stream, o.fresh.stream
+	stream, unknown, fresh := o.stream, o.unknown.stream, o.fresh.stream
 	if o.fresh.code != http.StatusOK {
 		return ""
 	}
-	inStream, inFresh, inUnknown := contents(o.stream.events), contents(fresh.events), contents(unknown.events)
-	// An event that each client gets in a form of its own, with the time for
-	// example, is no sign: a fresh client has as many of them.
-	private := 0
-	for _, e := range fresh.events {
-		if !inStream.has(e) && !inUnknown.has(e) {
-			private++
-		}
-	}
 	if o.isFromOldest() {
 		return "everything from the oldest event"
+	}
+	// An event that each client gets in its own form, with the time for example, is
+	// no sign: a fresh client has as many of them.
+	private := 0
+	for _, e := range fresh.events {
+		if _, inStream := stream.find(e); !inStream {
+			if _, inUnknown := unknown.find(e); !inUnknown {
+				private++
+			}
+		}
 	}
 	// An event that comes when the fresh client has left may be a new one, unless it
 	// comes at once.
 	span := max(fresh.closed.Sub(fresh.opened)-subscribed, burstSilence)
 	for _, e := range unknown.events {
-		isNewName := !inFresh.names[e.name] && !inStream.names[e.name]
-		isLate := e.at.Sub(unknown.opened) > span && !(isNewName && fresh.hasEnded)
-		if isLate || inFresh.has(e) {
+		isNewName := !stream.hasName(e.name) && !fresh.hasName(e.name)
+		isLate := e.at.Sub(unknown.opened) > span && !(isNewName && fresh.latest.hasEnded)
+		if _, inFresh := fresh.find(e); isLate || inFresh {
 			continue
 		}
-		seenAt, known := o.stream.timeOf(e)
+		first, known := stream.find(e)
 		switch {
 		case isNewName:
 			return "an event " + quote(e.name) + ", which a new client does not get"
-		case known && seenAt.Before(unknown.asked.Add(-subscribed)):
+		case known && first.at.Before(unknown.asked.Add(-subscribed)):
 			return "old events again, which a new client does not get"
 		case !known && private == 0:
 			return "an event that a new client does not get"
@@ -84,32 +85,15 @@ func (o *observation) isFromOldest() bool {
 	return len(stream) > 0 && len(unknown) > 0 && unknown[0].id == stream[0].id && stream[0].at.Before(o.unknown.stream.asked)
 }
 
-// content is what a set of events has.
-type content struct {
-	names, ids map[string]bool
-	sums       map[uint64]bool
+// find returns the same event, by its id or by its content.
+func (s *seen) find(e arrival) (arrival, bool) {
+	i := slices.IndexFunc(s.events, func(known arrival) bool { return known.sum == e.sum || e.id != "" && known.id == e.id })
+	if i < 0 {
+		return arrival{}, false
+	}
+	return s.events[i], true
 }
 
-func contents(events []arrival) content {
-	c := content{map[string]bool{}, map[string]bool{}, map[uint64]bool{}}
-	for _, e := range events {
-		c.names[e.name], c.sums[e.sum] = true, true
-		if e.id != "" {
-			c.ids[e.id] = true
-		}
-	}
-	return c
-}
-
-// has reports whether e is one of them, by its id or by its content.
-func (c content) has(e arrival) bool { return c.ids[e.id] || c.sums[e.sum] }
-
-// timeOf returns when the same event came, by its id or by its content.
-func (s *seen) timeOf(e arrival) (time.Time, bool) {
-	for _, known := range s.events {
-		if known.sum == e.sum || e.id != "" && known.id == e.id {
-			return known.at, true
-		}
-	}
-	return time.Time{}, false
+func (s *seen) hasName(name string) bool {
+	return slices.ContainsFunc(s.events, func(e arrival) bool { return e.name == name })
 }

@@ -1,11 +1,14 @@
 package check
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // lateness returns by how much the latest event came later through something than
 // directly, counted from when its client asked. An event that has not come is late
-// until the end. If own is true each client has a stream with the same events of its
-// own, from its request on.
+// until the end. If own is true each client has its own stream of the same events,
+// from its request on.
 func lateness(direct, through *seen, own bool) time.Duration {
 	if direct.total == 0 {
 		return 0
@@ -35,7 +38,7 @@ func overdue(direct, through *seen, last pair, shift time.Duration) time.Duratio
 	switch {
 	case len(through.events) == 0 && len(direct.events) >= enoughEvents:
 		begin = through.asked
-	case through.hasEnded: // what is missing may come when the client returns
+	case through.latest.hasEnded: // what is missing may come when the client returns
 		return 0
 	}
 	unpaired := len(through.events) - 1 - last.through // each client may get some that others do not
@@ -44,84 +47,55 @@ func overdue(direct, through *seen, last pair, shift time.Duration) time.Duratio
 		if e.at.Before(begin) || due <= maxLate {
 			continue
 		}
-		if unpaired > 0 {
-			unpaired--
-			continue
+		if unpaired <= 0 {
+			return due
 		}
-		return due
+		unpaired--
 	}
 	return 0
-}
-
-// end is when the events in s end.
-func (s *seen) end() time.Time {
-	if len(s.events) < s.total {
-		return s.events[len(s.events)-1].at
-	}
-	return s.closed
 }
 
 // A pair is one event as two clients got it: indexes into their events.
 type pair struct{ direct, through int }
 
-// pairAll pairs the events by their content; by their ids, if that pairs less than
-// half of them (the content may have the time); else by their order.
+// pairAll pairs the events by their content or, if that pairs less than half of them
+// because they are all the same or have the time in them, by their order.
 func pairAll(direct, through *seen, own bool) []pair {
-	if own {
-		return pairByOrder(direct, through, time.Time{})
-	}
-	enough := (min(len(direct.events), len(through.events)) + 1) / 2
-	byContent := func(e arrival) arrival { return arrival{sum: e.sum} }
-	byID := func(e arrival) arrival { return arrival{id: e.id} }
-	for _, identify := range []func(e arrival) arrival{byContent, byID} {
-		if pairs := pairBy(identify, direct.events, through.events); len(pairs) >= enough {
+	both := time.Time{}
+	if !own {
+		enough := (min(len(direct.events), len(through.events)) + 1) / 2
+		if pairs := pairByContent(direct.events, through.events); len(pairs) >= enough {
 			return pairs
 		}
+		both = direct.opened.Add(max(through.opened.Sub(direct.opened), 0) + subscribed) // then both are there
 	}
-	both := direct.opened
-	if both.Before(through.opened) {
-		both = through.opened
+	after := func(t time.Time) func(arrival) bool { return func(e arrival) bool { return !e.at.Before(t) } }
+	d, t := slices.IndexFunc(direct.events, after(both)), slices.IndexFunc(through.events, after(both.Add(-sameMoment)))
+	var pairs []pair
+	for ; d >= 0 && d < len(direct.events) && t >= 0 && t < len(through.events); d, t = d+1, t+1 {
+		pairs = append(pairs, pair{d, t})
 	}
-	return pairByOrder(direct, through, both.Add(subscribed))
+	return pairs
 }
 
-// pairBy pairs the events that differ from all others of their client.
-func pairBy(identify func(e arrival) arrival, direct, through []arrival) []pair {
-	index := func(events []arrival) map[arrival]int {
-		at := map[arrival]int{}
+// pairByContent pairs the events that differ from all others of their client.
+func pairByContent(direct, through []arrival) []pair {
+	index := func(events []arrival) map[uint64]int {
+		at := map[uint64]int{}
 		for i, e := range events {
-			key := identify(e)
-			if _, known := at[key]; known {
+			if _, known := at[e.sum]; known {
 				i = -1
 			}
-			at[key] = i
+			at[e.sum] = i
 		}
 		return at
 	}
 	known := index(direct)
 	var pairs []pair
-	for key, i := range index(through) {
-		if d, ok := known[key]; ok && d >= 0 && i >= 0 {
+	for sum, i := range index(through) {
+		if d, ok := known[sum]; ok && d >= 0 && i >= 0 {
 			pairs = append(pairs, pair{d, i})
 		}
-	}
-	return pairs
-}
-
-// pairByOrder pairs the events that came when both clients were there.
-func pairByOrder(direct, through *seen, both time.Time) []pair {
-	first := func(events []arrival, from time.Time) int {
-		for i, e := range events {
-			if !e.at.Before(from) {
-				return i
-			}
-		}
-		return len(events)
-	}
-	d, t := first(direct.events, both), first(through.events, both.Add(-sameMoment))
-	var pairs []pair
-	for ; d < len(direct.events) && t < len(through.events); d, t = d+1, t+1 {
-		pairs = append(pairs, pair{d, t})
 	}
 	return pairs
 }

@@ -91,7 +91,7 @@ func TestShortListening(t *testing.T) {
 			t.Error("ended before")
 		default:
 		}
-		r.change(func(s *seen) { s.connect(connection{time.Now(), time.Now()}) })
+		r.change(func(s *seen) { s.connect(time.Now(), time.Now()) })
 		pause(ctx, time.Second)
 		r.change(func(s *seen) { s.bytes(time.Now()) })
 		<-ended

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -41,9 +40,6 @@ func (g *given) UnmarshalText(text []byte) error {
 	*g = given(text)
 	return nil
 }
-
-// maxData is how many bytes the file of --data may have.
-const maxData = 16 << 20
 
 // clients returns a client of the endpoint and, with --compare, one of the endpoint
 // without the proxy. The error is one for the user.
@@ -91,57 +87,26 @@ func (o *Options) setBody(c *client) error {
 	if c.header["Content-Type"] == nil {
 		c.header.Set("Content-Type", "application/json")
 	}
-	name, isFile := strings.CutPrefix(*o.Data, "@")
-	if !isFile {
-		return nil
+	if name, isFile := strings.CutPrefix(*o.Data, "@"); isFile {
+		body, err := os.ReadFile(name)
+		if err != nil {
+			return fmt.Errorf("--data: %w", err)
+		}
+		c.body = body
 	}
-	body, err := readFile(name)
-	if err != nil {
-		return fmt.Errorf("--data: %w", err)
-	}
-	c.body = body
 	return nil
 }
 
-// readFile is never nil without an error.
-func readFile(name string) ([]byte, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }()
-	body, err := io.ReadAll(io.LimitReader(file, maxData+1))
-	if err == nil && len(body) > maxData {
-		err = fmt.Errorf("%s has over %d MiB", name, maxData>>20)
-	}
-	return body, err
-}
-
+// parseURL returns an error that does not show a password.
 func parseURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
-	if err != nil {
-		if strings.Contains(text, "@") { // the cause may be a part of the password
-			return nil, fmt.Errorf("the URL %s cannot be read; is each special character of the password percent-encoded?", quote(withoutUser(text)))
-		}
-		return nil, fmt.Errorf("the URL %s cannot be read: %w", quote(text), plain(err))
+	if err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" {
+		return u, nil
 	}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return nil, fmt.Errorf("the URL must be like https://example.com/events: %s", quote(withoutUser(text)))
+	if _, after, found := strings.Cut(text, "@"); found {
+		text = "…@" + after[strings.LastIndexByte(after, '@')+1:]
 	}
-	return u, nil
-}
-
-// withoutUser removes the user and the password from what may be no URL.
-func withoutUser(text string) string {
-	at := strings.LastIndexByte(text, '@')
-	if at < 0 {
-		return text
-	}
-	scheme, _, found := strings.Cut(text[:at], "://")
-	if !found {
-		return "…" + text[at:]
-	}
-	return scheme + "://…" + text[at:]
+	return nil, fmt.Errorf("the URL must be like https://example.com/events, with special characters percent-encoded: %s", quote(text))
 }
 
 // isOrigin reports whether text is what a browser sends as Origin.
@@ -167,9 +132,9 @@ func parseHeader(lines []string) (http.Header, error) {
 // isToken reports whether s can be the name of a header field or a method (RFC
 // 9110, 5.6.2).
 func isToken(s string) bool {
-	const marks = "!#$%&'*+-.^_`|~"
-	isLetter := func(c rune) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' }
-	return s != "" && !strings.ContainsFunc(s, func(c rune) bool { return !isLetter(c) && !strings.ContainsRune(marks, c) })
+	const others = "!#$%&'*+-.^_`|~0123456789"
+	isOther := func(c rune) bool { return (c|0x20 < 'a' || 'z' < c|0x20) && !strings.ContainsRune(others, c) }
+	return s != "" && !strings.ContainsFunc(s, isOther)
 }
 
 // isFieldValue reports whether s can be the value of a header field.

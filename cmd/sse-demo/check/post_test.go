@@ -176,10 +176,6 @@ func TestData(t *testing.T) {
 	if err := os.WriteFile(file, []byte("from a file\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	large := filepath.Join(t.TempDir(), "large")
-	if err := os.WriteFile(large, make([]byte, maxData+1), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	for data, want := range map[string]string{"": "", "a text": "a text", "@" + file: "from a file\n"} {
 		c, _, err := (&Options{URL: "http://x/", For: time.Second, Data: &data}).clients()
 		if err != nil || c.body == nil || string(c.body) != want || c.method != http.MethodPost {
@@ -190,7 +186,6 @@ func TestData(t *testing.T) {
 		"--method needs --data":        {"--method", "PUT"},
 		"no such file":                 {"--data", "@" + file + ".missing"},
 		"is a directory":               {"--data", "@" + t.TempDir()},
-		"has over 16 MiB":              {"--data", "@" + large},
 		"do not go together":           {"--data", "x", "--all-methods"},
 		`must be like POST: "PO ST"`:   {"--data", "x", "--method", "PO ST"},
 		`--header must be like 'Name:`: {"--data", "x", "--header", "x"},

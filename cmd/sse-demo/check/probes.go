@@ -23,6 +23,15 @@ type probe struct {
 	stream seen
 }
 
+// How long a probe waits, at least and at most.
+const (
+	minPatience = 2 * time.Second
+	maxPatience = 15 * time.Second
+)
+
+// resumeAfter events with an id, the probe for resume returns to the middle of them.
+const resumeAfter = 4
+
 // unknownID is what no endpoint has given out.
 const unknownID = "sse-demo-check-unknown-id"
 
@@ -52,11 +61,8 @@ func (s *session) probe(ctx context.Context, all *sync.WaitGroup) {
 	all.Go(func() {
 		s.awaitPace(ctx)
 		s.probeHeads(ctx, all)
-		select {
-		case <-s.over:
-		case <-ctx.Done():
-		case <-time.After(min(s.options.For/4, 5*time.Second)): // so that there is something to replay
-		}
+		ready := time.Now().Add(min(s.options.For/4, 5*time.Second)) // so that there is something to replay
+		s.main.await(ctx, func(m seen) bool { return m.isOver || !time.Now().Before(ready) })
 		all.Go(func() { s.fresh = s.follow(ctx, ask{}, false, false) })
 		all.Go(func() { s.unknown = s.follow(ctx, ask{lastID: unknownID}, false, false) })
 	})
@@ -66,20 +72,17 @@ func (s *session) probe(ctx context.Context, all *sync.WaitGroup) {
 // awaitPace returns when it is known how long a probe must wait: the first byte
 // has come, or has taken so long that a probe waits for as long as it ever does.
 func (s *session) awaitPace(ctx context.Context) {
-	limit := time.NewTimer(maxPatience/2 - time.Since(s.main.now().asked))
-	defer limit.Stop()
-	select {
-	case <-s.main.hasByte:
-	case <-s.over:
-	case <-limit.C:
-	case <-ctx.Done():
-	}
+	s.main.await(ctx, func(m seen) bool { return m.hasFirst || m.isOver || 2*time.Since(m.asked) >= maxPatience })
 }
 
-// patience is how long a probe waits for its head, and then for events.
+// patience is how long a probe waits for its head, and then for events: twice the
+// delay of the first byte.
 func (s *session) patience() time.Duration {
 	main := s.main.now()
-	return main.patience()
+	if !main.hasFirst {
+		return maxPatience
+	}
+	return min(max(2*main.firstDelay, minPatience), maxPatience)
 }
 
 // follow opens a stream and reads it for as long as a probe waits; with toTheEnd
@@ -97,34 +100,25 @@ func (s *session) follow(ctx context.Context, a ask, toTheEnd, returns bool) pro
 		answer.close()
 		return result
 	}
-	var ending sync.WaitGroup
-	ending.Go(func() {
-		defer stop()
-		s.awaitPace(ctx)
-		if !pause(ctx, s.patience()) || !toTheEnd {
-			return
-		}
-		select {
-		case <-s.over:
-		case <-ctx.Done():
-		}
-	})
 	r := newRecord(answer.asked, a.lastID)
-	s.client.listen(ctx, answer, a, returns, r)
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		defer stop() // a client has given up
+		s.client.listen(ctx, answer, a, returns, r)
+	})
+	s.awaitPace(ctx)
+	if pause(ctx, s.patience()) && toTheEnd {
+		s.main.await(ctx, func(m seen) bool { return m.isOver })
+	}
 	stop()
-	ending.Wait()
+	reading.Wait()
 	result.stream = r.now()
 	return result
 }
 
 // probeResume returns to the middle of what was seen, as after a cut.
 func (s *session) probeResume(ctx context.Context) {
-	select {
-	case <-s.main.hasIDs:
-	case <-s.over:
-	case <-ctx.Done():
-		return
-	}
+	s.main.await(ctx, func(m seen) bool { return m.ids >= resumeAfter || m.isOver })
 	main := s.main.now()
 	events := slices.DeleteFunc(main.withID(), func(e arrival) bool { return !isFieldValue(e.id) })
 	if len(events) < 2 {

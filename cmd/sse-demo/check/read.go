@@ -76,7 +76,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 // the answer. The accepted encoding is empty or gzip.
 func (r *record) read(a *answer, accepted string) error {
 	defer a.close()
-	r.change(func(s *seen) { s.connect(connection{a.asked, a.answered}) })
+	r.change(func(s *seen) { s.connect(a.asked, a.answered) })
 	err := r.readEvents(a, accepted)
 	r.change(func(s *seen) {
 		s.tooLong = s.tooLong || errors.Is(err, sse.ErrTooLong)
@@ -94,8 +94,7 @@ func (r *record) readEvents(a *answer, accepted string) error {
 	reader := sse.NewReader(in)
 	reader.MaxEvent = maxEvent
 	reader.OnFault = func(f sse.Fault) { r.change(func(s *seen) { s.fault(f) }) }
-	noteRetry, noteID := r.noteRetry(reader), r.noteLastID(reader)
-	body.before = func() { noteRetry(); noteID() }
+	body.before = func() { r.change(func(s *seen) { s.fields(reader) }) }
 	for {
 		event, err := reader.Next()
 		body.before()
@@ -107,31 +106,6 @@ func (r *record) readEvents(a *answer, accepted string) error {
 			id = event.ID
 		}
 		r.change(func(s *seen) { s.event(event, id) })
-	}
-}
-
-// noteLastID returns a function that notes the last event id as a client keeps it:
-// a block without data sets it, too, and an empty id resets it.
-func (r *record) noteLastID(reader *sse.Reader) func() {
-	last := ""
-	return func() {
-		if id := reader.LastEventID(); id != last && isFieldValue(id) && len(id) <= maxSentID {
-			r.change(func(s *seen) { s.lastID = id })
-			last = id
-		}
-	}
-}
-
-// noteRetry returns a function that notes the reconnection time that the reader
-// has read by now.
-func (r *record) noteRetry(reader *sse.Reader) func() {
-	known, last := false, time.Duration(0)
-	return func() {
-		d, ok := reader.Retry()
-		if ok && (!known || d != last) {
-			r.change(func(s *seen) { s.retry(d, !known) })
-			known, last = true, d
-		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"context"
 	"fmt"
 	"hash/maphash"
 	"strings"
@@ -18,18 +19,15 @@ const (
 	maxSentID   = 4 << 10 // bytes of an id that a client can send back
 	maxIDs      = 4 << 20 // bytes of all ids
 	maxQuoted   = 60      // bytes of anything that is shown
-	resumeAfter = 4       // events with an id, then the probe for resume returns to the middle of them
-	minPatience = 2 * time.Second
-	maxPatience = 15 * time.Second
 )
+
+// burstSilence separates two bursts of bytes.
+const burstSilence = 200 * time.Millisecond
 
 // A record is what one client sees: on one connection or, if the stream ends and
 // the client returns, on several.
 type record struct {
-	changed chan struct{} // receives after a change, for awaitEnough
-	hasByte chan struct{} // closed when the first byte has come
-	hasIDs  chan struct{} // closed when resumeAfter events with an id have come
-	mu      sync.Mutex
+	mu sync.Mutex
 	seen
 }
 
@@ -43,8 +41,8 @@ type seen struct {
 	last          time.Time     // byte, or head
 	closed        time.Time
 	connected     bool
+	isOver        bool          // the listening has ended
 	ends          int           // how often the server has ended the stream
-	hasEnded      bool          // the latest connection, by the server
 	wasCut        bool          // one of the ends was not clean
 	silence       time.Duration // the longest, within a connection
 	burst         int           // of bytes, see burstSilence
@@ -55,14 +53,19 @@ type seen struct {
 	faults        map[sse.FaultKind]string // and the text of the first one
 	retries       []time.Duration          // the last one of each connection that set one
 	lastID        string                   // that a client would send
-	encoding      string                   // Content-Encoding, although identity was asked for
+	encoding      string                   // Content-Encoding, although it was not accepted
 	unreadable    bool                     // the encoding cannot be decoded
 	tooLong       bool                     // an event was over maxEvent
 	refused       string                   // the status that a returning client got, so that it gave up
 }
 
-// A connection is when one was asked for and when its head came.
-type connection struct{ asked, opened time.Time }
+// A connection is what was read on one of them.
+type connection struct {
+	asked, opened time.Time // the request, and its head
+	id            string    // the last id
+	hasRetry      bool
+	hasEnded      bool // by the server
+}
 
 // An arrival is an event: when its last byte came, and enough to recognize it.
 type arrival struct {
@@ -74,34 +77,17 @@ type arrival struct {
 	burst int
 }
 
-// burstSilence separates two bursts of bytes.
-const burstSilence = 200 * time.Millisecond
-
 var seed = maphash.MakeSeed()
 
 // newRecord returns the record of a client whose first request has this last id.
 func newRecord(asked time.Time, lastID string) *record {
-	return &record{
-		changed: make(chan struct{}, 1), hasByte: make(chan struct{}), hasIDs: make(chan struct{}),
-		seen: seen{asked: asked, lastID: lastID, faults: map[sse.FaultKind]string{}},
-	}
+	return &record{seen: seen{asked: asked, lastID: lastID, faults: map[sse.FaultKind]string{}}}
 }
 
 func (r *record) change(do func(s *seen)) {
 	r.mu.Lock()
-	hadFirst, ids := r.hasFirst, r.ids
+	defer r.mu.Unlock()
 	do(&r.seen)
-	if !hadFirst && r.hasFirst {
-		close(r.hasByte)
-	}
-	if ids < resumeAfter && r.ids >= resumeAfter {
-		close(r.hasIDs)
-	}
-	r.mu.Unlock()
-	select {
-	case r.changed <- struct{}{}:
-	default:
-	}
 }
 
 // now returns a copy of the record.
@@ -111,21 +97,30 @@ func (r *record) now() seen {
 	return r.seen // what is appended later is not in its slices
 }
 
+// await returns when is reports true for the record, or ctx ends.
+func (r *record) await(ctx context.Context, is func(s seen) bool) {
+	const look = 20 * time.Millisecond
+	for !is(r.now()) && pause(ctx, look) {
+	}
+}
+
 // connect notes a head.
-func (s *seen) connect(c connection) {
+func (s *seen) connect(asked, opened time.Time) {
 	if s.connections == 0 {
-		s.opened = c.opened
+		s.opened = opened
 	}
 	s.connections++
 	s.burst++
-	s.connected, s.hasEnded, s.latest, s.last = true, false, c, c.opened
+	s.connected, s.last = true, opened
+	s.latest = connection{asked: asked, opened: opened}
 }
 
 // disconnect notes the end of a connection, by the server or by the client.
 func (s *seen) disconnect(at time.Time, byServer, isClean bool) {
 	s.connected, s.closed = false, at
 	s.silence = max(s.silence, at.Sub(s.last))
-	if s.hasEnded = byServer; byServer {
+	if byServer {
+		s.latest.hasEnded = true
 		s.ends++
 		s.wasCut = s.wasCut || !isClean
 	}
@@ -150,10 +145,7 @@ func (s *seen) event(e sse.Event, id string) {
 		s.ids++
 	}
 	if s.badID == "" && !canSendBack(id) {
-		s.badID = quote(id)
-		if len(id) > maxSentID {
-			s.badID = fmt.Sprintf("%s of %d bytes", s.badID, len(id))
-		}
+		s.badID = fmt.Sprintf("%s of %d bytes", quote(id), len(id))
 	}
 	if len(s.events) >= maxArrivals || s.idBytes > maxIDs {
 		return
@@ -175,28 +167,27 @@ func canSendBack(id string) bool {
 	return len(id) <= maxSentID && !strings.ContainsFunc(id, unicode.IsControl)
 }
 
-// retry notes the reconnection time of the latest connection, which may have set one
-// before.
-func (s *seen) retry(d time.Duration, isFirst bool) {
-	if isFirst {
-		s.retries = append(s.retries, d)
-		return
+// fields notes what the reader of the latest connection has read by now: a client
+// keeps an id that is in a block without data, too, and an empty one resets it.
+func (s *seen) fields(r *sse.Reader) {
+	if d, ok := r.Retry(); ok {
+		if !s.latest.hasRetry {
+			s.retries = append(s.retries, 0)
+		}
+		s.latest.hasRetry = true
+		s.retries[len(s.retries)-1] = d
 	}
-	s.retries[len(s.retries)-1] = d
+	id := r.LastEventID()
+	if id != s.latest.id && isFieldValue(id) && len(id) <= maxSentID {
+		s.lastID = id
+	}
+	s.latest.id = id
 }
 
 func (s *seen) fault(f sse.Fault) {
 	if _, known := s.faults[f.Kind]; !known {
 		s.faults[f.Kind] = f.Text[:min(len(f.Text), maxQuoted+1)]
 	}
-}
-
-// patience is how long a probe waits: twice the delay of the first byte.
-func (s *seen) patience() time.Duration {
-	if !s.hasFirst {
-		return maxPatience
-	}
-	return min(max(2*s.firstDelay, minPatience), maxPatience)
 }
 
 // withID returns the events that have an id.
@@ -210,11 +201,16 @@ func (s *seen) withID() []arrival {
 	return events
 }
 
-// endings says how often the server has ended the stream; it is empty if it has not.
-func (s *seen) endings() string {
-	if s.ends == 0 {
-		return ""
+// end is when the events in s end.
+func (s *seen) end() time.Time {
+	if len(s.events) < s.total {
+		return s.events[len(s.events)-1].at
 	}
+	return s.closed
+}
+
+// endings says how often the server has ended the stream.
+func (s *seen) endings() string {
 	verb := "ended"
 	if s.wasCut {
 		verb = "was cut off"

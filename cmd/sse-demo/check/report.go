@@ -160,13 +160,10 @@ func (s *session) showProgress(w io.Writer) (stop func()) {
 func (s *session) progress(elapsed time.Duration) string {
 	main := s.main.now()
 	text := fmt.Sprintf("%.0f s: ", elapsed.Seconds())
-	select {
-	case <-s.over:
-		return text + "the last probes end"
-	default:
-	}
 	events := count(main.total, "event", "events")
 	switch {
+	case main.isOver:
+		return text + "the last probes end"
 	case main.connections == 0:
 		return text + "waiting for the head"
 	case !main.connected:

@@ -122,11 +122,11 @@ func TestAllMethods(t *testing.T) {
 		status     int // that PUT is answered; 0 is no answer
 		want, says string
 	}{
-		{200, "methods=warn", "PUT answers 200 OK"},
-		{201, "", "POST answers 405 Method Not Allowed; PUT answers 201 Created; DELETE answers 405"},
-		{204, "", "PUT answers 204 No Content"},
-		{302, "", "PUT answers 302 Found"},
-		{0, "", "no answer to PUT"},
+		{200, "methods=warn", "PUT: 200 OK"},
+		{201, "", "POST: 405 Method Not Allowed; PUT: 201 Created; DELETE: 405"},
+		{204, "", "PUT: 204 No Content"},
+		{302, "", "PUT: 302 Found"},
+		{0, "", "PUT: no answer in 2 s"},
 	} {
 		e := goodEndpoint()
 		e.before = func(w http.ResponseWriter, r *http.Request) bool {

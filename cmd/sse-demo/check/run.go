@@ -87,7 +87,6 @@ type session struct {
 	observation
 	client, compare *client
 	main            *record
-	over            chan struct{} // closed when the listening has ended
 }
 
 // newSession checks the options. The error is one for the user.
@@ -101,52 +100,27 @@ func newSession(o Options) (*session, error) {
 			options: o, posts: client.body != nil, method: client.method,
 			methods: map[string]probe{}, cookie: client.header.Get("Cookie") != "",
 		},
-		client: client, compare: compare, main: newRecord(time.Now(), ""), over: make(chan struct{}),
+		client: client, compare: compare, main: newRecord(time.Now(), ""),
 	}, nil
 }
 
 // observe listens to the stream and sends the probes. It returns an error for the
 // user if the endpoint could not be tried.
 func (s *session) observe(parent context.Context) error {
-	ctx, cancel := context.WithCancelCause(parent)
-	defer cancel(nil)
-	listening, stop := context.WithCancel(ctx)
-	defer stop()
+	ctx, cancel := context.WithCancel(parent)
+	defer cancel()
+	var direct sync.WaitGroup
 	first := s.firstAsk(ctx)
-	var all sync.WaitGroup
-	compared := make(chan struct{})
-	all.Go(func() {
-		if err := s.listenDirectly(ctx, listening, first, compared); err != nil {
-			cancel(err)
-		}
-	})
-	answer, err := s.client.open(listening, first, headTimeout)
-	s.head = newProbe(answer, err)
-	if first.header != nil {
-		s.cors = s.head
+	err := s.listenDirectly(ctx, first, &direct)
+	if err == nil {
+		err = s.listen(ctx, first)
 	}
-	switch {
-	case err == nil && answer.StatusCode == http.StatusOK:
-		s.listen(ctx, listening, stop, answer, first, compared, &all)
-	case err == nil:
-		answer.close()
-	}
-	<-compared // an unreachable --compare is an error, whatever the head was
-	stop()
-	all.Wait()
-	s.stream = s.main.now()
-	var unreachable *unreachableError
-	switch {
-	case parent.Err() != nil:
+	cancel()
+	direct.Wait()
+	if parent.Err() != nil {
 		return errors.New("interrupted")
-	case context.Cause(ctx) != nil:
-		return context.Cause(ctx)
-	case errors.As(err, &unreachable):
-		return err
-	case errors.Is(s.direct.err, errNoAnswer) && s.head.err == nil:
-		return fmt.Errorf("--compare: %w", s.direct.err)
 	}
-	return nil
+	return err
 }
 
 // firstAsk returns the request that opens the stream. One with a body is sent once
@@ -167,31 +141,73 @@ func (s *session) firstAsk(ctx context.Context) ask {
 	return first
 }
 
-// listen returns when the listening and the probes have ended.
-func (s *session) listen(
-	ctx, listening context.Context, stop func(), answer *answer, first ask, compared <-chan struct{}, all *sync.WaitGroup,
-) {
+// listenDirectly listens to the endpoint without the proxy until ctx ends, if it
+// answers. A head that does not come is an error only if it comes through the proxy.
+func (s *session) listenDirectly(ctx context.Context, first ask, listening *sync.WaitGroup) error {
+	if s.compare == nil {
+		return nil
+	}
+	answer, err := s.compare.open(ctx, first, headTimeout)
+	s.direct = newProbe(answer, err)
+	switch {
+	case errors.Is(err, errNoAnswer):
+		return nil
+	case err != nil:
+		return fmt.Errorf("--compare: %w", plain(err))
+	case answer.StatusCode != http.StatusOK:
+		answer.close()
+		return fmt.Errorf("--compare: it answered %s", s.direct.status)
+	}
+	listening.Go(func() {
+		r := newRecord(answer.asked, "")
+		s.compare.listen(ctx, answer, first, !s.posts, r)
+		s.direct.stream = r.now()
+	})
+	return nil
+}
+
+// listen opens the stream, and returns when the listening and the probes have ended.
+func (s *session) listen(ctx context.Context, first ask) error {
+	listening, stop := context.WithCancel(ctx)
+	defer stop()
+	answer, err := s.client.open(listening, first, headTimeout)
+	s.head = newProbe(answer, err)
+	var unreachable *unreachableError
+	switch {
+	case errors.As(err, &unreachable):
+		return err
+	case err == nil && s.direct.err != nil:
+		answer.close()
+		return fmt.Errorf("--compare: %w", s.direct.err)
+	case err != nil: // which is a finding
+		return nil
+	case answer.StatusCode != http.StatusOK:
+		answer.close()
+		return nil
+	}
+	if first.header != nil {
+		s.cors = s.head
+	}
 	s.main.change(func(m *seen) { m.asked = answer.asked })
-	all.Go(func() {
+	var reading, probes sync.WaitGroup
+	reading.Go(func() {
 		defer stop() // a client has given up
 		s.client.listen(listening, answer, first, !s.posts, s.main)
 	})
 	probing, end := context.WithCancel(ctx)
 	defer end()
-	var probes sync.WaitGroup
 	if !s.posts {
 		s.probe(probing, &probes)
 	}
-	select { // there is nothing to compare with before
-	case <-compared:
-	case <-listening.Done():
-	}
 	s.main.awaitEnough(listening, s.options.For)
 	stop()
-	close(s.over)
+	reading.Wait()
+	s.stream = s.main.now()
+	s.main.change(func(m *seen) { m.isOver = true })
 	limit := time.AfterFunc(probesEnd, end)
 	defer limit.Stop()
 	probes.Wait()
+	return nil
 }
 
 // awaitEnough returns when the stream was listened to for long enough: for d, and
@@ -201,54 +217,7 @@ func (r *record) awaitEnough(ctx context.Context, d time.Duration) {
 	if !pause(ctx, d) {
 		return
 	}
-	for r.now().connections == 0 { // the head has come, and is not noted yet
-		select {
-		case <-r.changed:
-		case <-ctx.Done():
-			return
-		}
-	}
-	for at := r.now().last; ; {
-		s := r.now()
-		if !s.connected || !s.last.Equal(at) {
-			return
-		}
-		timer := time.NewTimer(maxSilence - time.Since(at))
-		select {
-		case <-r.changed:
-		case <-timer.C:
-			return
-		case <-ctx.Done():
-		}
-		timer.Stop()
-		if ctx.Err() != nil {
-			return
-		}
-	}
-}
-
-// listenDirectly listens to the endpoint without the proxy. It closes opened when
-// that has answered; it waits for the answer even if the listening ends before.
-func (s *session) listenDirectly(ctx, listening context.Context, first ask, opened chan<- struct{}) error {
-	if s.compare == nil {
-		close(opened)
-		return nil
-	}
-	answer, err := s.compare.open(ctx, first, headTimeout)
-	s.direct = newProbe(answer, err)
-	close(opened)
-	switch {
-	case ctx.Err() != nil || errors.Is(err, errNoAnswer): // observe returns the latter
-		return nil
-	case err != nil:
-		return fmt.Errorf("--compare: %w", plain(err))
-	case answer.StatusCode != http.StatusOK:
-		answer.close()
-		return fmt.Errorf("--compare: it answered %s", s.direct.status)
-	}
-	direct := newRecord(answer.asked, "")
-	defer context.AfterFunc(listening, answer.close)()
-	s.compare.listen(listening, answer, first, !s.posts, direct)
-	s.direct.stream = direct.now()
-	return nil
+	r.await(ctx, func(s seen) bool { return s.connections > 0 }) // the head has come, and may not be noted yet
+	at := r.now().last
+	r.await(ctx, func(s seen) bool { return !s.connected || !s.last.Equal(at) || time.Since(at) >= maxSilence })
 }

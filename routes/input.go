@@ -1,22 +1,100 @@
 package routes
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"mime"
 	"net/http"
+	"net/url"
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/go-playground/validator/v10"
 	"github.com/labstack/echo/v4"
 )
+
+// A setter sets the field from what the client sent under the name, if anything.
+type setter func(name string, field reflect.Value) *fieldError
+
+// bind sets each field of the struct that params points to, by the name in its
+// tag, and validates it. Every field gets one error at the most. Echo's own binder
+// stops at the first error and ignores unknown and repeated parameters.
+func (s *Server) bind(params any, tag string, set setter) []fieldError {
+	var wrong []fieldError
+	add := func(e fieldError) {
+		if !slices.ContainsFunc(wrong, func(w fieldError) bool { return w.Field == e.Field }) {
+			wrong = append(wrong, e)
+		}
+	}
+	v := reflect.ValueOf(params).Elem()
+	for i := range v.NumField() {
+		if name, ok := v.Type().Field(i).Tag.Lookup(tag); ok {
+			if e := set(name, v.Field(i)); e != nil {
+				add(*e)
+			}
+		}
+	}
+	if invalid, ok := errors.AsType[validator.ValidationErrors](s.validate.Struct(params)); ok {
+		for _, e := range invalid {
+			name, _, _ := strings.Cut(e.Field(), "[") // name[3] is one of several names
+			add(fieldError{name, e.Tag(), name + " " + explain(e)})
+		}
+	}
+	return wrong
+}
+
+// bindQuery sets params from the query. A parameter that is given must be valid:
+// an empty one is not the default.
+func (s *Server) bindQuery(c echo.Context, params any) error {
+	pairs := strings.Split(c.Request().URL.RawQuery, "&")
+	isLastID := func(pair string) bool { return strings.HasPrefix(pair, "lastEventId=") } // never an error
+	query, err := url.ParseQuery(strings.Join(slices.DeleteFunc(pairs, isLastID), "&"))
+	if err != nil {
+		return invalid(fieldError{"query", "encoding", "query is not URL-encoded: " + err.Error()})
+	}
+	wrong := s.bind(params, "query", func(name string, field reflect.Value) *fieldError {
+		values, given := query[name]
+		if !given {
+			return nil
+		}
+		if list, ok := reflect.TypeAssert[*[]string](field.Addr()); ok {
+			*list = values
+			return nil
+		}
+		if len(values) > 1 {
+			return &fieldError{name, "once", name + " must be given once"}
+		}
+		return setField(name, field, values[0])
+	})
+	if len(wrong) > 0 {
+		return invalid(wrong...)
+	}
+	return nil
+}
+
+// setField sets a string or an int, or a pointer to one.
+func setField(name string, field reflect.Value, value string) *fieldError {
+	if field.Kind() == reflect.Pointer {
+		field.Set(reflect.New(field.Type().Elem()))
+		field = field.Elem()
+	}
+	if field.Kind() == reflect.String {
+		field.SetString(value)
+		return nil
+	}
+	n, err := strconv.ParseInt(value, 10, 0)
+	if err != nil && !errors.Is(err, strconv.ErrRange) { // beyond the range n is its end, which no rule allows
+		return &fieldError{name, "number", name + " must be a whole number"}
+	}
+	field.SetInt(n)
+	return nil
+}
 
 // readBody reads the body of every request that has one, before its handler, so
 // that no handler waits for a client. A body that is in the way would also keep
@@ -27,14 +105,12 @@ func (s *Server) readBody(next echo.HandlerFunc) echo.HandlerFunc {
 		if r.ContentLength == 0 {
 			return next(c)
 		}
-		body, err := answerOf(c).readBody(r)
-		if err != nil {
-			if r.ProtoMajor == 1 { // what is left of the body would be taken for a request
+		if err := answerOf(c).readBody(r); err != nil {
+			if r.ProtoMajor == 1 { // the rest of the body would be taken for a request
 				c.Response().Header().Set("Connection", "close")
 			}
 			return s.bodyProblem(err)
 		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
 		return next(c)
 	}
 }
@@ -78,7 +154,7 @@ func mediaType(r *http.Request) (string, error) {
 // matched to the letter, and unknown ones are refused: a misspelt option must not
 // be ignored.
 func (s *Server) bindBody(c echo.Context, params any) error {
-	sent, err := readObject(c.Request())
+	sent, err := readObject(c)
 	if err != nil {
 		return err
 	}
@@ -108,21 +184,18 @@ func (s *Server) bindBody(c echo.Context, params any) error {
 }
 
 // readObject parses the body as a JSON object.
-func readObject(r *http.Request) (sent map[string]json.RawMessage, err error) {
-	media, err := mediaType(r)
+func readObject(c echo.Context) (sent map[string]json.RawMessage, err error) {
+	media, err := mediaType(c.Request())
 	if err != nil {
 		return nil, err
 	}
-	if media == "" && r.ContentLength == 0 {
+	if media == "" && c.Request().ContentLength == 0 {
 		return nil, nil
 	}
 	if media != echo.MIMEApplicationJSON {
 		return nil, newProblem(http.StatusUnsupportedMediaType, "the Content-Type must be application/json")
 	}
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return nil, fmt.Errorf("read the body: %w", err)
-	}
+	body := answerOf(c).body
 	if !utf8.Valid(body) {
 		return nil, newProblem(http.StatusBadRequest, "the body is not JSON: it is not UTF-8")
 	}
