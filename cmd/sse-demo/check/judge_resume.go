@@ -83,6 +83,9 @@ func (o *observation) isOverdue(e arrival, gotSome bool) bool {
 	if r.latest.hasEnded {
 		return missed && !gotSome
 	}
-	hold := max(2*maxLate, 2*o.stream.silence) // which something on the way may do
-	return missed && r.closed.Sub(r.latest.opened) >= minPatience || e.at.Before(r.end().Add(-hold))
+	patience, hold := minPatience, max(2*maxLate, 2*o.stream.silence)
+	if clumpsOf(o.stream.events).again() { // something on the way may hold back what was missed, too
+		patience = max(patience, hold)
+	}
+	return missed && r.closed.Sub(r.latest.opened) >= patience || e.at.Before(r.end().Add(-hold))
 }
