@@ -186,14 +186,14 @@ func TestHostile(t *testing.T) {
 		listen  string // ends at once if an event is too long
 		want    string // of a check
 	}{
-		"an endless line":  {flood(strings.Repeat("x", 1<<16)), "30s", "format=warn"},
+		"an endless line":  {flood(strings.Repeat("x", 1<<16)), "5m", "format=warn"},
 		"endless events":   {flood(strings.Repeat("id: 1\ndata: x\n\n", 1<<12)), "300ms", "format=ok"},
 		"endless ids":      {flood(strings.Repeat("id: "+strings.Repeat("1", 1<<11)+"\ndata: x\n\n", 1<<5)), "300ms", "format=ok"},
 		"endless newlines": {flood(strings.Repeat("\n", 1<<16)), "300ms", "format=ok"},
 		"endless comments": {flood(strings.Repeat(": x\n", 1<<14)), "300ms", "format=ok"},
 		"endless faults":   {flood(strings.Repeat("\xff\n\n", 1<<14)), "300ms", "format=fail"},
-		"an endless event": {flood(strings.Repeat("data: x\n", 1<<13)), "30s", "format=warn"},
-		"a gzip bomb":      {http.HandlerFunc(bomb), "30s", "format=warn"},
+		"an endless event": {flood(strings.Repeat("data: x\n", 1<<13)), "5m", "format=warn"},
+		"a gzip bomb":      {http.HandlerFunc(bomb), "5m", "format=warn"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -237,7 +237,7 @@ func expect(t *testing.T, url, listen, want string) {
 			t.Errorf("%+v", r)
 		}
 	}
-	if took := time.Since(began); took > time.Minute {
+	if took := time.Since(began); took > 4*time.Minute {
 		t.Errorf("took %v", took)
 	}
 }

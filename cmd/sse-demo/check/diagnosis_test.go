@@ -70,11 +70,13 @@ func TestLateHead(t *testing.T) {
 		{"after 12 s", late(12 * time.Second), nil, onlyHead(), []string{"no answer in 10 s", "browser waits", "--compare"}, []string{"failed connection"}},
 		{
 			"held back by a proxy", late(12 * time.Second), goodEndpoint(), onlyHead(),
-			[]string{"without the proxy 200 OK after 0 ms", "proxy_buffering off"}, []string{"flush after WriteHeader", "failed connection"},
+			[]string{"without the proxy 200 OK after 0 ms", "proxy_buffering off"},
+			[]string{"flush after WriteHeader", "failed connection"},
 		},
 		{
 			"held back for 4 s by a proxy", late(4 * time.Second), goodEndpoint(), "head=warn delivery=ok",
-			[]string{"without the proxy 200 OK after 0 ms", "proxy_buffering off"}, []string{"flush after WriteHeader"},
+			[]string{"without the proxy 200 OK after 0 ms", "proxy_buffering off"},
+			[]string{"flush after WriteHeader"},
 		},
 		{"held back by the server", late(12 * time.Second), late(12 * time.Second), onlyHead(), []string{"nor without the proxy", "flush after WriteHeader"}, []string{"proxy_buffering"}},
 	} {

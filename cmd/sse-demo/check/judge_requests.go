@@ -122,13 +122,13 @@ func judgeMethods(o *observation) Result {
 
 // otherMethods says what --all-methods has found.
 func (o *observation) otherMethods() string {
-	text := ""
+	var text strings.Builder
 	for _, method := range changing {
 		if p := o.methods[method]; p.sent {
-			text += fmt.Sprintf("; %s: %s", method, answerOf(p))
+			fmt.Fprintf(&text, "; %s: %s", method, answerOf(p))
 		}
 	}
-	return text
+	return text.String()
 }
 
 // headProblem says in what the answer to HEAD differs from that to GET.

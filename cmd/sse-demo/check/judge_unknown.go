@@ -58,7 +58,7 @@ func (o *observation) signOfLoss() string {
 	span := max(fresh.closed.Sub(fresh.opened)-subscribed, burstSilence)
 	for _, e := range unknown.events {
 		isNewName := !stream.hasName(e.name) && !fresh.hasName(e.name)
-		isLate := e.at.Sub(unknown.opened) > span && !(isNewName && fresh.latest.hasEnded)
+		isLate := e.at.Sub(unknown.opened) > span && (!isNewName || !fresh.latest.hasEnded)
 		if _, inFresh := fresh.find(e); isLate || inFresh {
 			continue
 		}

@@ -93,7 +93,8 @@ func TestPost(t *testing.T) {
 		}}, Options{Origin: "https://app.example.com"}, "cors=fail", "OPTIONS POST"},
 		{
 			"a browser asks nothing first", &answerer{header: allow},
-			Options{Origin: "https://app.example.com", Header: []string{"Content-Type: text/plain"}}, "cors=ok", "POST",
+			Options{Origin: "https://app.example.com", Header: []string{"Content-Type: text/plain"}},
+			"cors=ok", "POST",
 		},
 		{"compressed", &answerer{header: func(h http.Header, _ *http.Request) { h.Set("Content-Encoding", "br") }}, Options{}, "delivery=skip format=skip compression=warn", "POST"},
 	} {
