@@ -39,17 +39,16 @@ type Broker struct {
 	maxJournal, maxDropped int // bytes
 }
 
-// A drop is an event that is no longer kept.
+// A drop is a record that is no longer kept.
 type drop struct {
-	channel string
+	channel string // "" for a message of the journal
 	id      pubsub.ID
 }
 
-// A publication is a record that is to be committed, and who waits for that.
+// A publication is a record that is to be committed.
 type publication struct {
 	record
-	isMessage bool        // of the journal
-	done      chan result // has room for one
+	done chan result // has room for one
 }
 
 type result struct {
@@ -124,19 +123,13 @@ func (b *Broker) load(tx *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	err = read(tx, eventsBucket, func(r record) error {
+	return read(tx, func(r record) error {
 		b.last = r.id
+		if r.channel == "" {
+			return nil // Start reads it
+		}
 		_, err := b.replica.Append(r.id, r.channel, r.name, r.data)
 		return err
-	})
-	if err != nil {
-		return err
-	}
-	return read(tx, jobsBucket, func(r record) error {
-		if r.id.Compare(b.last) > 0 {
-			b.last = r.id
-		}
-		return nil
 	})
 }
 
@@ -147,7 +140,12 @@ func after(id pubsub.ID) pubsub.ID { return pubsub.ID{id[0], id[1] + 1} }
 // publications from then on.
 func (b *Broker) Start() error {
 	err := b.db.View(func(tx *bbolt.Tx) error {
-		return read(tx, jobsBucket, func(r record) error { b.journal.see(r); return nil })
+		return read(tx, func(r record) error {
+			if r.channel == "" {
+				b.journal.see(r)
+			}
+			return nil
+		})
 	})
 	b.running.Go(b.run)
 	return err
@@ -167,6 +165,9 @@ func (b *Broker) Close() error {
 
 // Publish implements [pubsub.Broker]. It returns when the event is on the disk.
 func (b *Broker) Publish(ctx context.Context, channel, name string, data []byte) (pubsub.Receipt, error) {
+	if channel == "" {
+		return pubsub.Receipt{}, fmt.Errorf("publish: %w: a channel has a name", sse.ErrInvalidField)
+	}
 	if _, err := (sse.Event{Name: name}).Append(nil); err != nil { // the data may be any
 		return pubsub.Receipt{}, fmt.Errorf("publish to %q: %w", channel, err)
 	}

@@ -224,7 +224,7 @@ func TestHistory(t *testing.T) {
 		b = open(t, path, 3, 1<<20)
 	}
 	_ = b.db.View(func(tx *bbolt.Tx) error {
-		if n := tx.Bucket(eventsBucket).Stats().KeyN; n != 3+2 {
+		if n := tx.Bucket(recordsBucket).Stats().KeyN; n != 3+2 {
 			t.Errorf("the file has %d events", n)
 		}
 		return nil

@@ -79,74 +79,61 @@ func (b *Broker) commit(batch []*publication) {
 			b.last = b.last.Next()
 			p.id = b.last
 		}
-		dropped, excess := len(b.dropped), b.journal.excess()
-		if err = b.db.Update(func(tx *bbolt.Tx) error { return b.write(tx, batch, excess) }); err != nil {
+		if err = b.db.Update(func(tx *bbolt.Tx) error { return b.write(tx, batch) }); err != nil {
 			b.fail(err)
-		} else {
-			b.dropped = b.dropped[dropped:]
-			b.journal.forget(excess)
 		}
 	}
 	if err != nil {
 		b.refuse(batch, err)
 		return
 	}
+	b.dropped = b.dropped[:0]
 	for _, p := range batch {
-		p.done <- b.deliver(p)
+		p.done <- b.deliver(p.record)
 	}
 }
 
-// write also deletes what is no longer kept.
-func (b *Broker) write(tx *bbolt.Tx, batch []*publication, excess int) error {
-	events, jobs := tx.Bucket(eventsBucket), tx.Bucket(jobsBucket)
-	events.FillPercent, jobs.FillPercent = 1, 1 // ids rise: nothing is inserted into a page later
-	if err := b.writeDropped(tx, events); err != nil {
-		return err
-	}
+// write also deletes what is no longer kept since the last commit.
+func (b *Broker) write(tx *bbolt.Tx, batch []*publication) error {
+	records := tx.Bucket(recordsBucket)
+	records.FillPercent = 1 // ids rise: nothing is inserted into a page later
 	for _, p := range batch {
-		bucket := events
-		if p.isMessage {
-			bucket = jobs
-		}
-		if err := bucket.Put(key(p.id), p.value()); err != nil {
+		if err := records.Put(key(p.id), p.value()); err != nil {
 			return err
 		}
 	}
-	for _, m := range b.journal.kept[:excess] {
-		if err := jobs.Delete(key(m.id)); err != nil {
+	for _, d := range b.dropped {
+		if err := records.Delete(key(d.id)); err != nil {
+			return err
+		}
+		if err := b.noteDropped(tx, d); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// writeDropped deletes the events that were dropped, and keeps what a client of their
-// channels has to know: that they are missing.
-func (b *Broker) writeDropped(tx *bbolt.Tx, events *bbolt.Bucket) error {
-	channels := tx.Bucket(droppedBucket)
-	for _, d := range b.dropped {
-		if err := events.Delete(key(d.id)); err != nil {
-			return err
-		}
-		if channels.Get([]byte(d.channel)) == nil {
-			b.droppedBytes += droppedSize + len(d.channel)
-		}
-		if err := channels.Put([]byte(d.channel), key(d.id)); err != nil {
-			return err
-		}
-	}
-	if b.droppedBytes <= b.maxDropped {
+// noteDropped keeps what a client of a channel has to know: that events are missing.
+// If there are too many channels to know each, any channel may have lost events.
+func (b *Broker) noteDropped(tx *bbolt.Tx, d drop) error {
+	if d.channel == "" {
 		return nil
 	}
+	channels := tx.Bucket(droppedBucket)
+	if channels.Get([]byte(d.channel)) == nil {
+		b.droppedBytes += droppedSize + len(d.channel)
+	}
+	if b.droppedBytes <= b.maxDropped {
+		return channels.Put([]byte(d.channel), key(d.id))
+	}
 	b.droppedBytes = 0
-	// Too many channels to know each: from now on any may have lost events.
 	if err := tx.DeleteBucket(droppedBucket); err != nil {
 		return err
 	}
 	if _, err := tx.CreateBucket(droppedBucket); err != nil {
 		return err
 	}
-	return tx.Bucket(aboutBucket).Put(forgottenKey, key(b.dropped[len(b.dropped)-1].id))
+	return tx.Bucket(aboutBucket).Put(forgottenKey, key(b.last))
 }
 
 // refuse answers publishers after a commit that failed. If only its last sync failed,
@@ -154,8 +141,7 @@ func (b *Broker) writeDropped(tx *bbolt.Tx, events *bbolt.Bucket) error {
 func (b *Broker) refuse(batch []*publication, err error) {
 	outcome := pubsub.ErrNotPublished
 	_ = b.db.View(func(tx *bbolt.Tx) error {
-		first := key(batch[0].id)
-		if tx.Bucket(eventsBucket).Get(first) != nil || tx.Bucket(jobsBucket).Get(first) != nil {
+		if tx.Bucket(recordsBucket).Get(key(batch[0].id)) != nil {
 			outcome = pubsub.ErrUnconfirmed
 		}
 		return nil
@@ -165,12 +151,12 @@ func (b *Broker) refuse(batch []*publication, err error) {
 	}
 }
 
-// deliver gives a committed publication to those who follow.
-func (b *Broker) deliver(p *publication) result {
-	if p.isMessage {
-		b.journal.see(p.record)
+// deliver gives a committed record to those who follow.
+func (b *Broker) deliver(r record) result {
+	if r.channel == "" {
+		b.journal.see(r)
 		return result{}
 	}
-	delivered, err := b.replica.Append(p.id, p.channel, p.name, p.data)
-	return result{receipt: pubsub.Receipt{ID: p.id, Delivered: delivered}, err: err}
+	delivered, err := b.replica.Append(r.id, r.channel, r.name, r.data)
+	return result{receipt: pubsub.Receipt{ID: r.id, Delivered: delivered}, err: err}
 }

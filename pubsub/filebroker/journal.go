@@ -27,7 +27,7 @@ const messageSize = 64
 // Publish appends a message. It returns when the message is on the disk and was
 // observed.
 func (j *Journal) Publish(ctx context.Context, name string, data []byte) error {
-	_, err := j.broker.publish(ctx, &publication{record: record{name: name, data: data}, isMessage: true})
+	_, err := j.broker.publish(ctx, &publication{record: record{name: name, data: data}})
 	return err
 }
 
@@ -44,26 +44,16 @@ func (j *Journal) Sync(context.Context) error { return nil }
 // Err returns why nothing can be published at present; nil if it can.
 func (j *Journal) Err() error { return j.broker.Err() }
 
+// see passes a message to the observers, and drops the oldest if there are too many.
 func (j *Journal) see(r record) {
 	j.kept = append(j.kept, message{r.id, messageSize + len(r.data)})
 	j.bytes += messageSize + len(r.data)
+	for j.bytes > j.broker.maxJournal {
+		oldest := j.kept[0]
+		j.kept, j.bytes = j.kept[1:], j.bytes-oldest.size
+		j.broker.dropped = append(j.broker.dropped, drop{id: oldest.id})
+	}
 	for _, see := range j.observers {
 		see(r.id, r.name, r.data)
 	}
-}
-
-// excess is how many of the oldest messages are too many.
-func (j *Journal) excess() (n int) {
-	for bytes := j.bytes; bytes > j.broker.maxJournal; n++ {
-		bytes -= j.kept[n].size
-	}
-	return n
-}
-
-// forget is called when the oldest n messages are no longer in the file.
-func (j *Journal) forget(n int) {
-	for _, m := range j.kept[:n] {
-		j.bytes -= m.size
-	}
-	j.kept = j.kept[n:]
 }

@@ -16,14 +16,13 @@ import (
 	"example.com/sse-demo/pubsub"
 )
 
-// The buckets of the file. Keys of events and messages are their ids.
+// The buckets of the file.
 var (
-	eventsBucket  = []byte("events")
-	jobsBucket    = []byte("jobs")    // the journal
+	recordsBucket = []byte("records") // by id: events, and messages of the journal
 	droppedBucket = []byte("dropped") // by channel: the id of the newest event that is no longer kept
 	aboutBucket   = []byte("about")
 
-	buckets = [][]byte{eventsBucket, jobsBucket, droppedBucket, aboutBucket}
+	buckets = [][]byte{recordsBucket, droppedBucket, aboutBucket}
 )
 
 // The keys of aboutBucket.
@@ -176,9 +175,9 @@ func parseRecord(k, value []byte) (r record, err error) {
 	return r, nil
 }
 
-// read passes the records of a bucket to see, in the order of their ids.
-func read(tx *bbolt.Tx, bucket []byte, see func(record) error) error {
-	return tx.Bucket(bucket).ForEach(func(k, value []byte) error {
+// read passes all records to see, in the order of their ids.
+func read(tx *bbolt.Tx, see func(record) error) error {
+	return tx.Bucket(recordsBucket).ForEach(func(k, value []byte) error {
 		r, err := parseRecord(k, value)
 		if err != nil {
 			return err
