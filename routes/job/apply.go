@@ -48,20 +48,22 @@ func (m *Manager) read(id pubsub.ID, name string, data []byte) {
 	switch name {
 	case claimMessage:
 		m.readClaim(id, msg)
-	case progressMessage:
-		if j := m.running(id, msg); j != nil {
-			j.progress(msg.Number, msg.Progress, msg.Elapsed)
-		}
-	case tokensMessage:
-		if j := m.running(id, msg); j != nil {
-			j.tokens(msg.Number, msg.Pieces)
-		}
-	case endMessage:
-		if j := m.running(id, msg); j != nil {
-			m.end(j, m.timeOf(id, msg), msg.Number, msg.Elapsed, msg.Status, msg.Error)
-		}
+		return
 	case aliveMessage:
 		m.readAlive(msg)
+		return
+	}
+	j := m.running(msg)
+	if j == nil {
+		return
+	}
+	switch name {
+	case progressMessage:
+		j.report(msg)
+	case tokensMessage:
+		j.pieces(msg)
+	case endMessage:
+		m.end(j, m.timeOf(id, msg), msg)
 	}
 }
 
@@ -82,7 +84,7 @@ func (m *Manager) readClaim(id pubsub.ID, msg message) {
 	if old := m.jobs[msg.Job]; old != nil && !old.over.Load() {
 		return
 	}
-	j := newJob(msg.Job, msg.Replica, id, msg.IsText, m.timeOf(id, msg))
+	j := newJob(msg, id, m.timeOf(id, msg))
 	m.jobs[msg.Job] = j
 	if msg.Replica != m.replica || m.closed {
 		return
@@ -100,34 +102,35 @@ const notStarted = "the service could not start this job; start it again"
 
 // running returns the running job that a message is about, or nil if that is over. If
 // this replica has missed the claim, the job's events begin with this message here.
-func (m *Manager) running(id pubsub.ID, msg message) *job {
+func (m *Manager) running(msg message) *job {
 	j := m.jobs[msg.Job]
-	switch {
-	case j != nil && j.run == msg.Run:
-		if j.over.Load() {
-			return nil
+	if j != nil {
+		order, isOver := j.run.Compare(msg.Run), j.over.Load()
+		switch {
+		case order > 0 || order == 0 && isOver:
+			return nil // a newer job has that id, or this one is over
+		case order == 0:
+			return j
+		case !isOver:
+			m.endMissed(j)
 		}
-		return j
-	case j != nil && j.run.Compare(msg.Run) > 0:
-		return nil // a newer job has that id
 	}
-	if j != nil && !j.over.Load() {
-		m.end(j, time.Now(), 0, j.elapsed(), failed, endMissed)
-	}
-	j = newJob(msg.Job, msg.Replica, msg.Run, msg.IsText, m.timeOf(msg.Run, msg))
+	j = newJob(msg, msg.Run, m.timeOf(msg.Run, msg))
 	m.jobs[msg.Job] = j
 	return j
 }
 
-// endMissed is how a job ends on a replica that has not received its end, because the
-// journal has lost it.
-const endMissed = "the end of this job was not received"
+// endMissed ends a job whose end this replica has not received, because the journal has
+// lost it.
+func (m *Manager) endMissed(j *job) {
+	m.end(j, time.Now(), message{Elapsed: j.elapsed(), Status: failed, Error: "the end of this job was not received"})
+}
 
 // readAlive ends jobs whose end this replica has missed.
 func (m *Manager) readAlive(msg message) {
 	for _, j := range m.jobs {
 		if j.replica == msg.Replica && !j.over.Load() && j.run.Compare(msg.UpTo) <= 0 && !slices.Contains(msg.Runs, j.run) {
-			m.end(j, time.Now(), 0, j.elapsed(), failed, endMissed)
+			m.endMissed(j)
 		}
 	}
 }
@@ -141,8 +144,8 @@ const (
 )
 
 // end ends a job, and keeps it for a minute.
-func (m *Manager) end(j *job, at time.Time, number uint64, elapsed int64, s status, reason string) {
-	j.end(at, number, elapsed, s, reason)
+func (m *Manager) end(j *job, at time.Time, msg message) {
+	j.end(at, msg)
 	m.ended = append(m.ended, j)
 	m.endedBytes += j.size
 	m.dropEnded()

@@ -12,11 +12,11 @@
 //
 // # Events
 //
-// A job has a log of its own, and a watcher is a position in it (see package
-// pubsub). Its events are "progress" or "token", and at the end one "done". The id
-// of an event is the time at which the job was started, in ms, and a number that
-// counts the events from 1. That of "done" has the highest number there is, so a
-// client that brings it back has seen the end, whatever is still known of the job.
+// Each job has a log, and a watcher is a position in it (see package pubsub). The
+// events are "progress" or "token", and at the end one "done". The id of an event is
+// the time at which the job was started, in ms, and a number that counts the events
+// from 1. The number of "done" is the highest there is, so a client that brings it back
+// has seen the end, whatever is still known of the job.
 //
 // A late watcher gets the newest progress, but every piece of a text. If a job is
 // no longer known, because it ended over a minute ago or was lost with its
@@ -27,9 +27,9 @@
 //
 // Everything that happens to jobs is published to one [Journal], and every replica
 // applies it in the journal's order, so all of them come to the same result: the first
-// claim of a job's id wins, and so does the first end. Therefore a job runs once, and can be watched and cancelled on any replica.
-// A replica with running jobs publishes every ten seconds that it is alive. If it
-// stops doing so, the others end its jobs as failed. A journal in memory is the same
-// thing with one replica. Reads publish nothing, except that a client without an id
-// that watches an unknown job starts it.
+// claim of a job's id wins, and so does the first end. Therefore a job runs once, and
+// can be watched and cancelled on any replica. A replica with running jobs publishes
+// every ten seconds that it is alive. If it stops doing so, the others end its jobs as
+// failed. A journal in memory is the same thing with one replica. Watching publishes
+// nothing.
 package job

@@ -24,7 +24,7 @@ const (
 	// maxReports are kept of a job that reports its progress. Of a text every
 	// piece is kept.
 	maxReports = 1024
-	// doneNumber is that of the last event of every job.
+	// doneNumber is the number of every job's last event.
 	doneNumber = math.MaxUint64
 	// idsPerJob makes room for the number of an event in the second half of its
 	// id, below the sequence number of the job's claim, which is 0 unless more was
@@ -39,7 +39,7 @@ const (
 // manager guards it. Only what is read in the journal changes it.
 type job struct {
 	id      string
-	replica string             // that runs it
+	replica string             // the one that runs it
 	run     pubsub.ID          // of its claim: distinguishes it from earlier jobs of that id
 	began   time.Time          // by the clock of this process
 	isText  bool               // its events are tokens
@@ -53,17 +53,18 @@ type job struct {
 	over    atomic.Bool // also read without the lock
 }
 
-func newJob(id, replica string, run pubsub.ID, isText bool, began time.Time) *job {
+// newJob returns the job that a message is about, which began with the claim run.
+func newJob(msg message, run pubsub.ID, began time.Time) *job {
 	kept := maxReports
-	if isText {
+	if msg.IsText {
 		kept = MaxPieces + 2 // a gap, and the last event
 	}
-	j := &job{id: id, replica: replica, run: run, began: began, isText: isText, next: 1, size: jobSize + len(id)}
+	j := &job{id: msg.Job, replica: msg.Replica, run: run, began: began, isText: msg.IsText, next: 1, size: jobSize + len(msg.Job)}
 	j.log = pubsub.NewLog(kept, 0, j.eventID(0))
 	return j
 }
 
-// eventID is the id of an event. That of number 0 is the position before all.
+// eventID is the id of an event by its number. Number 0 is the position before all.
 func (j *job) eventID(number uint64) pubsub.ID {
 	if number == doneNumber {
 		return pubsub.ID{j.run[0], doneNumber}
@@ -71,8 +72,8 @@ func (j *job) eventID(number uint64) pubsub.ID {
 	return pubsub.ID{j.run[0], j.run[1]*idsPerJob + number}
 }
 
-// elapsed is the time since the start of the job, in ms. It goes into messages, so
-// that all replicas say the same, and no clock that is set changes it.
+// elapsed is the time since the start of the job, in ms. It is a part of messages, so
+// that all replicas report the same, and setting a clock does not change it.
 func (j *job) elapsed() int64 { return time.Since(j.began).Milliseconds() }
 
 type progressData struct {
@@ -81,15 +82,15 @@ type progressData struct {
 	ElapsedMs int64 `json:"elapsedMs"`
 }
 
-// progress appends a report, unless it is one that was published twice.
-func (j *job) progress(number uint64, p Progress, elapsed int64) {
-	if number < j.next {
+// report appends a report, unless it is one that was published twice.
+func (j *job) report(msg message) {
+	if msg.Number < j.next {
 		return
 	}
-	j.percent = min(max(p.Percent, j.percent), 100)
-	p.Percent = j.percent
-	j.next = number + 1
-	j.append(number, "progress", progressData{j.id, p, elapsed})
+	j.percent = min(max(msg.Progress.Percent, j.percent), 100)
+	msg.Progress.Percent = j.percent
+	j.next = msg.Number + 1
+	j.append(msg.Number, "progress", progressData{j.id, msg.Progress, msg.Elapsed})
 }
 
 type tokenData struct {
@@ -98,16 +99,15 @@ type tokenData struct {
 	Text  string `json:"text"`
 }
 
-// tokens appends pieces of a text; number is that of the first. Pieces that were
-// published twice are skipped, and if some were missed, a gap says so.
-func (j *job) tokens(number uint64, pieces []string) {
-	j.missed(number-1, number)
-	for _, piece := range pieces {
-		if number == j.next {
+// pieces appends pieces of a text. Pieces that were published twice are skipped, and if
+// some were missed, a gap says so.
+func (j *job) pieces(msg message) {
+	j.missed(msg.Number-1, msg.Number)
+	for i, piece := range msg.Pieces {
+		if number := msg.Number + uint64(i); number == j.next {
 			j.append(number, "token", tokenData{j.id, number - 1, piece})
 			j.next++
 		}
-		number++
 	}
 }
 
@@ -128,12 +128,11 @@ type doneData struct {
 	Tokens    *uint64 `json:"tokens,omitempty"` // only of a text
 }
 
-// end appends the last event and ends the work. Before it there were as many events
-// as number says, or more.
-func (j *job) end(at time.Time, number uint64, elapsed int64, s status, reason string) {
-	data := doneData{ID: j.id, Status: s, Error: reason, ElapsedMs: elapsed}
+// end appends the last event and ends the work.
+func (j *job) end(at time.Time, msg message) {
+	data := doneData{ID: j.id, Status: msg.Status, Error: msg.Error, ElapsedMs: msg.Elapsed}
 	if j.isText {
-		j.missed(number, doneNumber)
+		j.missed(msg.Number, doneNumber)
 		tokens := j.next - 1
 		data.Tokens = &tokens
 	}

@@ -13,8 +13,8 @@ type Kind struct {
 	// Report does the work and reports its progress, as often as it likes. Clients
 	// may give a duration.
 	Report func(ctx context.Context, r Request, report func(Progress)) error
-	// Write writes a text, piece by piece. Clients must give a prompt or messages. write does
-	// not block, and returns an error, to be returned, if the text is too long.
+	// Write writes a text, piece by piece. Clients must give a prompt or messages.
+	// write does not block. It returns an error, to be returned, if the text is too long.
 	Write func(ctx context.Context, r Request, write func(piece string) error) error
 }
 

@@ -60,10 +60,10 @@ func (w *Watch) Next(frames [][]byte) ([][]byte, error) {
 // gone is the watch of a job that is no longer known: a gap, and its end.
 func gone(id, after string) *Watch {
 	last, _ := pubsub.ParseID(after)
-	j := newJob(id, "", pubsub.ID{last[0]}, false, time.Time{})
+	j := newJob(message{Job: id}, pubsub.ID{last[0]}, time.Time{})
 	j.log = pubsub.NewLog(1, 0, j.eventID(doneNumber)) // all its events but the last are lost
 	const reason = "this job is no longer known: it ended over a minute ago, or was lost with the process that ran it; start a new one"
-	j.end(time.Time{}, 0, 0, failed, reason)
+	j.end(time.Time{}, message{Status: failed, Error: reason})
 	return &Watch{j.log.Subscribe(pubsub.Start{After: after})}
 }
 

@@ -12,16 +12,15 @@ const (
 	MaxText   = 512 << 10 // bytes
 )
 
-// What one message holds, so that pieces that come faster than the journal accepts
-// messages go together.
+// What one message holds at most.
 const (
 	batchPieces = 256
 	batchBytes  = 16 << 10
 )
 
-// A writer is between a function that writes a text and the journal: it accepts
-// pieces without waiting, and sends what has come while the message before was on
-// its way. Its memory is bounded because the text is.
+// A writer takes the pieces of a text without waiting for the journal, and sends those
+// together that come while a message is on its way. Its memory is bounded because the
+// text is.
 type writer struct {
 	ready chan struct{} // receives if there are pieces; closed when there will be no more
 
@@ -45,16 +44,11 @@ func (w *writer) write(piece string) error {
 	w.written++
 	w.bytes += len(piece)
 	w.pieces = append(w.pieces, strings.ToValidUTF8(piece, "\ufffd"))
-	w.signal()
-	return nil
-}
-
-// signal needs the lock.
-func (w *writer) signal() {
 	select {
 	case w.ready <- struct{}{}:
 	default: // it is pending already
 	}
+	return nil
 }
 
 // send calls publish with all pieces, in order and some at a time, until ready is
