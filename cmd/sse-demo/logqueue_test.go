@@ -226,7 +226,9 @@ func TestErrorOnAStuckStderr(t *testing.T) {
 	}
 	defer func() { _ = r.Close() }()
 	fill(t, w)
-	cmd := programCommand(t, nil, "--addr", "127.0.0.1:99999")
+	taken := listenAnywhere(t)
+	defer func() { _ = taken.Close() }()
+	cmd := programCommand(t, nil, "--addr", taken.Addr().String())
 	cmd.Stderr = w
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
