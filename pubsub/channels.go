@@ -72,7 +72,10 @@ func (all *channels) drop(c *channel) {
 func encode(id ID, name string, data []byte) ([]byte, error) {
 	event := sse.Event{ID: id.String(), Name: name, Data: data}
 	const fields = len("id: \nevent: \ndata: \n\n")
-	lines := bytes.Count(data, []byte("\n")) + bytes.Count(data, []byte("\r"))
+	lines := bytes.Count(data, []byte("\n"))
+	if returns := bytes.Count(data, []byte("\r")); returns > 0 {
+		lines += returns - bytes.Count(data, []byte("\r\n"))
+	}
 	return event.Append(make([]byte, 0, fields+len(event.ID)+len(name)+len(data)+lines*len("data: ")))
 }
 

@@ -119,7 +119,7 @@ func ExampleSubscription_Notify() {
 	// rain
 }
 
-// A source of its own, with ids that count. Two readers, each at a position.
+// A single log, with ids that count. Two readers, each at a position.
 func ExampleLog() {
 	log := pubsub.NewLog(100, 0, pubsub.ID{})
 	for n, text := range []string{"one", "two", "three"} {

@@ -2,6 +2,7 @@ package pubsub
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -125,5 +126,30 @@ func TestMemoryAccounts(t *testing.T) {
 		if bytes != all.history.bytes || bytes > all.history.maxBytes || kept != all.history.channels.Len() || all.followed.Len() != 0 {
 			t.Fatalf("%d channels of %d bytes, counted %d of %d, %d followed", kept, bytes, all.history.channels.Len(), all.history.bytes, all.followed.Len())
 		}
+	}
+}
+
+// TestFramesHaveNoSpareRoom: what counts against the limits is the encoded event, and it
+// takes no more memory than that. A line of data without text becomes seven bytes.
+func TestFramesHaveNoSpareRoom(t *testing.T) {
+	for _, data := range []string{"", "x", strings.Repeat("\n", 64<<10), strings.Repeat("a\r\n", 20<<10), strings.Repeat("\r", 100), strings.Repeat("x", 64<<10)} {
+		frame, err := encode(ID{1763683200000, 7}, "name", []byte(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if spare := cap(frame) - len(frame); spare > strings.Count(data, "\r\n")+16 {
+			t.Errorf("%.10q…: %d bytes, and room for %d more", data, len(frame), spare)
+		}
+	}
+	const limit = 4 << 20
+	m := NewMemory(1000, limit)
+	for range 20 {
+		if _, err := m.Publish(t.Context(), "a", "", []byte(strings.Repeat("\n", 64<<10))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := m.channels.byName["a"]
+	if encoded := 7 * 64 << 10; c.len() != limit/encoded {
+		t.Errorf("%d events of %d bytes are kept, the limit is %d", c.len(), encoded, limit)
 	}
 }

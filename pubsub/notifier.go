@@ -9,7 +9,7 @@ import (
 const notifyAtOnce = 128
 
 // A notifier is the lock of one or more logs, and notifies their subscribers of
-// new events. It does so in a goroutine of its own, which exists only while there
+// new events. It does so in a separate goroutine, which exists only while there
 // is something to notify of: a publisher does not pay for the subscribers.
 type notifier struct {
 	sync.RWMutex

@@ -197,8 +197,8 @@ func (s *Subscription) lowest() (lowest *cursor) {
 	return lowest
 }
 
-// number is that of the event to be read next, or of the oldest that is kept
-// after it.
+// number is the number of the event to be read next: the oldest that is kept, if the
+// position is before it.
 func (c *cursor) number() uint64 { return max(c.next, c.log.first) }
 
 func (c *cursor) entry() *Entry { return c.log.at(c.number()) }

@@ -1,5 +1,5 @@
 -- Appends an event and returns its id. ARGV[3] and ARGV[4] are an id, ms and sequence,
--- that its own must be above: a Redis that has lost events, and whose clock is behind,
+-- that the new id must be above: a Redis that has lost events, and whose clock is behind,
 -- would otherwise give out ids that its clients have passed. Then channel, name, data.
 
 local afterMs, afterSequence = tonumber(ARGV[3]), tonumber(ARGV[4])

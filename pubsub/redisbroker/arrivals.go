@@ -9,7 +9,8 @@ import (
 	"example.com/sse-demo/pubsub"
 )
 
-// arrivals is what this process has read of the stream, and who waits for more.
+// arrivals notes what this process has read of the stream, and wakes those that wait for
+// an entry.
 type arrivals struct {
 	mu      sync.Mutex
 	last    pubsub.ID         // of the newest entry that was read

@@ -92,7 +92,7 @@ func BenchmarkReplicaIngest(b *testing.B) {
 }
 
 // BenchmarkRedisFanOut is what an event costs Redis when 50 replicas wait for it:
-// each gets an answer of its own.
+// each gets its own answer.
 func BenchmarkRedisFanOut(b *testing.B) {
 	const readers = 50
 	server := redistest.Start(b)

@@ -93,7 +93,7 @@ func TestReconnectsDoNotReachRedis(t *testing.T) {
 		s := subscribe(t, r, "a", pubsub.Start{After: first})
 		expect(t, "resume", next(t, s), "2")
 	}
-	if n := commands() - before; n > 100 { // those of this test, of reading and of probing
+	if n := commands() - before; n > 100 { // by this test, by reading and by probing
 		t.Errorf("Redis has had %d commands", n)
 	}
 }

@@ -41,7 +41,7 @@ func (e endpoint) newClient(readTimeout, timeout time.Duration, connected func()
 	return redis.NewClusterClient(cluster)
 }
 
-// minVersion is the oldest Redis that is enough: it has exclusive ranges.
+// minVersion is the oldest Redis that will do: the first with exclusive ranges.
 const minVersion = "6.2"
 
 // inspect finds out whether Redis is a cluster, and refuses one that is too old.

@@ -86,7 +86,7 @@ func TestIdleConnectionsAreCut(t *testing.T) {
 	}
 }
 
-// TestPublishTakesLessThanTwoSeconds: its deadline is that of everything it does.
+// TestPublishTakesLessThanTwoSeconds: one deadline holds for everything it does.
 func TestPublishTakesLessThanTwoSeconds(t *testing.T) {
 	if defaultTiming.publish >= 2*time.Second {
 		t.Error(defaultTiming.publish)

@@ -3,8 +3,8 @@
 //
 // # How it works
 //
-// One Redis Stream holds the events of all channels, and an event's id is that of
-// its entry. Each process follows the stream and keeps a copy, a pubsub.Replica.
+// One Redis Stream holds the events of all channels, and an event has the id of its
+// entry. Each process follows the stream and keeps a copy, a pubsub.Replica.
 // Subscribers read the copy only, so a client that returns costs Redis nothing,
 // however many do so at once.
 //

@@ -13,8 +13,8 @@ import (
 	"example.com/sse-demo/sse"
 )
 
-// A service whose replicas share their channels: the handler is that of one
-// process.
+// A service whose replicas share their channels. The handler is the same as in a
+// service of one process.
 func Example() {
 	broker, err := redisbroker.New(redisbroker.Options{URL: "redis://:password@localhost:6379/0", Logger: slog.Default()})
 	if err == nil {

@@ -11,9 +11,9 @@ import (
 // a single connection may be cut at any time.
 const probesToFail = 2
 
-// A health is what is known of whether events can be published and read. It is bad
-// soon, and good again only after some time without any failure, so that it does
-// not flap while Redis refuses some commands and not others.
+// A health knows whether events can be published and read. It turns bad soon, and good
+// again only after some time without any failure, so that it does not flap while Redis
+// refuses some commands and not others.
 type health struct {
 	timing timing
 	log    *slog.Logger

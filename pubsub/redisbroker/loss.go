@@ -16,14 +16,14 @@ func (s *stream) mayHaveLost(last pubsub.ID) {
 	}
 }
 
-// checkSuspect finds out whether Redis still has an entry that this process has read.
-// If Redis does not, but has older entries, it has lost the entry. Processes that have
-// not read it cannot notice that, so this one appends an anchor that has the id of the
-// entry. If Redis has no older ones either, it may give out lower ids from now on, which
-// no process would read; so an anchor with a higher id is appended.
+// checkSuspect looks for the suspect in Redis. If Redis has older entries, but not this
+// one, it has lost the entry. A process that never read it cannot notice the loss, so
+// this one records it: it appends an anchor with the entry's id. If Redis has no older
+// entries either, it may give out lower ids from now on, which no process would read;
+// so an anchor with a higher id is appended.
 //
-// While Redis accepts no writes, the entry stays suspect: a replica may be about to take
-// over what another master has.
+// While Redis accepts no writes, the entry stays suspect: such a Redis may be a replica
+// that is about to take over the entries of another master.
 func (s *stream) checkSuspect(ctx context.Context) error {
 	if s.suspect == (pubsub.ID{}) {
 		return nil

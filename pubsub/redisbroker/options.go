@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// What Options are if they are not set.
+// The options that are not set.
 const (
 	DefaultKey       = "pubsub:events"
 	DefaultMaxEvents = 100_000
@@ -16,23 +16,25 @@ const (
 	defaultReplicaBytes  = 64 << 20
 )
 
-// Options are those of a Broker. Only URL is required.
+// Options configure a Broker or a Journal. Only URL is required.
 type Options struct {
 	// URL is where Redis is (see [CheckURL]).
 	URL string
-	// Key is that of the Redis Stream. Brokers with the same key share their
-	// events, those with others share nothing.
+	// Key is the key of the Redis Stream. Brokers with the same key share their
+	// events; brokers with different keys share nothing. In a cluster it may have a
+	// hash tag. Default: DefaultKey.
 	Key string
-	// MaxEvents and MaxBytes are what the stream keeps: what a process may miss
-	// while it is cut off, and what a new one can replay. They are exceeded by a
-	// tenth at most.
+	// MaxEvents and MaxBytes limit what the stream keeps in Redis: what a process may
+	// miss while it is cut off, and what a new one can replay. They are exceeded by a
+	// tenth at most. Default: DefaultMaxEvents, DefaultMaxBytes.
 	MaxEvents int
 	MaxBytes  int64
-	// ReplicaEvents and ReplicaBytes are what each process keeps in memory: events a
-	// channel, and bytes over all.
+	// ReplicaEvents and ReplicaBytes limit what each process keeps in memory: events
+	// per channel, and bytes over all channels. Default: 1,024 and 64 MiB. A Journal
+	// keeps nothing.
 	ReplicaEvents, ReplicaBytes int
 	// Check returns what is wrong with an event that another program has added to the
-	// stream; nil if it is an event. Default: any channel and data will do.
+	// stream, or nil. Default: any channel and data will do.
 	Check func(channel, name string, data []byte) error
 	// Logger receives what an operator should know. Default: none.
 	Logger *slog.Logger

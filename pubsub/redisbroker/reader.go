@@ -19,7 +19,7 @@ const (
 	targetBytes = 1 << 20
 )
 
-// load takes what the stream keeps, from where it was.
+// load takes everything that the stream keeps after the last entry that was read.
 func (s *stream) load(ctx context.Context) error {
 	s.count = firstCount
 	for {

@@ -25,7 +25,7 @@ type stream struct {
 	stop     context.CancelFunc
 	done     sync.WaitGroup
 
-	unchecked atomic.Bool // reads has a new connection, perhaps to a Redis that has lost events
+	unchecked atomic.Bool // reads has a new connection; Redis may have lost events
 
 	// Only the goroutine that follows the stream uses these.
 	total    int64     // of the sizes of all entries up to the last; -1 if it is not known
@@ -108,7 +108,8 @@ func (s *stream) Close() {
 // Err returns why events cannot be published at present; nil if they can.
 func (s *stream) Err() error { return s.health.get() }
 
-// publish returns when Redis has the event and this process has read it, or soon.
+// publish appends an event and waits until this process has read it, for less than two
+// seconds.
 func (s *stream) publish(ctx context.Context, channel, name string, data []byte) (pubsub.ID, error) {
 	limited, cancel := context.WithTimeout(ctx, s.options.timing.publish)
 	defer cancel()

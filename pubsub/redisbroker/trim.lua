@@ -72,7 +72,8 @@ local function trim(upTo)
 
   local run, bytes = {}, 0 -- sizes of the oldest entries, up to one that has a total
   local dropped = 0
-  -- dropRun drops those of the run that do not fit if so much is kept with them.
+  -- dropRun drops the oldest entries of the run until what is kept, the run included, fits.
+  -- It returns true if something of the run is left.
   local function dropRun(kept)
     for _, size in ipairs(run) do
       if kept <= maxBytes then

@@ -9,7 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// An endpoint is where a Redis is.
+// An endpoint is the address of a Redis, and how to connect to it.
 type endpoint struct {
 	address string                 // for messages
 	options redis.UniversalOptions // what the URL says
@@ -22,7 +22,7 @@ type endpoint struct {
 //	unix://user:password@/run/redis.sock?db=0
 //	redis://host:26379/0?master_name=NAME&addr=host2:26379    Sentinels
 //
-// User and password of a Sentinel URL are those of the Sentinels; the master's are
+// User and password of a Sentinel URL are for the Sentinels; for the master there are
 // the parameters username and password. With TLS skip_verify=true accepts any
 // certificate, and client_name and pool_size are possible, too. Other parameters of
 // go-redis have no effect. The Redis of a URL without master_name may be a node of a

@@ -17,7 +17,7 @@ import (
 	"example.com/sse-demo/sse/ssetest"
 )
 
-// StartTLS runs a server that also speaks TLS, with a certificate of its own. The
+// StartTLS runs a server that also speaks TLS, with a self-signed certificate. The
 // URL is for TLS; Do and Client do without.
 func StartTLS(t testing.TB, args ...string) *Server {
 	t.Helper()

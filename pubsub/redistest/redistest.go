@@ -20,7 +20,7 @@ import (
 	"example.com/sse-demo/sse/ssetest"
 )
 
-// Password is that of the server.
+// Password is the password of every server.
 const Password = "not-a-secret"
 
 // A Server is a redis-server with an append-only file, on a free port.
@@ -33,7 +33,7 @@ type Server struct {
 	cmd    *exec.Cmd
 }
 
-// Start runs a server until the test ends. Arguments are those of redis-server. If
+// Start runs a server until the test ends, with these arguments of redis-server. If
 // there is no redis-server, the test is skipped.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
