@@ -3,6 +3,8 @@ package pubsub
 import (
 	"context"
 	"errors"
+
+	"example.com/sse-demo/sse"
 )
 
 // Why a broker that depends on others did not confirm an event. Publishing again
@@ -23,7 +25,21 @@ type Broker interface {
 	// channel, and otherwise ErrNotPublished or ErrUnconfirmed.
 	Publish(ctx context.Context, channel, name string, data []byte) (Receipt, error)
 	// Subscribe returns a subscription to the channels, to be closed after use.
-	Subscribe(channels []string, start Start) *Subscription
+	Subscribe(channels []string, start Start) Subscription
+}
+
+// A Subscription is a position in one or more channels, and an [sse.Source]: Next gives
+// what follows the position, a gap event first if events were lost, and then events in the
+// order of their ids. Position is the id after which it begins; with a gap, the one right
+// before the oldest event that follows. Its errors are nil: a channel does not end. One
+// goroutine may use it.
+type Subscription interface {
+	sse.Source
+	// Behind reports whether something that was there when the subscription began, an
+	// event or a gap, is yet to be given by Next.
+	Behind() bool
+	// Close ends the subscription. Closing it again does nothing.
+	Close()
 }
 
 // A Receipt says what became of a published event.

@@ -53,7 +53,7 @@ func (all *channels) append(id ID, name, event string, data []byte) (delivered i
 	if c.len() == all.maxEvents {
 		all.drop(c)
 	}
-	c.append(Entry{id, frame})
+	c.append(entry{id, frame})
 	all.history.bytes += c.size() - before
 	all.history.use(c)
 	all.evict(c)
@@ -63,7 +63,7 @@ func (all *channels) append(id ID, name, event string, data []byte) (delivered i
 // drop forgets the oldest event of a channel.
 func (all *channels) drop(c *channel) {
 	if all.onDrop != nil {
-		all.onDrop(c.name, c.at(c.first).ID)
+		all.onDrop(c.name, c.at(c.first).id)
 	}
 	c.drop()
 }
@@ -79,7 +79,7 @@ func encode(id ID, name string, data []byte) ([]byte, error) {
 	return event.Append(make([]byte, 0, fields+len(event.ID)+len(name)+len(data)+lines*len("data: ")))
 }
 
-func (all *channels) subscribe(names []string, start Start) *Subscription {
+func (all *channels) subscribe(names []string, start Start) Subscription {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	used := make([]*channel, 0, len(names))
@@ -133,7 +133,7 @@ func (all *channels) subscribers(limit int) map[string]int {
 func (all *channels) channel(name string) *channel {
 	c := all.byName[name]
 	if c == nil {
-		c = &channel{Log: newLog(&all.mu, all.maxEvents, 0, all.dropped.last(name)), name: name}
+		c = &channel{Log: newLog(&all.mu, all.maxEvents, all.dropped.last(name)), name: name}
 		all.byName[name] = c
 	}
 	return c

@@ -61,7 +61,7 @@ func ExampleMemory_Publish() {
 }
 
 // following is the data of what follows the position of a subscription.
-func following(s *pubsub.Subscription) string {
+func following(s pubsub.Subscription) string {
 	frames, _ := s.Next(nil)
 	var texts []string
 	for _, frame := range frames {
@@ -121,7 +121,7 @@ func ExampleSubscription_Notify() {
 
 // A single log, with ids that count. Two readers, each at a position.
 func ExampleLog() {
-	log := pubsub.NewLog(100, 0, pubsub.ID{})
+	log := pubsub.NewLog(100, pubsub.ID{})
 	for n, text := range []string{"one", "two", "three"} {
 		id := pubsub.ID{uint64(n + 1), 0}
 		frame, _ := sse.Event{ID: id.String(), Data: []byte(text)}.Append(nil)
@@ -138,31 +138,10 @@ func ExampleLog() {
 	// two three
 }
 
-// Ids that do not rise, as the hash of a line: the log looks for the event itself.
-func ExampleLog_SubscribeAfter() {
-	log := pubsub.NewLog(100, 0, pubsub.ID{})
-	for _, id := range []pubsub.ID{{9, 0}, {3, 0}, {7, 0}} {
-		log.Append(id, nil)
-	}
-	s, ok := log.SubscribeAfter(pubsub.ID{3, 0})
-	if !ok {
-		return // it is no longer kept
-	}
-	defer s.Close()
-	entries, _ := s.Read(nil)
-	for _, e := range entries {
-		fmt.Println(e.ID)
-	}
-	fmt.Println("read up to", s.Last())
-	// Output:
-	// 7-0
-	// read up to 7-0
-}
-
 // A broker whose events are kept elsewhere gives out the ids, and feeds a replica in
 // this process, which its subscribers read (see package redisbroker).
 func ExampleReplica() {
-	replica := pubsub.NewReplica(1024, 64<<20)
+	replica := pubsub.NewReplica(1024, 64<<20, nil)
 	replica.LoseBefore(pubsub.ID{1763683200000, 0}) // the order begins here
 	news := replica.Subscribe([]string{"news"}, pubsub.Start{})
 	delivered, _ := replica.Append(pubsub.ID{1763683200500, 0}, "news", "", []byte("rain"))

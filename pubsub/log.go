@@ -10,10 +10,10 @@ import (
 // the ring's spare room, and the rounding up of the allocator.
 const entrySize = 96
 
-// An Entry is an event in a log.
-type Entry struct {
-	ID    ID
-	Frame []byte // as sse.Event.Append made it; not to be changed
+// An entry is an event in a log.
+type entry struct {
+	id    ID
+	frame []byte // as sse.Event.Append made it; not to be changed
 }
 
 // A Log is a ring of the newest events of one source. Positions in it are the
@@ -21,9 +21,8 @@ type Entry struct {
 type Log struct {
 	mu        *notifier // its own, or its broker's: one lock over all logs gives one order over all
 	maxEvents int
-	maxBytes  int // of one log; 0 for no such limit
 
-	ring       []Entry // event n is at n modulo its length
+	ring       []entry // event n is at n modulo its length
 	first, end uint64  // the events first ≤ n < end are kept
 	bytes      int     // what these are counted as
 	dropped    ID      // id of event first-1, or what the log began after
@@ -34,50 +33,30 @@ type Log struct {
 	wasRead    atomic.Bool // a subscriber has read, or has joined, since they were notified
 }
 
-// NewLog returns an empty log that keeps up to maxEvents events, and no more of
-// them than fit into maxBytes (0 for any number), but always the newest. It begins
-// after the event base.
-func NewLog(maxEvents, maxBytes int, base ID) *Log {
-	return newLog(new(notifier), maxEvents, maxBytes, base)
+// NewLog returns an empty log that keeps up to maxEvents events. It begins after the
+// event base.
+func NewLog(maxEvents int, base ID) *Log { return newLog(new(notifier), maxEvents, base) }
+
+func newLog(mu *notifier, maxEvents int, base ID) *Log {
+	return &Log{mu: mu, maxEvents: max(maxEvents, 1), dropped: base}
 }
 
-func newLog(mu *notifier, maxEvents, maxBytes int, base ID) *Log {
-	return &Log{mu: mu, maxEvents: max(maxEvents, 1), maxBytes: maxBytes, dropped: base}
-}
-
-// Append adds an event and wakes the subscribers.
+// Append adds an event and wakes the subscribers. Its id must be above all before it;
+// frame is the event as sse.Event.Append made it, not to be changed any more.
 func (l *Log) Append(id ID, frame []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.append(Entry{id, frame})
+	l.append(entry{id, frame})
 }
 
-// Subscribe returns a subscription to the log, to be closed after use. It needs
-// ids that rise.
-func (l *Log) Subscribe(start Start) *Subscription {
+// Subscribe returns a subscription to the log, to be closed after use.
+func (l *Log) Subscribe(start Start) Subscription {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return subscribe(l.mu, []*Log{l}, start, order{newest: l.lastID(), latest: l.lastID()})
 }
 
-// SubscribeAfter returns a subscription that begins right after the event with
-// this id; ok is false if the log does not hold that position. Unlike Subscribe,
-// it does not need ids that rise.
-func (l *Log) SubscribeAfter(id ID) (s *Subscription, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for n := l.end; n > l.first; n-- {
-		if l.at(n-1).ID == id {
-			return newSubscription(l.mu, []cursor{{log: l, next: n}}, id), true
-		}
-	}
-	if l.dropped == id {
-		return newSubscription(l.mu, []cursor{{log: l, next: l.first}}, id), true
-	}
-	return nil, false
-}
-
-func (l *Log) at(n uint64) *Entry { return &l.ring[n%uint64(len(l.ring))] }
+func (l *Log) at(n uint64) *entry { return &l.ring[n%uint64(len(l.ring))] }
 
 func (l *Log) len() int { return int(l.end - l.first) }
 
@@ -86,12 +65,12 @@ func (l *Log) lastID() ID {
 	if l.len() == 0 {
 		return l.dropped
 	}
-	return l.at(l.end - 1).ID
+	return l.at(l.end - 1).id
 }
 
 // after is the number of the first kept event after id, in a log whose ids rise.
 func (l *Log) after(id ID) uint64 {
-	skip := sort.Search(l.len(), func(i int) bool { return l.at(l.first+uint64(i)).ID.Compare(id) > 0 })
+	skip := sort.Search(l.len(), func(i int) bool { return l.at(l.first+uint64(i)).id.Compare(id) > 0 })
 	return l.first + uint64(skip)
 }
 
@@ -100,7 +79,7 @@ func (l *Log) hasLost(id ID) bool {
 	return l.dropped.Compare(id) > 0 || l.hole.Compare(id) > 0
 }
 
-func (l *Log) append(e Entry) {
+func (l *Log) append(e entry) {
 	if l.len() == l.maxEvents {
 		l.drop()
 	}
@@ -109,10 +88,7 @@ func (l *Log) append(e Entry) {
 	}
 	*l.at(l.end) = e
 	l.end++
-	l.bytes += entrySize + len(e.Frame)
-	for l.maxBytes > 0 && l.bytes > l.maxBytes && l.len() > 1 {
-		l.drop()
-	}
+	l.bytes += entrySize + len(e.frame)
 	l.mu.notify(l)
 }
 
@@ -138,9 +114,9 @@ func (l *Log) leave(c *cursor) {
 // drop forgets the oldest event.
 func (l *Log) drop() {
 	e := l.at(l.first)
-	l.dropped = e.ID
-	l.bytes -= entrySize + len(e.Frame)
-	*e = Entry{}
+	l.dropped = e.id
+	l.bytes -= entrySize + len(e.frame)
+	*e = entry{}
 	l.first++
 }
 
@@ -154,7 +130,7 @@ func (l *Log) lose(id ID) {
 
 func (l *Log) grow() {
 	old := l.ring
-	l.ring = make([]Entry, min(max(2*len(old), 4), l.maxEvents))
+	l.ring = make([]entry, min(max(2*len(old), 4), l.maxEvents))
 	for n := l.first; n < l.end; n++ {
 		*l.at(n) = old[n%uint64(len(old))]
 	}

@@ -29,7 +29,7 @@ func (m *Memory) Publish(_ context.Context, channel, name string, data []byte) (
 }
 
 // Subscribe implements [Broker].
-func (m *Memory) Subscribe(channels []string, start Start) *Subscription {
+func (m *Memory) Subscribe(channels []string, start Start) Subscription {
 	return m.channels.subscribe(channels, start)
 }
 

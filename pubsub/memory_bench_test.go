@@ -14,7 +14,7 @@ func BenchmarkPublish(b *testing.B) {
 	for _, subscribers := range []int{0, 1000, 10000} {
 		b.Run(fmt.Sprint(subscribers), func(b *testing.B) {
 			m := pubsub.NewMemory(1024, 64<<20)
-			all := make([]*pubsub.Subscription, subscribers)
+			all := make([]pubsub.Subscription, subscribers)
 			for i := range all {
 				all[i] = m.Subscribe([]string{"a"}, pubsub.Start{})
 				defer all[i].Close()

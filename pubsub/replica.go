@@ -12,17 +12,15 @@ const clockSkew = time.Minute
 // replica. It is safe for concurrent use.
 type Replica struct{ channels channels }
 
-// NewReplica returns an empty replica. It keeps as much as [NewMemory] says.
-func NewReplica(maxEvents, maxBytes int) *Replica {
+// NewReplica returns an empty replica. It keeps as much as [NewMemory] says. It calls
+// dropped, unless that is nil, for each event that it no longer keeps; dropped must not
+// use the replica.
+func NewReplica(maxEvents, maxBytes int, dropped func(channel string, id ID)) *Replica {
 	r := new(Replica)
 	r.channels.init(maxEvents, maxBytes)
-	r.channels.skew = clockSkew
+	r.channels.skew, r.channels.onDrop = clockSkew, dropped
 	return r
 }
-
-// OnDrop has the replica call dropped for each event that it no longer keeps. dropped
-// must not use the replica. Call OnDrop before use.
-func (r *Replica) OnDrop(dropped func(channel string, id ID)) { r.channels.onDrop = dropped }
 
 // Append adds an event, whose id must be above all before it, and returns how many
 // subscriptions it has reached. An error wraps sse.ErrInvalidField; nothing is added then.
@@ -61,7 +59,7 @@ func (r *Replica) LoseBefore(id ID, channels ...string) {
 }
 
 // Subscribe returns a subscription to the channels, as [Broker] does.
-func (r *Replica) Subscribe(channels []string, start Start) *Subscription {
+func (r *Replica) Subscribe(channels []string, start Start) Subscription {
 	return r.channels.subscribe(channels, start)
 }
 

@@ -18,7 +18,7 @@ type order struct {
 }
 
 // subscribe needs the lock of the logs.
-func subscribe(mu *notifier, logs []*Log, start Start, o order) *Subscription {
+func subscribe(mu *notifier, logs []*Log, start Start, o order) *subscription {
 	cursors := make([]cursor, len(logs))
 	for i, l := range logs {
 		cursors[i] = cursor{log: l, next: l.end}
@@ -42,7 +42,7 @@ func subscribe(mu *notifier, logs []*Log, start Start, o order) *Subscription {
 
 // resume continues after the id that a client gave. Nothing has to be known of
 // the event itself, only whether anything after it is missing.
-func (s *Subscription) resume(after string, o order) {
+func (s *subscription) resume(after string, o order) {
 	s.after = after
 	id, ok := ParseID(after)
 	if !ok || id == (ID{}) || id.Compare(o.latest) > 0 { // not an id of this broker: begin with all that is kept
@@ -63,11 +63,11 @@ func (s *Subscription) resume(after string, o order) {
 
 // stepBack moves before the newest event that is before the position; it returns
 // false if none is kept.
-func (s *Subscription) stepBack() bool {
+func (s *subscription) stepBack() bool {
 	var newest *cursor
 	for i := range s.cursors {
 		c := &s.cursors[i]
-		if c.next > c.log.first && (newest == nil || c.log.at(c.next-1).ID.Compare(newest.log.at(newest.next-1).ID) > 0) {
+		if c.next > c.log.first && (newest == nil || c.log.at(c.next-1).id.Compare(newest.log.at(newest.next-1).id) > 0) {
 			newest = c
 		}
 	}
@@ -80,7 +80,7 @@ func (s *Subscription) stepBack() bool {
 
 // skipSeen passes over events that came here after the client had them from
 // another replica.
-func (s *Subscription) skipSeen() {
+func (s *subscription) skipSeen() {
 	for i := range s.cursors {
 		c := &s.cursors[i]
 		if c.log.dropped.Compare(s.skip) <= 0 {

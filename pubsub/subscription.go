@@ -9,11 +9,8 @@ const (
 	batchBytes  = 16 << 10
 )
 
-var _ sse.Source = (*Subscription)(nil)
-
-// A Subscription is a position in one or more logs, and an sse.Source. One
-// goroutine may use it.
-type Subscription struct {
+// A subscription implements Subscription.
+type subscription struct {
 	mu      *notifier // of the logs
 	cursors []cursor
 	after   string // the id that the client gave, until an event is read
@@ -30,11 +27,11 @@ type cursor struct {
 	next  uint64 // number of the event to be read next
 	index int    // among the subscribers of the log
 	holes uint32 // of the log that a gap was given for
-	of    *Subscription
+	of    *subscription
 }
 
-func newSubscription(mu *notifier, cursors []cursor, last ID) *Subscription {
-	s := &Subscription{mu: mu, cursors: cursors, last: last, wake: func() {}}
+func newSubscription(mu *notifier, cursors []cursor, last ID) *subscription {
+	s := &subscription{mu: mu, cursors: cursors, last: last, wake: func() {}}
 	for i := range cursors {
 		c := &cursors[i]
 		c.of = s
@@ -43,14 +40,9 @@ func newSubscription(mu *notifier, cursors []cursor, last ID) *Subscription {
 	return s
 }
 
-// Position is the id after which the subscription begins; with a gap, the one
-// right before the oldest event that follows. Call it before the first Next.
-func (s *Subscription) Position() string { return s.last.String() }
+func (s *subscription) Position() string { return s.last.String() }
 
-// Notify makes the subscription call wake, from any goroutine, when there may be
-// more than Next has given: at once if there already is. Until the next Next it
-// need not be called again. wake must neither block nor use the subscription.
-func (s *Subscription) Notify(wake func()) {
+func (s *subscription) Notify(wake func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wake = wake
@@ -59,14 +51,12 @@ func (s *Subscription) Notify(wake func()) {
 	}
 }
 
-func (s *Subscription) hasMore() bool {
+func (s *subscription) hasMore() bool {
 	_, more := s.peek()
 	return more || s.fellBehind()
 }
 
-// Behind reports whether something that was there when the subscription began, an
-// event or a gap, is yet to be given by Next.
-func (s *Subscription) Behind() bool {
+func (s *subscription) Behind() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.last.Compare(s.until) >= 0 {
@@ -76,11 +66,7 @@ func (s *Subscription) Behind() bool {
 	return s.fellBehind() || ok && next.Compare(s.until) <= 0
 }
 
-// Next appends to frames what follows the position and moves on: a gap first if
-// events were lost, then events in the order of their ids. It returns no more
-// than a batch; if there is more, it wakes the subscription. The error is always
-// nil: a channel does not end.
-func (s *Subscription) Next(frames [][]byte) ([][]byte, error) {
+func (s *subscription) Next(frames [][]byte) ([][]byte, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	s.noteRead()
@@ -89,41 +75,21 @@ func (s *Subscription) Next(frames [][]byte) ([][]byte, error) {
 		frames = append(frames, s.gap())
 	}
 	for bytes, n := 0, 0; bytes < batchBytes && n < batchEvents; n++ {
-		e, ok := s.step()
-		if !ok {
+		c := s.lowest()
+		if c == nil {
 			return frames, nil
 		}
-		frames = append(frames, e.Frame)
-		bytes += len(e.Frame)
+		frame := s.step(c)
+		frames = append(frames, frame)
+		bytes += len(frame)
 	}
 	s.wake()
 	return frames, nil
 }
 
-// Read is Next for callers that want the events themselves. If events were lost,
-// ok is false and the position stays.
-func (s *Subscription) Read(entries []Entry) (_ []Entry, ok bool) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	s.noteRead()
-	if s.fellBehind() {
-		return entries, false
-	}
-	for bytes, n := 0, 0; bytes < batchBytes && n < batchEvents; n++ {
-		e, ok := s.step()
-		if !ok {
-			return entries, true
-		}
-		entries = append(entries, e)
-		bytes += len(e.Frame)
-	}
-	s.wake()
-	return entries, true
-}
-
 // noteRead makes the logs notify again: what comes from now on is new to a
 // subscriber.
-func (s *Subscription) noteRead() {
+func (s *subscription) noteRead() {
 	for i := range s.cursors {
 		if read := &s.cursors[i].log.wasRead; !read.Load() { // a store would take the cache line from other processors
 			read.Store(true)
@@ -134,12 +100,7 @@ func (s *Subscription) noteRead() {
 	}
 }
 
-// Last is the id of the event that was read last, or the position at which the
-// subscription begins.
-func (s *Subscription) Last() ID { return s.last }
-
-// Close takes the subscription off its logs. Closing it again does nothing.
-func (s *Subscription) Close() {
+func (s *subscription) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.cursors {
@@ -154,7 +115,7 @@ func (s *Subscription) Close() {
 
 // fellBehind reports whether events between the position and those that are kept
 // are missing.
-func (s *Subscription) fellBehind() bool {
+func (s *subscription) fellBehind() bool {
 	for i := range s.cursors {
 		if c := &s.cursors[i]; c.next < c.log.first || c.holes != c.log.holes {
 			return true
@@ -165,7 +126,7 @@ func (s *Subscription) fellBehind() bool {
 
 // catchUp moves the cursors that have lost events to what is kept. The others stay:
 // a loss in one channel repeats nothing of another.
-func (s *Subscription) catchUp() {
+func (s *subscription) catchUp() {
 	s.lost = false
 	for i := range s.cursors {
 		c := &s.cursors[i]
@@ -175,7 +136,7 @@ func (s *Subscription) catchUp() {
 }
 
 // gap says that events between the position and the oldest that follows are lost.
-func (s *Subscription) gap() []byte {
+func (s *subscription) gap() []byte {
 	after, oldest := s.after, ""
 	if after == "" {
 		after = s.last.String()
@@ -187,10 +148,10 @@ func (s *Subscription) gap() []byte {
 }
 
 // lowest is the cursor at the event that comes next, or nil if there is none.
-func (s *Subscription) lowest() (lowest *cursor) {
+func (s *subscription) lowest() (lowest *cursor) {
 	for i := range s.cursors {
 		c := &s.cursors[i]
-		if c.number() < c.log.end && (lowest == nil || c.entry().ID.Compare(lowest.entry().ID) < 0) {
+		if c.number() < c.log.end && (lowest == nil || c.entry().id.Compare(lowest.entry().id) < 0) {
 			lowest = c
 		}
 	}
@@ -201,25 +162,21 @@ func (s *Subscription) lowest() (lowest *cursor) {
 // position is before it.
 func (c *cursor) number() uint64 { return max(c.next, c.log.first) }
 
-func (c *cursor) entry() *Entry { return c.log.at(c.number()) }
+func (c *cursor) entry() *entry { return c.log.at(c.number()) }
 
 // peek is the id of the event that comes next.
-func (s *Subscription) peek() (id ID, ok bool) {
+func (s *subscription) peek() (id ID, ok bool) {
 	if c := s.lowest(); c != nil {
-		return c.entry().ID, true
+		return c.entry().id, true
 	}
 	return ID{}, false
 }
 
-// step reads the event that comes next.
-func (s *Subscription) step() (Entry, bool) {
-	c := s.lowest()
-	if c == nil {
-		return Entry{}, false
-	}
-	e := *c.entry()
+// step moves a cursor past the event that comes next, and returns its frame.
+func (s *subscription) step(c *cursor) []byte {
+	e := c.entry()
 	c.next++
-	s.last, s.after = e.ID, ""
+	s.last, s.after = e.id, ""
 	s.skip = ID{} // ids rise, so no event below this one can follow
-	return e, true
+	return e.frame
 }

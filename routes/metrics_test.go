@@ -72,7 +72,7 @@ func (b brokenBroker) Publish(ctx context.Context, channel, name string, data []
 	}
 }
 
-func (b brokenBroker) Subscribe(channels []string, start pubsub.Start) *pubsub.Subscription {
+func (b brokenBroker) Subscribe(channels []string, start pubsub.Start) pubsub.Subscription {
 	if channels[0] == "panic" {
 		panic("again")
 	}

@@ -61,14 +61,13 @@ type result struct {
 // maxBytes, and 8 MiB. Errors name the file. Call Start before use, and Close after.
 func Open(path string, maxEvents, maxBytes int) (*Broker, error) {
 	b := &Broker{
-		replica:    pubsub.NewReplica(maxEvents, maxBytes),
 		queue:      make(chan *publication),
 		stop:       make(chan struct{}),
 		maxJournal: maxBytes/2 + 1<<20,
 		maxDropped: maxBytes/4 + 1<<20,
 	}
 	b.journal.broker = b
-	b.replica.OnDrop(func(channel string, id pubsub.ID) { b.dropped = append(b.dropped, drop{channel, id}) })
+	b.replica = pubsub.NewReplica(maxEvents, maxBytes, func(channel string, id pubsub.ID) { b.dropped = append(b.dropped, drop{channel, id}) })
 	var err error
 	if b.db, err = openFile(path); err != nil {
 		return nil, named(path, err)
@@ -198,7 +197,7 @@ func (b *Broker) publish(ctx context.Context, p *publication) (pubsub.Receipt, e
 }
 
 // Subscribe implements [pubsub.Broker].
-func (b *Broker) Subscribe(channels []string, start pubsub.Start) *pubsub.Subscription {
+func (b *Broker) Subscribe(channels []string, start pubsub.Start) pubsub.Subscription {
 	return b.replica.Subscribe(channels, start)
 }
 

@@ -42,7 +42,7 @@ func publish(t *testing.T, b *Broker, channel, data string) pubsub.ID {
 }
 
 // text is what a subscription has now.
-func text(t *testing.T, s *pubsub.Subscription) string {
+func text(t *testing.T, s pubsub.Subscription) string {
 	t.Helper()
 	defer s.Close()
 	var all strings.Builder

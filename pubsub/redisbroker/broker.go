@@ -21,7 +21,7 @@ func New(o Options) (*Broker, error) {
 	if b.stream, err = newStream(o, b); err != nil {
 		return nil, err
 	}
-	b.replica = pubsub.NewReplica(b.options.ReplicaEvents, b.options.ReplicaBytes)
+	b.replica = pubsub.NewReplica(b.options.ReplicaEvents, b.options.ReplicaBytes, nil)
 	return b, nil
 }
 
@@ -43,7 +43,7 @@ func (b *Broker) Publish(ctx context.Context, channel, name string, data []byte)
 }
 
 // Subscribe implements [pubsub.Broker].
-func (b *Broker) Subscribe(channels []string, start pubsub.Start) *pubsub.Subscription {
+func (b *Broker) Subscribe(channels []string, start pubsub.Start) pubsub.Subscription {
 	return b.replica.Subscribe(channels, start)
 }
 

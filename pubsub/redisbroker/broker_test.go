@@ -23,7 +23,7 @@ func TestReplicas(t *testing.T) {
 		t.Errorf("%+v, %v", receipt, err)
 	}
 	second := publish(t, two, "a", "world")
-	for _, s := range []*pubsub.Subscription{here, there} {
+	for _, s := range []pubsub.Subscription{here, there} {
 		woken := wakes(s)
 		frames, _ := s.Next(nil)
 		for len(frames) < 2 {

@@ -50,7 +50,7 @@ func TestRedisCluster(t *testing.T) {
 	progress("after the failover")
 	acknowledged := stop()
 	publish(t, one, "a", "end")
-	for i, s := range []*pubsub.Subscription{here, there} {
+	for i, s := range []pubsub.Subscription{here, there} {
 		seen := read(t, s)
 		for _, data := range slices.Concat(acknowledged...) {
 			if !slices.Contains(seen, data) && !slices.ContainsFunc(seen, isGap) {

@@ -18,7 +18,7 @@ type pair struct {
 	near, far       *Broker
 	nearLine        *cable
 	farLine         *cable
-	here, there     *pubsub.Subscription // of near and of far
+	here, there     pubsub.Subscription // of near and of far
 }
 
 // startPair returns when all have the event "kept". The standby gets nothing that
@@ -64,7 +64,7 @@ func publishSoon(t *testing.T, b *Broker, data string) {
 }
 
 // readGap reads up to the first gap.
-func readGap(t *testing.T, s *pubsub.Subscription) (seen []string) {
+func readGap(t *testing.T, s pubsub.Subscription) (seen []string) {
 	t.Helper()
 	for !slices.ContainsFunc(seen, isGap) {
 		seen = append(seen, await(t, s, 1)...)

@@ -72,7 +72,7 @@ func publish(t testing.TB, b *Broker, channel, data string) string {
 	}
 }
 
-func subscribe(t testing.TB, b *Broker, channel string, start pubsub.Start) *pubsub.Subscription {
+func subscribe(t testing.TB, b *Broker, channel string, start pubsub.Start) pubsub.Subscription {
 	s := b.Subscribe([]string{channel}, start)
 	t.Cleanup(s.Close)
 	return s
@@ -80,7 +80,7 @@ func subscribe(t testing.TB, b *Broker, channel string, start pubsub.Start) *pub
 
 // next reads one batch and returns it as a client sees it: the data of each
 // event, or "gap AFTER OLDEST".
-func next(t testing.TB, s *pubsub.Subscription) (seen []string) {
+func next(t testing.TB, s pubsub.Subscription) (seen []string) {
 	t.Helper()
 	frames, err := s.Next(nil)
 	if err != nil {
@@ -110,7 +110,7 @@ func expect(t *testing.T, what string, got []string, want ...string) {
 }
 
 // wakes receives when there may be something to read.
-func wakes(s *pubsub.Subscription) <-chan struct{} {
+func wakes(s pubsub.Subscription) <-chan struct{} {
 	woken := make(chan struct{}, 1)
 	s.Notify(func() {
 		select {
@@ -122,7 +122,7 @@ func wakes(s *pubsub.Subscription) <-chan struct{} {
 }
 
 // await reads until n events have come, gaps included.
-func await(t testing.TB, s *pubsub.Subscription, n int) (seen []string) {
+func await(t testing.TB, s pubsub.Subscription, n int) (seen []string) {
 	t.Helper()
 	woken, late := wakes(s), time.After(patience)
 	for len(seen) < n {
@@ -176,7 +176,7 @@ func publishers(t *testing.T, replicas ...*Broker) (stop func() [][]string) {
 }
 
 // read reads a subscription up to an event "end".
-func read(t *testing.T, s *pubsub.Subscription) (seen []string) {
+func read(t *testing.T, s pubsub.Subscription) (seen []string) {
 	t.Helper()
 	for !slices.Contains(seen, "end") {
 		seen = append(seen, await(t, s, 1)...)
@@ -186,7 +186,7 @@ func read(t *testing.T, s *pubsub.Subscription) (seen []string) {
 
 // checkAll reads the subscriptions up to an event "end" and compares: all see the
 // same, each event once, and all that was acknowledged.
-func checkAll(t *testing.T, b *Broker, acknowledged [][]string, subscriptions ...*pubsub.Subscription) {
+func checkAll(t *testing.T, b *Broker, acknowledged [][]string, subscriptions ...pubsub.Subscription) {
 	t.Helper()
 	publish(t, b, "a", "end")
 	var first []string

@@ -38,7 +38,7 @@ func TestOtherPrograms(t *testing.T) {
 	id := redisCLI(t, server, "XADD", DefaultKey, "*", "c", "news", "n", "greeting", "d", `{"msg":"hello"}`)
 	redisCLI(t, server, "XADD", DefaultKey, "*", "d", "two\nlines", "c", "news") // the order does not matter, and a name is not needed
 	publish(t, two, "news", "after")
-	for _, s := range []*pubsub.Subscription{here, there} {
+	for _, s := range []pubsub.Subscription{here, there} {
 		expect(t, "live", await(t, s, 4), "before", `{"msg":"hello"}`, "two\nlines", "after")
 	}
 	frames, err := subscribe(t, two, "news", pubsub.Start{Replay: 3}).Next(nil)

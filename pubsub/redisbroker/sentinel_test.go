@@ -44,7 +44,7 @@ func TestFailover(t *testing.T) {
 	for _, e := range entries {
 		kept[e.Values["d"].(string)] = true
 	}
-	for i, s := range []*pubsub.Subscription{here, there} {
+	for i, s := range []pubsub.Subscription{here, there} {
 		seen := read(t, s)
 		times := map[string]int{}
 		gaps := slices.ContainsFunc(seen, isGap)

@@ -60,7 +60,7 @@ func newJob(msg message, run pubsub.ID, began time.Time) *job {
 		kept = MaxPieces + 2 // a gap, and the last event
 	}
 	j := &job{id: msg.Job, replica: msg.Replica, run: run, began: began, isText: msg.IsText, next: 1, size: jobSize + len(msg.Job)}
-	j.log = pubsub.NewLog(kept, 0, j.eventID(0))
+	j.log = pubsub.NewLog(kept, j.eventID(0))
 	return j
 }
 

@@ -7,11 +7,15 @@ import (
 	"time"
 
 	"example.com/sse-demo/pubsub"
+	"example.com/sse-demo/sse"
 )
 
 // A Watch is a position in the events of a job: an sse.Source, to be closed after
 // use. It ends with the job.
-type Watch struct{ *pubsub.Subscription }
+type Watch struct {
+	pubsub.Subscription
+	over bool
+}
 
 // Watch returns the events of a job, to be closed after use. It begins after the
 // event whose id is after, or if that is empty, with the job's newest report or the
@@ -45,13 +49,18 @@ func (j *job) watch(after string) *Watch {
 	if after == "" && j.isText {
 		start.After = j.eventID(0).String()
 	}
-	return &Watch{j.log.Subscribe(start)}
+	return &Watch{Subscription: j.log.Subscribe(start)}
 }
 
 // Next implements [sse.Source], with io.EOF after the last event of the job.
 func (w *Watch) Next(frames [][]byte) ([][]byte, error) {
+	had := len(frames)
 	frames, err := w.Subscription.Next(frames)
-	if err == nil && w.Last()[1] == doneNumber {
+	if n := len(frames); n > had {
+		id, _ := pubsub.ParseID(string(sse.FrameID(frames[n-1])))
+		w.over = id[1] == doneNumber
+	}
+	if err == nil && w.over {
 		return frames, io.EOF
 	}
 	return frames, err
@@ -61,10 +70,10 @@ func (w *Watch) Next(frames [][]byte) ([][]byte, error) {
 func gone(id, after string) *Watch {
 	last, _ := pubsub.ParseID(after)
 	j := newJob(message{Job: id}, pubsub.ID{last[0]}, time.Time{})
-	j.log = pubsub.NewLog(1, 0, j.eventID(doneNumber)) // all its events but the last are lost
+	j.log = pubsub.NewLog(1, j.eventID(doneNumber)) // all its events but the last are lost
 	const reason = "this job is no longer known: it ended over a minute ago, or was lost with the process that ran it; start a new one"
 	j.end(time.Time{}, message{Status: failed, Error: reason})
-	return &Watch{j.log.Subscribe(pubsub.Start{After: after})}
+	return &Watch{Subscription: j.log.Subscribe(pubsub.Start{After: after})}
 }
 
 // isPast reports whether some replica may have given out the id. The ids of the journal
