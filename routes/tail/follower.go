@@ -23,7 +23,6 @@ type Follower struct {
 	path     string
 	logger   zerolog.Logger
 	openFile func(path string) (file, error)
-	began    time.Time
 
 	// Only the goroutine of Run uses these.
 	current *generation   // the one that is read
@@ -58,7 +57,6 @@ func New(path string, logger zerolog.Logger) *Follower {
 func newFollower(path string, logger zerolog.Logger, openFile func(string) (file, error)) *Follower {
 	f := &Follower{
 		path: path, logger: logger, openFile: openFile,
-		began:   time.Now(),
 		feeds:   make(map[*Feed]func()),
 		poke:    make(chan struct{}, 1),
 		closing: make(chan struct{}),
@@ -98,13 +96,15 @@ func firstOffset(g *generation) int64 {
 // have no new lines, but clients that return may have to read them.
 func (f *Follower) recall() {
 	found := f.unknown(f.rotated(), time.Time{})
-	found = found[max(len(found)-maxKnown/2, 0):]
+	old := max(len(found)-maxKnown/2, 0)
+	f.shut(found[:old]...)
+	found = found[old:]
 	for i, g := range found {
 		g.epoch = int64(i) // before all others
 		g.end = g.info.Size()
 		g.window, _ = windowBefore(g.file, g.end)
 		g.start = lineID{place{g.epoch, 0}, checksum(g.inode, nil)}
-		closeFiles(g)
+		f.shut(g)
 	}
 	f.gens = found
 }
@@ -273,10 +273,8 @@ func (f *Follower) end() {
 	f.mu.Unlock()
 	close(f.closing)
 	f.workers.Wait()
-	for _, g := range f.gens {
-		f.shut(g)
-	}
-	closeFiles(f.queue...)
+	f.shut(f.gens...)
+	f.shut(f.queue...)
 }
 
 func wakeUp(ready chan<- struct{}) {

@@ -125,14 +125,16 @@ func (f *Follower) limitOpen() {
 	}
 }
 
-// shut closes the file of a generation; feeds that still read it notice.
-func (f *Follower) shut(g *generation) {
-	f.mu.Lock()
-	file := g.file
-	g.file = nil
-	f.mu.Unlock()
-	if file != nil {
-		_ = file.Close() // it was only read
+// shut closes the files of generations; feeds that still read them notice.
+func (f *Follower) shut(gs ...*generation) {
+	for _, g := range gs {
+		f.mu.Lock()
+		file := g.file
+		g.file = nil
+		f.mu.Unlock()
+		if file != nil {
+			_ = file.Close() // it was only read
+		}
 	}
 }
 

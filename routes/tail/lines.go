@@ -22,7 +22,7 @@ type line struct {
 var errChanged = errors.New("tail: the file was truncated")
 
 // A lineReader reads whole lines from a file that grows: fill reads a chunk of the
-// file, and next takes the lines out of the chunk.
+// file, and lines takes the lines out of the chunk.
 type lineReader struct {
 	file  io.ReaderAt
 	epoch int64
@@ -31,7 +31,7 @@ type lineReader struct {
 	read   int64  // offset up to which the file was read
 	window []byte // the bytes just before it
 	chunk  []byte // the window before that, and what was read after it
-	taken  int    // bytes of chunk that next has been through
+	taken  int    // bytes of chunk that lines has been through
 	buf    []byte // of chunk
 
 	atEnd  bool   // fill came to the end of the file
@@ -51,7 +51,7 @@ func newLineReader(file io.ReaderAt, g *generation, offset int64) (*lineReader, 
 	return &lineReader{file: file, epoch: g.epoch, inode: g.inode, read: offset, window: window, isHole: offset == 0}, nil
 }
 
-// fill reads a chunk, at most up to limit, after next has taken all lines of the one
+// fill reads a chunk, at most up to limit, after lines has taken those of the one
 // before. It returns how many bytes there were. It reads the last bytes again that it
 // has read before: if these have changed, it returns errChanged.
 func (r *lineReader) fill(limit int64) (int, error) {
@@ -85,26 +85,20 @@ func (r *lineReader) skipHole() {
 	}
 }
 
-// next returns the next complete line of the chunk.
-func (r *lineReader) next() (l line, ok bool) {
-	rest := r.chunk[r.taken:]
-	end := bytes.IndexByte(rest, '\n')
-	if end < 0 {
-		r.extend(rest)
-		r.taken = len(r.chunk)
-		return line{}, false
-	}
-	r.extend(rest[:end])
-	r.taken += end + 1
-	return r.complete(r.read-int64(len(r.chunk)-r.taken), r.chunk[:r.taken]), true
-}
-
 // lines returns the complete lines of the chunk.
 func (r *lineReader) lines() (lines []line) {
-	for l, ok := r.next(); ok; l, ok = r.next() {
-		lines = append(lines, l)
+	for {
+		rest := r.chunk[r.taken:]
+		end := bytes.IndexByte(rest, '\n')
+		if end < 0 {
+			r.extend(rest)
+			r.taken = len(r.chunk)
+			return lines
+		}
+		r.extend(rest[:end])
+		r.taken += end + 1
+		lines = append(lines, r.complete(r.read-int64(len(r.chunk)-r.taken), r.chunk[:r.taken]))
 	}
-	return lines
 }
 
 // rest returns the line that has no end, of a file to which nothing will be added.

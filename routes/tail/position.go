@@ -133,7 +133,7 @@ func (f *Follower) windowOf(g *generation, offset int64, beside func() []sightin
 // same file, or if there was none, for the first file since: there must not have been
 // another one that was rotated meanwhile.
 func (f *Follower) findStart(gens []generation, id lineID) (p place, ok bool) {
-	isEarlier, isMissing := id.epoch < f.began.UnixMilli(), id.sum == checksum(0, nil)
+	isEarlier, isMissing := id.epoch < f.first, id.sum == checksum(0, nil)
 	for _, g := range slices.Backward(gens) {
 		isRecalled := g.epoch < f.first
 		switch {

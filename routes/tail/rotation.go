@@ -56,30 +56,42 @@ func (f *Follower) rotated() (all []sighting) {
 // say in which order they were written: another notice follows.
 func (f *Follower) look() error {
 	newest := f.newest()
-	if info, err := os.Stat(f.path); err == nil && newest.info != nil && os.SameFile(info, newest.info) {
+	info := f.stat()
+	if info != nil && sameFile(info, newest.info) {
 		return nil
 	}
-	beside := f.rotated()
-	since := f.began.Add(-clockLag)
+	since := time.UnixMilli(f.first).Add(-clockLag)
 	if newest.info != nil {
 		since = newest.modTime()
 	}
+	beside := f.rotated()
 	found := f.unknown(beside, since)
 	named, err := f.open()
-	if err == nil && newest.info != nil && os.SameFile(named.info, newest.info) {
-		closeFiles(named)
-		named = nil
-	}
-	if !f.isStill(named, err, beside) {
-		closeFiles(append(found, named)...)
-		return nil
-	}
-	if named != nil {
+	if err == nil {
 		found = append(found, named)
+	}
+	if !sameFile(info, f.stat()) || !slices.EqualFunc(beside, f.rotated(), sighting.equal) {
+		f.shut(found...)
+		return nil
 	}
 	f.queue = append(f.queue, found...)
 	return err
 }
+
+// stat returns what has the followed name, or nil.
+func (f *Follower) stat() os.FileInfo {
+	info, err := os.Stat(f.path)
+	if err != nil {
+		return nil
+	}
+	return info
+}
+
+func sameFile(a, b os.FileInfo) bool {
+	return a == nil && b == nil || a != nil && b != nil && os.SameFile(a, b)
+}
+
+func (s sighting) equal(t sighting) bool { return s.path == t.path && os.SameFile(s.info, t.info) }
 
 // newest returns the generation that was found last.
 func (f *Follower) newest() *generation {
@@ -87,21 +99,6 @@ func (f *Follower) newest() *generation {
 		return f.queue[n-1]
 	}
 	return f.current
-}
-
-// isStill reports whether the followed name and those beside it still stand for the
-// files that look has found.
-func (f *Follower) isStill(named *generation, failed error, beside []sighting) bool {
-	info, err := os.Stat(f.path)
-	switch {
-	case named != nil && (err != nil || !os.SameFile(info, named.info)):
-		return false
-	case errors.Is(failed, fs.ErrNotExist) && err == nil:
-		return false
-	}
-	return slices.EqualFunc(f.rotated(), beside, func(a, b sighting) bool {
-		return a.path == b.path && os.SameFile(a.info, b.info)
-	})
 }
 
 // unknown opens the files that were written since that time and have not been read,
@@ -142,8 +139,8 @@ func (f *Follower) openUnknown(s sighting) *generation {
 		return nil
 	}
 	isThis := func(known *generation) bool { return known.isFile(g.info, g.file) }
-	if slices.ContainsFunc(f.gens, isThis) || slices.ContainsFunc(f.queue, isThis) || slices.ContainsFunc(f.ignored, isThis) {
-		closeFiles(g)
+	if slices.ContainsFunc(slices.Concat(f.gens, f.queue, f.ignored), isThis) {
+		f.shut(g)
 		return nil
 	}
 	return g
@@ -181,7 +178,7 @@ func (f *Follower) copyOfCurrent() (found *generation) {
 		default:
 			g.end = g.info.Size()
 			g.window, _ = windowBefore(g.file, g.end)
-			closeFiles(g)
+			f.shut(g)
 			f.ignored = append(f.ignored, g)
 			f.ignored = f.ignored[max(len(f.ignored)-maxOpen, 0):]
 		}
@@ -205,15 +202,6 @@ func (f *Follower) open() (*generation, error) {
 		return nil, err
 	}
 	return newGeneration(file)
-}
-
-func closeFiles(gs ...*generation) {
-	for _, g := range gs {
-		if g != nil && g.file != nil {
-			_ = g.file.Close() // it was only read
-			g.file = nil
-		}
-	}
 }
 
 // Check returns an error if path can never be followed.
