@@ -5,8 +5,6 @@ import (
 	"io"
 	"regexp"
 	"sync"
-
-	"example.com/sse-demo/sse"
 )
 
 // A Feed is a client's position in a followed file: a source of a stream (see
@@ -22,11 +20,10 @@ type Feed struct {
 
 	mu      sync.Mutex // never held while a file is read or a line matched
 	wake    func()
-	first   string   // the position at which it begins
-	at      position // up to which all that the client wants is in batch, or was given
+	first   string   // the id at which it begins
+	at      lineID   // up to which all that the client wants is in batch, or was given
 	goal    *place   // the newest line when the feed was opened; nil until it is known
 	batch   [][]byte // what Next returns first
-	lines   []line   // reused by Next
 	working bool     // a worker moves at, and fills batch
 	closed  bool
 }
@@ -42,16 +39,18 @@ func (f *Follower) Follow(lines int, grep *regexp.Regexp, lastEventID string) *F
 		wake: func() {},
 		look: f.askForLook(),
 	}
-	if lastEventID == "" {
+	id, isKnown := f.resume(lastEventID)
+	switch {
+	case lastEventID == "":
 		c.at = f.backfill(lines)
-	} else if p, ok := f.resume(lastEventID); ok {
-		c.at = position{p, lastEventID}
-	} else {
-		var oldest string
-		c.at, oldest = f.oldest()
-		c.batch = append(c.batch, sse.AppendGap(nil, lastEventID, oldest))
+		c.first = c.at.String()
+	case isKnown:
+		c.at, c.first = id, lastEventID
+	default:
+		var gap []byte
+		gap, c.at = f.gap(lastEventID)
+		c.batch, c.first = [][]byte{gap}, c.at.String()
 	}
-	c.first = c.at.id
 	return c
 }
 
@@ -106,18 +105,18 @@ func (c *Feed) Next(frames [][]byte) ([][]byte, error) {
 // appendLive appends the lines that follow in memory. If memory has dropped them,
 // a worker reads them from the file.
 func (c *Feed) appendLive(frames [][]byte) [][]byte {
-	lines, ok := c.follower.after(c.lines[:0], c.at.place)
-	if !ok || len(lines) == 0 {
+	lines, ok := c.follower.after(c.at.place)
+	if !ok {
 		c.start()
 		return frames
 	}
 	for _, l := range lines {
 		frames = append(frames, l.frame)
+		c.at = l.id
 	}
-	c.at = positionOf(lines[len(lines)-1])
-	clear(lines)
-	c.lines = lines
-	c.wake() // there may be more
+	if len(lines) > 0 {
+		c.wake() // there may be more
+	}
 	return frames
 }
 
@@ -139,7 +138,8 @@ func (c *Feed) isSearching() bool {
 
 // start starts a worker if the feed needs one.
 func (c *Feed) start() {
-	if c.working || c.closed || c.grep == nil && c.follower.remembers(c.at.place) {
+	_, isNear := c.follower.after(c.at.place)
+	if c.working || c.closed || c.grep == nil && isNear {
 		return
 	}
 	w := &worker{feed: c, follower: c.follower, at: c.at, batch: c.batch}
@@ -172,13 +172,13 @@ func (c *Feed) isPrefilling() bool {
 	if !c.working || len(c.batch) > 0 {
 		return false
 	}
-	c.first = c.at.id
+	c.first = c.at.String()
 	return c.isSearching()
 }
 
-// offer gives the feed a batch of its worker, and the position after it, when there is
-// room. It is false if the feed or the follower has ended.
-func (c *Feed) offer(batch [][]byte, at position) bool {
+// offer gives the feed a batch of its worker, and the id up to which it has read, when
+// there is room. It is false if the feed or the follower has ended.
+func (c *Feed) offer(batch [][]byte, at lineID) bool {
 	for {
 		c.mu.Lock()
 		if c.closed {

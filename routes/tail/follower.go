@@ -69,8 +69,7 @@ func newFollower(path string, logger zerolog.Logger, openFile func(string) (file
 	f.follow(g)
 	f.first = f.epoch
 	f.begin(firstOffset(g))
-	id := f.reader.id()
-	f.memory.start = position{id.place, id.String()}
+	f.memory.start = f.reader.id()
 	f.report(f.readAll(context.Background()))
 	return f
 }
@@ -96,11 +95,11 @@ func firstOffset(g *generation) int64 {
 // have no new lines, but clients that return may have to read them.
 func (f *Follower) recall() {
 	found := f.unknown(f.rotated(), time.Time{})
-	old := max(len(found)-maxKnown/2, 0)
+	old := max(len(found)-maxRecalled, 0)
 	f.shut(found[:old]...)
 	found = found[old:]
 	for i, g := range found {
-		g.epoch = int64(i) // before all others
+		g.epoch = int64(i) + 1 // before all others
 		g.end = g.info.Size()
 		g.window, _ = windowBefore(g.file, g.end)
 		g.start = lineID{place{g.epoch, 0}, checksum(g.inode, nil)}
@@ -226,7 +225,7 @@ func (f *Follower) add(lines []line) {
 	for _, l := range lines {
 		f.memory.append(l)
 	}
-	f.current.end = lines[len(lines)-1].end.offset
+	f.current.end = lines[len(lines)-1].id.offset
 	f.tell()
 }
 

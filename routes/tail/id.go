@@ -35,9 +35,6 @@ func (id lineID) String() string {
 	return fmt.Sprintf("%d%0*d-%d", id.epoch, sumDigits, id.sum, id.offset)
 }
 
-// withoutEpoch is the end of the id, which is the same in every process.
-func (id lineID) withoutEpoch() string { return fmt.Sprintf("%0*d-%d", sumDigits, id.sum, id.offset) }
-
 // parseID reads an id as String writes it; ok is false for anything else.
 func parseID(s string) (id lineID, ok bool) {
 	mark, offset, _ := strings.Cut(s, "-")

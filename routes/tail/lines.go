@@ -11,9 +11,9 @@ import (
 
 const truncated = " …[truncated]"
 
-// A line is an event: its frame, with its id, and where the line ends in the file.
+// A line is an event: its id, and its frame.
 type line struct {
-	end   place
+	id    lineID
 	frame []byte
 }
 
@@ -52,27 +52,30 @@ func newLineReader(file io.ReaderAt, g *generation, offset int64) (*lineReader, 
 }
 
 // fill reads a chunk, at most up to limit, after lines has taken those of the one
-// before. It returns how many bytes there were. It reads the last bytes again that it
-// has read before: if these have changed, it returns errChanged.
+// before. It returns how many bytes there were. If what it had read before has changed,
+// it returns errChanged. It looks at that last: then the chunk was there before.
 func (r *lineReader) fill(limit int64) (int, error) {
-	old := len(r.window)
 	if r.buf == nil {
 		r.buf = make([]byte, windowSize+chunkSize)
 	}
-	buf := r.buf[:int64(old)+min(chunkSize, max(limit-r.read, 0))]
-	n, err := r.file.ReadAt(buf, r.read-int64(old))
+	old := copy(r.buf, r.window)
+	n, err := r.file.ReadAt(r.buf[old:int64(old)+min(chunkSize, max(limit-r.read, 0))], r.read)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return 0, err
 	}
-	if n < old || !bytes.Equal(buf[:old], r.window) {
+	r.atEnd = err != nil
+	window, err := windowBefore(r.file, r.read)
+	switch {
+	case errors.Is(err, io.EOF) || err == nil && !bytes.Equal(window, r.window):
 		return 0, errChanged
+	case err != nil:
+		return 0, err
 	}
-	r.chunk, r.taken = buf[:n], old
-	r.read += int64(n - old)
-	r.atEnd = errors.Is(err, io.EOF)
-	r.window = append(r.window[:0], buf[max(n-windowSize, 0):n]...)
+	r.chunk, r.taken = r.buf[:old+n], old
+	r.read += int64(n)
+	r.window = append(r.window[:0], r.chunk[max(old+n-windowSize, 0):]...)
 	r.skipHole()
-	return n - old, nil
+	return n, nil
 }
 
 // skipHole skips the NULs at the start of a file: a writer without O_APPEND goes on
@@ -136,7 +139,7 @@ func (r *lineReader) complete(offset int64, window []byte) line {
 	}
 	r.line, r.length = r.line[:0], 0
 	id := lineID{place{r.epoch, offset}, checksum(r.inode, window)}
-	return line{id.place, sse.MustFrame(sse.Event{ID: id.String(), Name: "log", Data: r.data})}
+	return line{id, sse.MustFrame(sse.Event{ID: id.String(), Name: "log", Data: r.data})}
 }
 
 // wholeRunes returns text without an incomplete rune at its end.

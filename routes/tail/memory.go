@@ -1,11 +1,7 @@
 package tail
 
 import (
-	"bytes"
 	"slices"
-	"strings"
-
-	"example.com/sse-demo/sse"
 )
 
 // lineCost is counted for a line in memory on top of its frame.
@@ -15,73 +11,56 @@ const lineCost = 96
 type memory struct {
 	lines []line // the oldest first
 	bytes int
-	start position // of what it holds: the end of the newest line that was dropped
-}
-
-// A position is a place with its id.
-type position struct {
-	place
-	id string
+	start lineID // of what it holds: the newest line that was dropped
 }
 
 func (m *memory) append(l line) {
 	m.lines = append(m.lines, l)
 	m.bytes += lineCost + len(l.frame)
 	for len(m.lines) > keptLines || m.bytes > keptBytes && len(m.lines) > 1 {
-		m.drop()
+		m.start = m.lines[0].id
+		m.bytes -= lineCost + len(m.lines[0].frame)
+		m.lines[0] = line{} // the array lives on
+		m.lines = m.lines[1:]
 	}
 }
 
-func (m *memory) drop() {
-	oldest := m.lines[0]
-	m.start = positionOf(oldest)
-	m.bytes -= lineCost + len(oldest.frame)
-	m.lines[0] = line{} // the array lives on
-	m.lines = m.lines[1:]
-}
-
-// after appends to dst a batch of the lines that follow p; ok is false if some of
-// them have been dropped.
-func (m *memory) after(dst []line, p place) (_ []line, ok bool) {
+// after returns a batch of the lines that follow p; ok is false if some of them have
+// been dropped.
+func (m *memory) after(p place) (lines []line, ok bool) {
 	if p.before(m.start.place) {
-		return dst, false
+		return nil, false
 	}
-	i, isLine := slices.BinarySearchFunc(m.lines, p, func(l line, p place) int { return l.end.compare(p) })
+	i, isLine := slices.BinarySearchFunc(m.lines, p, func(l line, p place) int { return l.id.compare(p) })
 	if isLine {
 		i++
 	}
-	size := 0
-	for ; i < len(m.lines) && len(dst) < batchEvents && size < batchBytes; i++ {
-		dst = append(dst, m.lines[i])
-		size += len(m.lines[i].frame)
+	size, end := 0, i
+	for end < len(m.lines) && end-i < batchEvents && size < batchBytes {
+		size += len(m.lines[end].frame)
+		end++
 	}
-	return dst, true
+	return slices.Clone(m.lines[i:end]), true
 }
 
-// find returns the place of a line that ends at offset and whose id ends like this.
-func (m *memory) find(offset int64, id string) (p place, ok bool) {
+// find returns the place of a line by its checksum and offset, and if the epoch is
+// not 0, by that.
+func (m *memory) find(id lineID) (p place, ok bool) {
+	isIt := func(other lineID) bool {
+		return other.offset == id.offset && other.sum == id.sum && (id.epoch == 0 || other.epoch == id.epoch)
+	}
 	for _, l := range slices.Backward(m.lines) {
-		if l.end.offset == offset && bytes.HasSuffix(sse.FrameID(l.frame), []byte(id)) {
-			return l.end, true
+		if isIt(l.id) {
+			return l.id.place, true
 		}
 	}
-	return m.start.place, offset > 0 && strings.HasSuffix(m.start.id, id)
+	return m.start.place, id.offset > 0 && isIt(m.start)
 }
 
-// end returns the position after the newest line.
-func (m *memory) end() position {
+// end returns the id of the newest line.
+func (m *memory) end() lineID {
 	if n := len(m.lines); n > 0 {
-		return positionOf(m.lines[n-1])
+		return m.lines[n-1].id
 	}
 	return m.start
 }
-
-// oldest returns the id of the oldest line, or "" if there is none.
-func (m *memory) oldest() string {
-	if len(m.lines) == 0 {
-		return ""
-	}
-	return positionOf(m.lines[0]).id
-}
-
-func positionOf(l line) position { return position{l.end, string(sse.FrameID(l.frame))} }

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// backfill returns the position before the last n lines of the current file.
-func (f *Follower) backfill(n int) position {
+// backfill returns the id before the last n lines of the current file.
+func (f *Follower) backfill(n int) lineID {
 	f.mu.Lock()
 	g, end := *f.gens[len(f.gens)-1], f.memory.end()
 	f.mu.Unlock()
 	if end.before(g.start.place) { // nothing was read of it
-		end = position{g.start.place, g.start.String()}
+		end = g.start
 	}
 	if n == 0 || g.file == nil {
 		return end
@@ -24,14 +24,13 @@ func (f *Follower) backfill(n int) position {
 		return end
 	}
 	if start <= g.start.offset {
-		return position{g.start.place, g.start.String()}
+		return g.start
 	}
 	window, err := windowBefore(g.file, start)
 	if err != nil {
 		return end
 	}
-	id := lineID{place{g.epoch, start}, checksum(g.inode, window)}
-	return position{id.place, id.String()}
+	return lineID{place{g.epoch, start}, checksum(g.inode, window)}
 }
 
 // backfillStart is the offset at which the last n lines before end begin, no
@@ -61,12 +60,12 @@ func backfillStart(file io.ReaderAt, end int64, n int, limit int64) (int64, erro
 	return start, nil // after the first line end within the limit
 }
 
-// resume returns the place of an id that a client gave; ok is false if there is none,
-// so that lines after it may be lost.
-func (f *Follower) resume(lastEventID string) (p place, ok bool) {
+// resume returns the id that a client gave, in the place that it has in this process;
+// ok is false if it has none, so that lines after it may be lost.
+func (f *Follower) resume(lastEventID string) (at lineID, ok bool) {
 	id, ok := parseID(lastEventID)
 	if !ok {
-		return place{}, false
+		return lineID{}, false
 	}
 	f.mu.Lock()
 	gens := make([]generation, len(f.gens))
@@ -75,26 +74,28 @@ func (f *Follower) resume(lastEventID string) (p place, ok bool) {
 		gens[i] = *g
 		isDestroyed = isDestroyed || g.epoch == id.epoch && g.destroyed
 	}
-	p, ok = f.memory.find(id.offset, lastEventID)
+	p, ok := f.memory.find(id)
 	if !ok && !isDestroyed {
-		p, ok = f.memory.find(id.offset, id.withoutEpoch())
+		p, ok = f.memory.find(lineID{place{0, id.offset}, id.sum})
 	}
 	f.mu.Unlock()
 	switch {
 	case ok:
-		return p, true
 	case id.offset == 0:
-		return f.findStart(gens, id)
+		p, ok = f.findStart(gens, id)
 	default:
-		return f.findInFiles(gens, id, isDestroyed)
+		p, ok = f.findInFiles(gens, id, isDestroyed)
 	}
+	return lineID{p, id.sum}, ok
 }
 
 // findInFiles returns the place of a line by its checksum, in a file that is open or
-// that has the name of a rotated file. The file may be a copy of the one that the id
-// is from. Of a generation that was destroyed, only the end is known.
+// that has the name of a rotated file. That may be a copy of the file that the id is
+// from. If several files have the same bytes there, none of them is it. Of a
+// generation that was destroyed, only the end is known.
 func (f *Follower) findInFiles(gens []generation, id lineID, isDestroyed bool) (p place, ok bool) {
 	beside := sync.OnceValue(f.rotated)
+	found := 0
 	for _, g := range slices.Backward(gens) {
 		if isDestroyed && g.epoch != id.epoch || id.offset < g.start.offset || id.offset > g.end {
 			continue
@@ -104,11 +105,15 @@ func (f *Follower) findInFiles(gens []generation, id lineID, isDestroyed bool) (
 			window = f.windowOf(&g, id.offset, beside)
 		}
 		isOriginal := func(g generation) bool { return id.sum == checksum(g.inode, window) }
-		if window != nil && (isOriginal(g) || slices.ContainsFunc(gens, isOriginal)) {
+		switch {
+		case window == nil || !isOriginal(g) && !slices.ContainsFunc(gens, isOriginal):
+		case g.epoch == id.epoch:
 			return place{g.epoch, id.offset}, true
+		default:
+			p, found = place{g.epoch, id.offset}, found+1
 		}
 	}
-	return place{}, false
+	return p, found == 1
 }
 
 // windowOf reads the bytes before an offset of a generation; nil if it cannot.
@@ -134,19 +139,17 @@ func (f *Follower) windowOf(g *generation, offset int64, beside func() []sightin
 // another one that was rotated meanwhile.
 func (f *Follower) findStart(gens []generation, id lineID) (p place, ok bool) {
 	isEarlier, isMissing := id.epoch < f.first, id.sum == checksum(0, nil)
-	for _, g := range slices.Backward(gens) {
-		isRecalled := g.epoch < f.first
+	since := time.UnixMilli(id.epoch).Add(-clockLag)
+	for _, g := range gens {
 		switch {
 		case g.start == id:
-			return g.start.place, true
+			return id.place, true
 		case !isEarlier:
-		case isMissing && isRecalled:
-			return p, ok && g.info.ModTime().Before(time.UnixMilli(id.epoch).Add(-clockLag))
-		case isMissing:
-			p, ok = g.start.place, g.epoch == f.first
-		case !isRecalled && g.start.sum == id.sum && g.start.offset == 0:
-			return g.start.place, true
+		case g.epoch < f.first: // it was rotated before the service began
+			isMissing = isMissing && g.info.ModTime().Before(since)
+		case g.start.sum == id.sum || isMissing && g.epoch == f.first:
+			return g.start.place, g.start.offset == 0
 		}
 	}
-	return p, ok
+	return place{}, false
 }

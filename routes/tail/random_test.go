@@ -131,7 +131,7 @@ func (h *history) writeLines(n int) {
 	var b strings.Builder
 	h.end(&b)
 	for range n {
-		fmt.Fprintf(&b, "line %d %s\n", h.next, strings.Repeat("y", h.random.IntN(20)*h.random.IntN(20)))
+		fmt.Fprintf(&b, "line %d %s\n", h.next, strings.Repeat(fmt.Sprint(h.next, " "), h.random.IntN(8)*h.random.IntN(8)))
 		h.next++
 	}
 	h.complete = h.next

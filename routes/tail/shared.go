@@ -1,29 +1,28 @@
 package tail
 
+import "example.com/sse-demo/sse"
+
 // What feeds and their workers ask of the follower. All of it may be called by any
 // goroutine, and is quick.
 
-// after appends to dst a batch of the lines that follow p in memory; ok is false if
-// memory has dropped some of them.
-func (f *Follower) after(dst []line, p place) (_ []line, ok bool) {
+// after returns a batch of the lines that follow p in memory; ok is false if memory
+// has dropped some of them.
+func (f *Follower) after(p place) (lines []line, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.memory.after(dst, p)
+	return f.memory.after(p)
 }
 
-// remembers reports whether memory has all lines that follow p.
-func (f *Follower) remembers(p place) bool {
+// gap returns the gap event of a client that has lost what follows after, and the id
+// before the oldest line in memory, with which it goes on.
+func (f *Follower) gap(after string) (frame []byte, before lineID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return !p.before(f.memory.start.place)
-}
-
-// oldest returns the position before the oldest line in memory, and that line's id,
-// which is empty if there is none.
-func (f *Follower) oldest() (before position, id string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.memory.start, f.memory.oldest()
+	oldest := ""
+	if len(f.memory.lines) > 0 {
+		oldest = f.memory.lines[0].id.String()
+	}
+	return sse.AppendGap(nil, after, oldest), f.memory.start
 }
 
 // generation returns a copy of the generation with this epoch, and where the next one

@@ -42,8 +42,9 @@ const (
 	keptLines = 16 << 10
 	keptBytes = 4 << 20
 
-	maxKnown = 256 // generations that are remembered
-	maxOpen  = 16  // generations whose files stay open; a deleted file takes its disk space until then
+	maxKnown    = 256 // generations that are remembered
+	maxRecalled = 32  // rotated files of before the start that clients can return to
+	maxOpen     = 16  // generations whose files stay open; a deleted file takes its disk space until then
 
 	maxBackfill = 64 << 20 // bytes of the file that are searched for the first lines
 	chunkSize   = 64 << 10 // bytes of one read

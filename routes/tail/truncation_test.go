@@ -94,7 +94,9 @@ func TestCopyIsNotNew(t *testing.T) {
 				f.write(line + "\n")
 				c.expect(line)
 			}
-			f.emptied()
+			f.must(os.Truncate(f.path, 0))
+			f.write("after\n")
+			c.expect("after")
 			f.sameTime("", ".1")
 			f.rename(".2")
 			f.write("three\n")

@@ -13,10 +13,9 @@ import (
 type worker struct {
 	feed     *Feed
 	follower *Follower
-	at       position // up to which it has read
+	at       lineID   // up to which it has read
 	batch    [][]byte // not offered yet
 	size     int      // bytes in batch
-	lines    []line   // reused for those of memory
 
 	reader *lineReader // nil while it reads memory
 	file   file        // that it has opened itself
@@ -25,7 +24,7 @@ type worker struct {
 func (w *worker) run() {
 	defer w.end()
 	for !w.isStopped() {
-		lines, ok := w.follower.after(w.lines[:0], w.at.place)
+		lines, ok := w.follower.after(w.at.place)
 		switch {
 		case !ok:
 			w.readFile()
@@ -35,7 +34,6 @@ func (w *worker) run() {
 		default:
 			w.leaveFile()
 			w.take(lines)
-			w.lines = lines
 			if len(lines) == 0 {
 				w.wait()
 			}
@@ -131,7 +129,7 @@ func (w *worker) openFile(g *generation) (err error) {
 	if err != nil {
 		return err
 	}
-	if id, ok := parseID(w.at.id); ok && id.place == w.at.place && id.epoch >= w.follower.first && id != w.reader.id() {
+	if w.at.offset > g.start.offset && w.at.epoch >= w.follower.first && w.at != w.reader.id() {
 		return errChanged
 	}
 	return nil
@@ -147,9 +145,9 @@ func (w *worker) leaveFile() {
 // lose goes on in memory after a gap, because no file has what follows.
 func (w *worker) lose() {
 	w.leaveFile()
-	oldest, id := w.follower.oldest()
-	w.batch = append(w.batch, sse.AppendGap(nil, w.at.id, id))
-	w.at = oldest
+	gap, before := w.follower.gap(w.at.String())
+	w.batch = append(w.batch, gap)
+	w.at = before
 }
 
 // take puts the lines that the client wants into batches, and offers these.
@@ -163,13 +161,10 @@ func (w *worker) take(lines []line) {
 			w.batch = append(w.batch, l.frame)
 			w.size += len(l.frame)
 		}
+		w.at = l.id
 		if w.size >= batchBytes || len(w.batch) >= batchEvents {
-			w.at = positionOf(l)
 			w.offer()
 		}
-	}
-	if n := len(lines); n > 0 {
-		w.at = positionOf(lines[n-1])
 	}
 	if n := len(w.batch); n == 0 || !sse.IsGap(w.batch[n-1]) { // after a gap comes a line, so that its client has an id to go on from
 		w.offer()
