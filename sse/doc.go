@@ -13,8 +13,8 @@
 //	})
 //
 // The package uses the standard library only and can be copied into another
-// project as it is. The broker is that of package pubsub, whose subscriptions
-// are sources; anything else that implements [Source] will do.
+// project as it is. The broker is from package pubsub, whose subscriptions are
+// sources; anything else that implements [Source] will do.
 //
 // # Events and frames
 //

@@ -55,8 +55,7 @@ const fieldBytes = 32
 
 // AppendGap appends the event that reports a loss: the events after the id that
 // the client gave, up to the oldest that is still kept, are gone. An empty oldest
-// becomes null. The event has no id, so the client's last id stays that of the
-// last event it really saw.
+// becomes null. The event has no id, so it does not change the client's last id.
 func AppendGap(dst []byte, after, oldest string) []byte {
 	gap := struct {
 		After  string  `json:"after"`

@@ -56,7 +56,7 @@ type Outcome struct {
 // A Reason is why a stream has ended.
 type Reason string
 
-// Reasons. After those of the first group the response is complete.
+// Why a stream has ended. After a reason of the first group the response is complete.
 const (
 	SourceDone      Reason = stream.SourceDone      // io.EOF, the end of a long poll, or a HEAD request
 	ShutdownReached Reason = stream.ShutdownReached // Options.Shutdown was closed

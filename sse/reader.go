@@ -66,8 +66,8 @@ func NewReader(in io.Reader) *Reader { return &Reader{in: bufio.NewReader(in)} }
 // last complete block, which an event that is cut off does not change.
 func (r *Reader) LastEventID() string { return r.lastID }
 
-// HasID reports whether the event that Next returned last has an id of its own,
-// and not that of an event before.
+// HasID reports whether the event that Next returned last has an id field that is
+// not empty. If not, its ID is from an earlier event.
 func (r *Reader) HasID() bool { return r.hasID }
 
 // Retry is the reconnection time that the stream set last; ok is false if it has

@@ -75,7 +75,7 @@ func (s *session) open(w http.ResponseWriter, r *http.Request, retry time.Durati
 	}
 	s.SetHeader(w.Header())
 	s.response.w, s.response.control, s.response.stream = w, http.NewResponseController(w), &s.Stream
-	_ = s.response.control.SetWriteDeadline(time.Time{}) // that of an http.Server with a WriteTimeout
+	_ = s.response.control.SetWriteDeadline(time.Time{}) // an http.Server with a WriteTimeout has set one
 	w.WriteHeader(http.StatusOK)
 	if r.Method == http.MethodHead { // net/http sends it when the handler returns
 		s.Reason = stream.SourceDone

@@ -22,12 +22,12 @@
 // A worker waits until a source wakes one of its streams, a client leaves, or a
 // heartbeat or a deadline is due. Then it makes a pass: a step for each stream
 // that was woken. A step calls Next of the source and writes what it returns
-// without ever waiting. If the socket does not take all of it, a goroutine of the
-// stream's own writes the rest and returns the stream to its worker, so a slow
-// client delays nobody.
+// without ever waiting. If the socket does not take all of it, a separate goroutine
+// writes the rest and returns the stream to its worker, so a slow client delays
+// nobody. The rest is kept as slices of the frames, which all streams share.
 //
-// That a client has left is known from its connection: on Linux by one epoll
-// instance for all streams, elsewhere by a goroutine for each that reads.
+// The loop reads from connections to notice clients that leave: on Linux with one
+// epoll instance for all streams, elsewhere with a goroutine for each.
 //
 // Requests over TLS, HTTP/2 and HTTP/1.0 have no connection that could be taken
 // over. [sse.Serve] serves them within [Loop.Serve].
@@ -51,14 +51,14 @@
 //
 // # Who may touch what
 //
-//   - One goroutine owns a stream: that of its handler until it has joined its
-//     worker, that of its worker, and the goroutine of its own while it is writing.
-//     The owner uses everything in the session but input, left and state.
+//   - One goroutine owns a stream: its handler until it has joined its worker, then
+//     the worker, and a separate goroutine while it is writing. The owner uses
+//     everything in the session but input, left and state.
 //   - worker.mu guards state, the queue, and the streams that have joined. It is
 //     held for moments only, and no source, connection or callback is used with it.
 //   - Locks of sources come before worker.mu: sources call wake with theirs held.
 //   - input is used by the goroutine that reads from clients. left is atomic: that
 //     goroutine, or the worker at the end of the loop, sets it and wakes the stream.
-//   - Options.Ended runs in a goroutine of its own: it may block. Options.Sent is called
-//     by the owner, so it may not.
+//   - Options.Ended runs in a new goroutine: it may block. Options.Sent is called by
+//     the owner, so it may not.
 package eventloop

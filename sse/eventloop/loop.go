@@ -24,14 +24,13 @@ type Loop struct {
 func New() *Loop { return &Loop{closed: make(chan struct{})} }
 
 // Serve answers the request with an event stream, as [sse.Serve] does, but it may
-// return before the stream has ended; the source must stay open until then. It calls
-// Options.Ended from a goroutine of its own, and Options.Sent from any.
+// return before the stream has ended. It calls Options.Sent and Options.Ended from any
+// goroutine.
 //
-// The streams of a loop share one Options.Shutdown, that of the first: a stream
-// with another one is served in its handler.
+// The streams of a loop share the Options.Shutdown of the first one: a stream with
+// another is served in its handler.
 //
-// A source that panics ends its own stream only; the Outcome has an
-// [sse.PanicError].
+// A source that panics ends only its own stream; the Outcome has an [sse.PanicError].
 func (l *Loop) Serve(w http.ResponseWriter, r *http.Request, source sse.Source, o sse.Options) error {
 	if !canHijack(r) {
 		return sse.Serve(w, r, source, o)

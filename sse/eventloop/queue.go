@@ -5,15 +5,16 @@ import (
 	"time"
 )
 
-// A state says who owns a stream, and what a wake has to do. worker.mu guards it.
+// A state tells which goroutine owns a stream, and what a wake has to do. worker.mu
+// guards it.
 type state uint8
 
 const (
 	starting state = iota // the handler owns it
-	woken                 // as starting, but it is to be queued when it joins
-	idle                  // the worker owns it; nothing is to be done
-	queued                // the worker owns it; a step is to be made
-	writing               // a goroutine of its own owns it, until the client has taken what there is
+	woken                 // as starting, but it will be queued when it joins
+	idle                  // the worker owns it, and has nothing to do
+	queued                // the worker owns it, and will make a step
+	writing               // writeRest owns it, until the client has taken what there is
 	ended                 // no goroutine owns it
 )
 
@@ -47,9 +48,8 @@ func (w *worker) rouse() {
 }
 
 // join gives a stream to its worker, or returns false if the loop is closed. If
-// something is yet to be written, a goroutine of the stream's own does so first. A
-// stream that nothing has woken does not rouse the worker, unless it is the first
-// to be due.
+// something is yet to be written, writeRest does so first. A stream that nothing has
+// woken does not rouse the worker, unless it is the first to be due.
 func (w *worker) join(s *session, mustWrite bool) bool {
 	s.due = s.Due(time.Now())
 	w.mu.Lock()

@@ -23,7 +23,7 @@ type session struct {
 	due     time.Time         // when a heartbeat or the end may be due
 	index   int               // on the worker's clock
 
-	watcher *watcher    // nil if a goroutine of its own waits for the client
+	watcher *watcher    // nil if waitClosed waits for the client
 	watched int         // the file descriptor that the watcher knows it by
 	input   int         // bytes that the client has sent after its request, for the goroutine that reads them
 	left    atomic.Bool // the client has left, or the loop was closed
@@ -164,6 +164,30 @@ func (s *session) taken(now time.Time) {
 func (s *session) isEnding() (is bool) {
 	s.guard(func() { is = s.IsEnding() })
 	return is
+}
+
+// maxInput is how many bytes a client may send after its request. They are
+// dropped; a client that sends more is cut off.
+const maxInput = 64 << 10
+
+// watch has leave called when the client leaves.
+func (s *session) watch() {
+	if !s.worker.loop.watches(s) {
+		s.worker.loop.running.Go(s.waitClosed)
+	}
+}
+
+// waitClosed waits until the client leaves, or the connection is closed here.
+func (s *session) waitClosed() {
+	var dropped [256]byte
+	for s.input <= maxInput {
+		n, err := s.conn.socket.Read(dropped[:])
+		if err != nil {
+			break
+		}
+		s.input += n
+	}
+	s.leave()
 }
 
 // leave is called, by any goroutine, when the client has left. Closing the

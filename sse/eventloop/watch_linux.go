@@ -98,7 +98,7 @@ func (w *watcher) register(s *session, fd int) {
 	w.sessions[fd], s.watcher, s.watched = s, w, fd
 }
 
-// remove drops a stream. Its descriptor may be that of another one already.
+// remove drops a stream. Another one may have its descriptor already.
 func (w *watcher) remove(s *session) {
 	if w == nil {
 		return
@@ -133,7 +133,7 @@ func (w *watcher) run() {
 			return
 		}
 		for _, e := range events[:n] {
-			// By now the descriptor may be that of another stream: its connection
+			// By now the descriptor may belong to another stream: its connection
 			// knows whether its client has left, the event does not.
 			if s := w.session(e.Fd); s != nil && !s.dropInput() {
 				s.leave()

@@ -87,8 +87,8 @@ func (w *worker) settle(s *session, err error) {
 	}
 }
 
-// writeRest writes what the socket did not take, in a goroutine of its own, and
-// returns the stream to its worker.
+// writeRest writes what the socket did not take, and returns the stream to its worker.
+// It is a goroutine, because it waits for the client.
 func (w *worker) writeRest(s *session) {
 	if err := s.conn.flush(&s.Stream); err != nil {
 		s.ClientFailed(err)

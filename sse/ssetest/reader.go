@@ -1,5 +1,5 @@
-// Package ssetest reads event streams in tests. Its [Reader] is that of package
-// sse, and it collects what a careful server would never send.
+// Package ssetest reads event streams in tests. Its [Reader] is an [sse.Reader] that
+// collects what a careful server would never send.
 package ssetest
 
 import (
