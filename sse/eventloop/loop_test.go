@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -147,6 +149,11 @@ func (b *broken) Notify(wake func()) {
 	b.Source.Notify(wake)
 }
 
+func (b *broken) Close() error {
+	b.at("Close")
+	return nil
+}
+
 func (b *broken) Next(frames [][]byte) ([][]byte, error) {
 	if b.Calls() > 0 {
 		b.at("second Next")
@@ -202,6 +209,40 @@ func testPanic(t *testing.T, in string) {
 	good.Add(1)
 	if e, err := readers[0].Next(); err != nil || e.Data != "1" {
 		t.Error(e, err)
+	}
+}
+
+// TestPanicAtTheEnd: a panic in Close or Ended ends nothing else, as one in a handler of
+// net/http.
+func TestPanicAtTheEnd(t *testing.T) {
+	var logged bytes.Buffer
+	log.SetOutput(&logged)
+	defer log.SetOutput(os.Stderr)
+	synctest.Test(t, func(t *testing.T) {
+		network := ssetest.NewNetwork()
+		s := newService(t, network)
+		s.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			source := &broken{in: "Close"}
+			source.End()
+			_ = s.loop.Serve(w, r, source, sse.Options{Ended: func(sse.Outcome) { panic("in Ended") }})
+		})
+		s.begin()
+		client := network.Client(false)
+		defer client.CloseIdleConnections()
+		for range 2 {
+			response, err := client.Get("http://sse.test/") //nolint:noctx // the bubble ends with it
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadAll(response.Body); err != nil {
+				t.Error(err)
+			}
+			_ = response.Body.Close()
+		}
+		s.loop.Close()
+	})
+	if strings.Count(logged.String(), "in Ended") != 2 {
+		t.Error(logged.String())
 	}
 }
 

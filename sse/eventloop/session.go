@@ -2,6 +2,7 @@ package eventloop
 
 import (
 	"errors"
+	"log"
 	"net/http"
 	"runtime/debug"
 	"sync"
@@ -206,8 +207,15 @@ func (s *session) finish() {
 	go func() {
 		defer s.worker.loop.running.Done()
 		s.guard(s.Close)
-		if s.ended != nil {
+		if s.ended == nil {
+			return
+		}
+		s.failure = nil
+		s.guard(func() {
 			s.ended(sse.Outcome{Reason: sse.Reason(s.Reason), Err: s.Err, Events: s.Events, Gaps: s.Gaps, Bytes: s.Bytes})
+		})
+		if p, ok := errors.AsType[*sse.PanicError](s.failure); ok { // as net/http does with a handler
+			log.Printf("eventloop: Options.Ended panicked: %v\n%s", p.Value, p.Stack)
 		}
 	}()
 }
