@@ -128,7 +128,7 @@ func (p *response) finish(r *http.Request) {
 	if p.timer != nil {
 		p.timer.Stop()
 	}
-	if p.stream.WriteTimeout > 0 && r.ProtoMajor == 1 { // for the final chunk, which net/http writes
+	if p.stream.WriteTimeout > 0 && !p.isCut && r.ProtoMajor == 1 { // for the final chunk, which net/http writes
 		now := time.Now()
 		_ = p.control.SetWriteDeadline(now.Add(p.stream.Patience(now)))
 	}

@@ -35,13 +35,13 @@ func testStall(s *server) {
 	<-time.After(time.Minute)
 	began := time.Now()
 	s.source.Add(200_000) // more than the window of HTTP/2 takes
-	o := <-s.outcomes
+	o := s.outcome(sse.ClientStalled, some)
 	var slow stream.Stream
 	slow.Begin(nil, stream.Settings{WriteTimeout: s.options.WriteTimeout})
 	slow.AddBacklog(o.Bytes, began)
 	most := slow.Patience(began) * 9 / 8
-	if took := time.Since(began); o.Reason != sse.ClientStalled || took < s.options.WriteTimeout || took > most {
-		s.Errorf("%+v after %v", o, took)
+	if took := time.Since(began); took < s.options.WriteTimeout || took > most {
+		s.Errorf("cut off after %v", took)
 	}
 	_ = r.body.Close()
 }
