@@ -56,8 +56,8 @@
 // If a client takes no bytes for Options.WriteTimeout, its stream ends with the
 // reason [ClientStalled]. A client may still be reading earlier data, so Serve first
 // allows one second for each 64 KiB already sent, at most ten timeouts. Then the
-// timeout begins. Serve clears the write deadline of an [net/http.Server] with a
-// WriteTimeout, which would end every stream.
+// timeout begins. If the [net/http.Server] has a WriteTimeout, which would end every
+// stream, Serve clears its deadline.
 //
 // For clients that read more slowly, set TCP_NOTSENT_LOWAT on the listening socket on
 // Linux, or the kernel lets a write wait until a third of a large send buffer is free.

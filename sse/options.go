@@ -58,16 +58,16 @@ type Reason string
 
 // Why a stream has ended. After a reason of the first group the response is complete.
 const (
-	SourceDone      Reason = stream.SourceDone      // io.EOF, the end of a long poll, or a HEAD request
-	ShutdownReached Reason = stream.ShutdownReached // Options.Shutdown was closed
-	DeadlineReached Reason = stream.DeadlineReached // Options.Deadline has passed
-	SourceFailed    Reason = stream.SourceFailed    // the source has returned an error, or panicked
+	SourceDone      Reason = stream.SourceDone      // "done": io.EOF, the end of a long poll, or a HEAD request
+	ShutdownReached Reason = stream.ShutdownReached // "shutdown": Options.Shutdown was closed
+	DeadlineReached Reason = stream.DeadlineReached // "deadline": Options.Deadline has passed
+	SourceFailed    Reason = stream.SourceFailed    // "failed": the source has returned an error, or panicked
 
-	ClientGone    Reason = stream.ClientGone
-	ClientStalled Reason = stream.ClientStalled // it took no bytes for Options.WriteTimeout
+	ClientGone    Reason = stream.ClientGone    // "client"
+	ClientStalled Reason = stream.ClientStalled // "stalled": it took no bytes for Options.WriteTimeout
 )
 
-// MaxPatience is the longest stall that is allowed, in write timeouts: see Slow
+// MaxPatience is the longest stall that is allowed, 11 write timeouts: see Slow
 // clients above.
 const MaxPatience = stream.MaxPatience
 
