@@ -25,8 +25,8 @@ type jobParams struct {
 	Messages   *[]map[string]string `json:"messages" validate:"omitnil,min=1,max=100"` // role and content of each
 }
 
-// startJob starts a job. A client that accepts an event stream gets that of the
-// job as the answer, and any other the job's id and Location.
+// startJob starts a job. A client that accepts an event stream gets the job's events as
+// the answer, any other client its id and Location.
 func (s *Server) startJob(c echo.Context) error {
 	if err := mayUse(c, progressStream); err != nil {
 		return err

@@ -45,10 +45,8 @@ func (m *Manager) keepAlive() {
 func (m *Manager) publishAlive() {
 	m.mu.Lock()
 	msg := message{UpTo: m.newest}
-	for _, j := range m.jobs {
-		if j.replica == m.replica && !j.over.Load() {
-			msg.Runs = append(msg.Runs, j.run)
-		}
+	for _, j := range m.own() {
+		msg.Runs = append(msg.Runs, j.run)
 	}
 	m.mu.Unlock()
 	if len(msg.Runs) == 0 {

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// A Kind is what the jobs of one kind do: one of the two functions, which is called
-// in a goroutine of its own. It returns soon after ctx is cancelled, and calls
-// report or write from one goroutine at a time, and not after it has returned. The
-// text of its error is shown to clients.
+// A Kind is what the jobs of one kind do: one of the two functions. Each job calls it
+// in a new goroutine. It returns soon after ctx is cancelled, and calls report or write
+// from one goroutine at a time, and not after it has returned. Clients see the text of
+// its error.
 type Kind struct {
 	// Report does the work and reports its progress, as often as it likes. Clients
 	// may give a duration.

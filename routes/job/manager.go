@@ -167,12 +167,7 @@ func (m *Manager) Cancel(ctx context.Context, id string) error {
 func (m *Manager) Stop() {
 	m.mu.Lock()
 	m.stop()
-	var own []*job
-	for _, j := range m.jobs {
-		if j.replica == m.replica && !j.over.Load() {
-			own = append(own, j)
-		}
-	}
+	own := m.own()
 	m.mu.Unlock()
 	var ending sync.WaitGroup
 	for _, j := range own {
@@ -189,6 +184,16 @@ func (m *Manager) Close() {
 	m.mu.Unlock()
 	m.dropTimer.Stop()
 	m.tasks.Wait()
+}
+
+// own returns the running jobs of this replica. It needs the lock.
+func (m *Manager) own() (jobs []*job) {
+	for _, j := range m.jobs {
+		if j.replica == m.replica && !j.over.Load() {
+			jobs = append(jobs, j)
+		}
+	}
+	return jobs
 }
 
 func (m *Manager) find(id string) *job {

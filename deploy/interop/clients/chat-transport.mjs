@@ -1,6 +1,6 @@
 import { openStream } from '../../../web/eventstream.js'
 
-/** A transport for useChat: an answer is a job whose id is that of the chat. */
+/** A transport for useChat: an answer is a job with the chat's id. */
 export function jobTransport(base = '') {
   const location = (id) => `${base}/stream/progress?id=${id}`
   const textOf = ({ parts }) => parts.map((part) => (part.type === 'text' ? part.text : '')).join('')

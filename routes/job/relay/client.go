@@ -3,7 +3,6 @@ package relay
 import (
 	"bytes"
 	"cmp"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -110,26 +109,11 @@ func (c *client) open(ctx context.Context, conversation []job.Message) (io.ReadC
 	if err != nil {
 		return nil, c.broken(ctx, err, "the upstream cannot be reached (%s); see whether it runs, and whether --answer-url is right")
 	}
-	if response.Header.Get("Content-Encoding") == "gzip" { // although it was asked not to
-		response.Body = unzip(response.Body)
-	}
 	if err := c.refusal(response); err != nil {
 		_ = response.Body.Close()
 		return nil, err
 	}
 	return response.Body, nil
-}
-
-// unzip returns the body decompressed, or, if it is not what it is said to be, empty.
-func unzip(body io.ReadCloser) io.ReadCloser {
-	var plain io.Reader = strings.NewReader("")
-	if zip, err := gzip.NewReader(body); err == nil {
-		plain = zip
-	}
-	return struct {
-		io.Reader
-		io.Closer
-	}{plain, body}
 }
 
 // bearer is how most APIs take the key.
@@ -142,6 +126,9 @@ func bearer(header http.Header, key string) {
 // refusal returns an error that says what to do, unless the response is an event stream.
 func (c *client) refusal(response *http.Response) error {
 	media, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	if encoding := response.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		media = encoding // although it was asked not to compress, which holds pieces back
+	}
 	code := response.StatusCode
 	if code == http.StatusOK && media == sse.MediaType {
 		return nil

@@ -2,7 +2,6 @@ package relay_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -131,13 +130,6 @@ func TestAnswers(t *testing.T) {
 			other := strings.NewReplacer(`"index":0`, `"index":1`, `"content":"`, `"content":"other `, `null}]`, `"stop"}]`).Replace(whole)
 			send(w, other+strings.ReplaceAll(whole, `"choices":[`, `"choices":[{"index":1,"delta":{"content":"x"},"finish_reason":"length"},`)+done)
 		},
-		"gzip": func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Encoding", "gzip")
-			w.Header().Set("Content-Type", "text/event-stream")
-			zip := gzip.NewWriter(w)
-			send(zip, whole+done)
-			_ = zip.Close()
-		},
 		"slow": func(w http.ResponseWriter, r *http.Request) {
 			for line := range strings.SplitAfterSeq(whole+done, "\n\n") {
 				select {
@@ -188,6 +180,7 @@ func TestFailures(t *testing.T) {
 		"no head":        {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "", "sent nothing for 2m0s"},
 		"no answer":      {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "", "cannot be reached (it was closed); see whether it runs"},
 		"empty":          {func(w http.ResponseWriter, _ *http.Request) { send(w, role+stop+done) }, "", "before its first word"},
+		"brotli":         {status(200, "\x1b", "Content-Type", "text/event-stream", "Content-Encoding", "br"), "", "answers with br instead of an event stream"},
 		"JSON":           {status(200, object, "Content-Type", "application/json"), "", "application/json instead of an event stream: no such model (1); see whether --answer-url"},
 		"HTML":           {status(200, html, "Content-Type", "text/html; charset=utf-8"), "", "text/html instead of an event stream: no reason is given"},
 		"204":            {status(204, ""), "", "refuses the request (204 No Content)"},
