@@ -2,12 +2,12 @@ package routes
 
 import (
 	"errors"
-	"io"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
 
 	"example.com/sse-demo/routes/job"
+	"example.com/sse-demo/sse"
 )
 
 type progressParams struct {
@@ -44,7 +44,7 @@ func (s *Server) watch(c echo.Context, id, lastEventID string) (source, error) {
 			return nil, err
 		}
 		if c.Request().Method == http.MethodHead {
-			return unstarted{}, s.jobProblem(s.config.Jobs.Ready())
+			return unstarted{sse.SourceOf()}, s.jobProblem(s.config.Jobs.Ready())
 		}
 		if err := s.startBuild(c, id); err != nil && !errors.Is(err, job.ErrRunning) { // another client was faster
 			return nil, s.jobProblem(err)
@@ -70,9 +70,6 @@ func writing(r *http.Request) *http.Request {
 }
 
 // unstarted is what a HEAD request opens of a job that nobody has started.
-type unstarted struct{}
+type unstarted struct{ sse.Source }
 
-func (unstarted) Next(frames [][]byte) ([][]byte, error) { return frames, io.EOF }
-func (unstarted) Notify(func())                          {}
-func (unstarted) Position() string                       { return "" }
-func (unstarted) Close()                                 {}
+func (unstarted) Close() {}
