@@ -269,19 +269,10 @@ func TestCaddy(t *testing.T) {
 	s.check()
 }
 
-func apache(ctx context.Context, t testing.TB, file, dir string) *exec.Cmd {
-	server := ssetest.Need(t, "apache2", "apache2-bin")
-	args := []string{"-DFOREGROUND", "-f", file, "-C", "ServerRoot " + dir, "-C", "PidFile pid", "-C", "ErrorLog error.log", "-C", "ServerName localhost"}
-	for _, module := range []string{"mpm_event", "authz_core", "proxy", "proxy_http", "filter", "deflate"} {
-		args = append(args, "-C", "LoadModule "+module+"_module /usr/lib/apache2/modules/mod_"+module+".so")
-	}
-	return exec.CommandContext(ctx, server, args...)
-}
-
 func TestApache(t *testing.T) {
 	t.Parallel() // they mostly wait
 	s := service(t)
-	s.behind("apache.conf", apache, "Listen 8080", "Listen ADDR", "ProxyTimeout 60", "ProxyTimeout 1")
+	s.behind("apache.conf", proxytest.Apache, "Listen 8080", "Listen ADDR", "ProxyTimeout 60", "ProxyTimeout 1")
 	s.check()
 }
 

@@ -89,3 +89,13 @@ func Nginx(ctx context.Context, t testing.TB, file, dir string) *exec.Cmd {
 	return exec.CommandContext(ctx, ssetest.Need(t, "nginx", "nginx-light"), "-p", dir, "-c", file,
 		"-e", dir+"/error.log", "-g", "daemon off; pid "+dir+"/pid;")
 }
+
+// Apache is the Command of Apache httpd.
+func Apache(ctx context.Context, t testing.TB, file, dir string) *exec.Cmd {
+	server := ssetest.Need(t, "apache2", "apache2-bin")
+	args := []string{"-DFOREGROUND", "-f", file, "-C", "ServerRoot " + dir, "-C", "PidFile pid", "-C", "ErrorLog error.log", "-C", "ServerName localhost"}
+	for _, module := range []string{"mpm_event", "authz_core", "proxy", "proxy_http", "filter", "deflate"} {
+		args = append(args, "-C", "LoadModule "+module+"_module /usr/lib/apache2/modules/mod_"+module+".so")
+	}
+	return exec.CommandContext(ctx, server, args...)
+}
