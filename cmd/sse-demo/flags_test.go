@@ -49,6 +49,7 @@ func TestBadCommandLine(t *testing.T) {
 	}{
 		{2, "unknown flag --bogus", nil, []string{"--bogus"}},
 		{2, "unexpected argument", nil, []string{"bogus"}},
+		{2, "unexpected argument", nil, []string{"bog\nus"}},
 		{2, "--heartbeat", nil, []string{"--heartbeat", "soon"}},
 		{2, "--heartbeat must be at least 1ms", nil, []string{"--heartbeat", "0s"}},
 		{2, "--retry must be", nil, []string{"--retry=-1s"}},

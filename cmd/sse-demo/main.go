@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -60,12 +61,13 @@ func endSignals() <-chan os.Signal {
 	return signals
 }
 
-// printError does not wait long for a stderr that nobody reads.
+// printError prints err as one line. It does not wait long for a stderr that nobody
+// reads.
 func printError(err error) {
 	printed := make(chan struct{})
 	go func() {
 		defer close(printed)
-		fmt.Fprintf(os.Stderr, "sse-demo: %v\n", err)
+		fmt.Fprintln(os.Stderr, "sse-demo:", strings.ReplaceAll(err.Error(), "\n", " "))
 	}()
 	select {
 	case <-printed:

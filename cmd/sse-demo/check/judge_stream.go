@@ -35,7 +35,7 @@ func judgeHeartbeat(o *observation) Result {
 	return ok("%s", seen)
 }
 
-// Faults of a stream, the first that was seen is shown.
+// Faults of a stream that fail and that warn.
 var (
 	badFaults = []sse.FaultKind{sse.NotUTF8, sse.NulID, sse.BadRetry, sse.Unfinished}
 	oddFaults = []sse.FaultKind{sse.LoneCR, sse.ByteOrderMark, sse.EmptyID, sse.UnknownField, sse.NoData}
@@ -103,14 +103,11 @@ func judgeRetry(o *observation) Result {
 	for _, p := range []probe{o.fresh, o.unknown, o.gzip, o.resumed} {
 		all = append(slices.Clip(all), p.stream.retries...)
 	}
-	lowest, same := all[0], true
-	for _, d := range all {
-		lowest, same = min(lowest, d), same && d == all[0]
-	}
+	lowest := slices.Min(all)
 	if lowest < shortRetry {
 		return warn(fmt.Sprintf("retry is %s", seconds(lowest)), "When the server is away for a moment, all clients call on it many times a second.", fix)
 	}
-	if same && len(all) >= retriesNeeded {
+	if lowest == slices.Max(all) && len(all) >= retriesNeeded {
 		return warn(fmt.Sprintf("retry is the same on %d connections, %s", len(all), seconds(lowest)),
 			"After a restart of the server all clients return in the same moment.", fix)
 	}
@@ -124,7 +121,7 @@ func judgeIDs(o *observation) Result {
 	}
 	if s.ids == 0 {
 		return warn(fmt.Sprintf("none of %d events has an id", s.total),
-			"What is sent while a client is away is lost to it: without an id it cannot ask for what it missed.",
+			"A client that was away cannot ask for what it missed, so it is lost.",
 			"Give each event an id, and continue after the Last-Event-ID of a client that returns.")
 	}
 	if e, found := repeatedID(s); found {
