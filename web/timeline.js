@@ -2,7 +2,7 @@
 // says of losses is what the page can know: from ids that count, whether numbers are missing; from the head of the
 // response, where it begins; from the service, whether there is a gap. More is not said.
 
-import {draw, element, setText} from "./dom.js";
+import {draw, element, named, setText} from "./dom.js";
 
 const keep = 60; // marks
 
@@ -143,6 +143,3 @@ export class Timeline {
 
 /** What is known of a response: the id that was sent, the place at which it begins, when it began, and what has come. */
 const response = (after, position, date) => ({after, position, date, events: 0, missed: 0, missing: 0, gap: false});
-
-/** An id, with a word for one that is no event's: the greatest sequence number stands for the end of a millisecond. */
-const named = (id) => id.replace(/-18446744073709551615$/, "-… (the end of that millisecond)");
