@@ -12,7 +12,7 @@ import (
 	"github.com/labstack/echo/v4/middleware"
 )
 
-// MinSecret is the least length of a JWT secret in bytes: that of the hash that
+// MinSecret is the least length of a JWT secret in bytes: as long as the hash that
 // HS256 uses (RFC 7518, section 3.2).
 const MinSecret = 32
 
@@ -88,9 +88,9 @@ func (s *Server) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// tokenOf finds the token of a request. EventSource can set no header, so the query,
-// which is never logged, and a cookie do, too; what is of this request wins over a
-// cookie, which may be old.
+// tokenOf returns the token of a request, "" if it has none. EventSource can set no
+// header, so the token may also be in the query, which is never logged, or in a cookie.
+// The cookie comes last, because it may be old.
 func tokenOf(r *http.Request) string {
 	scheme, token, _ := strings.Cut(r.Header.Get(echo.HeaderAuthorization), " ")
 	if strings.EqualFold(scheme, "Bearer") {

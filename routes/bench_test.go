@@ -24,7 +24,7 @@ import (
 )
 
 // BenchmarkPublish is the time that POST /publish takes over TCP, in the median.
-// The servers and the subscribers are processes of their own, the servers on
+// The servers and the subscribers are separate processes, the servers on
 // processor 0: run it with taskset -c 1 to have the rest on another.
 func BenchmarkPublish(b *testing.B) {
 	b.Run("in turns", publishInTurns)

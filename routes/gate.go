@@ -15,8 +15,7 @@ const (
 	// the answer.
 	restTimeout = time.Second
 
-	// lastTimeout is what clients that take nothing of an answer have during a
-	// shutdown, if the write timeout is not shorter.
+	// lastTimeout replaces a longer write timeout of answers during a shutdown.
 	lastTimeout = time.Second
 
 	// pieceSize is how many bytes of an answer share one write deadline, so that a
@@ -26,9 +25,9 @@ const (
 
 var errDraining = errors.New("the service is shutting down; nothing was done")
 
-// A gate is what all requests pass. It gives each client its time to send a body and
-// to take an answer, bounds how many streams are open at once, and at a shutdown
-// refuses what is new and knows when the last of the old has ended.
+// A gate lets requests in. It bounds how many streams are open at once. At a shutdown
+// it refuses new requests, gives up on clients that do not send or take their share,
+// and knows when the last request has ended.
 type gate struct {
 	maxStreams   int
 	writeTimeout time.Duration // 0 for none
@@ -73,8 +72,9 @@ func (s *Server) Wait(ctx context.Context) error {
 	}
 }
 
-// close refuses everything that would begin from now on. It gives up on bodies, whose
-// requests would be refused, and on clients that take nothing of their answers.
+// close refuses all streams and writes from now on. It gives up on bodies that have not
+// arrived, because their requests would be refused, and shortens the time of clients
+// that take nothing of their answers.
 func (g *gate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -99,7 +99,7 @@ func (g *gate) endStreams() {
 	}
 }
 
-// checkIdle is called with the lock.
+// checkIdle closes idle after the last request. It is called with the lock.
 func (g *gate) checkIdle() {
 	if !g.isEnding || g.streams > 0 || len(g.answers) > 0 {
 		return
@@ -136,7 +136,7 @@ func (g *gate) closeStream() {
 	g.checkIdle()
 }
 
-// write does something that other clients will see, unless the service is draining.
+// write runs do, which changes what other clients see, unless the service is draining.
 func (s *Server) write(do func() error) error {
 	if !s.gate.beginWrite() {
 		return s.unavailable(errDraining.Error())

@@ -97,8 +97,8 @@ func setField(name string, field reflect.Value, value string) *fieldError {
 }
 
 // readBody reads the body of every request that has one, before its handler, so
-// that no handler waits for a client. A body that is in the way would also keep
-// net/http from noticing that the client of a stream has left.
+// that no handler waits for a client. An unread body would also keep net/http from
+// noticing that the client of a stream has left.
 func (s *Server) readBody(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()

@@ -39,7 +39,7 @@ type metrics struct {
 	panics    atomic.Int64 // of handlers and sources
 }
 
-// streamMetrics are those of one of the streams.
+// streamMetrics counts what one of the streams does.
 type streamMetrics struct {
 	name                        string
 	open                        atomic.Int64

@@ -175,7 +175,7 @@ func TestOpenAPIHasTheParameters(t *testing.T) {
 		query, body, isRequired := node{}, node{}, map[string]bool{}
 		parameters, _ := op["parameters"].([]any)
 		for _, p := range parameters {
-			if p := resolve(p); p["in"] == "query" && p["name"] != "lastEventId" { // which is that of a header
+			if p := resolve(p); p["in"] == "query" && p["name"] != "lastEventId" { // the description has it as a header
 				query[p["name"].(string)] = p["schema"]
 				isRequired["query "+p["name"].(string)] = p["required"] == true
 			}

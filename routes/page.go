@@ -35,7 +35,7 @@ func servePage(c echo.Context, name string) error {
 	header := c.Response().Header()
 	header.Set("Content-Security-Policy", pagePolicy)
 	header.Set("Referrer-Policy", "no-referrer")
-	header.Set("Cache-Control", "no-cache") // the files are those of the running binary
+	header.Set("Cache-Control", "no-cache") // a new binary may have other files
 	http.ServeFileFS(c.Response(), c.Request(), web.Files, name)
 	return nil
 }
@@ -48,6 +48,6 @@ var description []byte
 
 // describe serves the description, in the form of OpenAPI 3.2.
 func (s *Server) describe(c echo.Context) error {
-	c.Response().Header().Set(echo.HeaderCacheControl, "no-cache") // it is that of the running binary
+	c.Response().Header().Set(echo.HeaderCacheControl, "no-cache") // a new binary may have another one
 	return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, description)
 }

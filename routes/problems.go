@@ -45,15 +45,15 @@ func invalid(fields ...fieldError) *problem {
 	return p
 }
 
-// What an answer repeats of names that it does not know: a body of 64 KiB may have
-// thousands, and escaped they are several times as long.
+// Answers repeat at most this much of unknown names: a body of 64 KiB may have
+// thousands, and escaping makes them several times as long.
 const (
 	maxUnknown = 20 // names
 	maxEchoed  = 64 // bytes of one
 )
 
-// unknown is what is wrong with names that are in no request of this kind. Part is
-// the part of the request that has them.
+// unknown returns the errors for names that no request of this kind has. Part is the
+// part of the request that they are in.
 func unknown(part string, names []string) (wrong []fieldError) {
 	for _, name := range names[:min(len(names), maxUnknown)] {
 		name = shorten(name)

@@ -1,5 +1,6 @@
 // Package routes serves the HTTP interface: the streams, publishing, jobs, health
-// and metrics. Each route is a file; what the streams share is in streams.go.
+// and metrics. Each route is a file. They share the stream (stream.go), the limits and
+// the shutdown (gate.go, answer.go), and how requests are read (input.go, rules.go).
 package routes
 
 import (
@@ -24,7 +25,7 @@ import (
 	"example.com/sse-demo/sse"
 )
 
-// Config is what a Server is made of.
+// Config says what a Server serves, and how.
 type Config struct {
 	Stream     sse.Options
 	MaxStreams int // open at once
@@ -44,7 +45,7 @@ type Config struct {
 	TrustedProxies []*net.IPNet  // whose X-Forwarded-For names the client in log lines
 }
 
-// Serve is sse.Serve, or does as that.
+// Serve answers a request with an event stream, as sse.Serve does.
 type Serve = func(http.ResponseWriter, *http.Request, sse.Source, sse.Options) error
 
 // A Server is the HTTP handler of the service.
@@ -119,8 +120,8 @@ func (s *Server) streams() map[string]echo.HandlerFunc {
 	}
 }
 
-// clientAddress believes no forwarded header but those of trusted proxies: it is
-// what a client says.
+// clientAddress finds the client's address for log lines. Anybody can send a forwarded
+// header, so only trusted proxies are believed.
 func clientAddress(proxies []*net.IPNet) echo.IPExtractor {
 	if len(proxies) == 0 {
 		return echo.ExtractIPDirect()

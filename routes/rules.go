@@ -11,8 +11,8 @@ import (
 	"github.com/go-playground/validator/v10"
 )
 
-// A rule is a validation rule of our own: what a value must look like, and how to
-// say so.
+// A rule is a validation rule that the validator does not have: what a value must look
+// like, and the words for it.
 type rule struct {
 	expr    string // "" if it is no regular expression
 	matches func(value string) bool

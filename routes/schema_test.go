@@ -151,7 +151,7 @@ func oneOf(_ node, want, value any) string {
 	return unless(len(want.([]any))-len(wrong) == 1, "%v matches %d of oneOf: %q", value, len(want.([]any))-len(wrong), wrong)
 }
 
-// length is that of a string in characters, or of an array.
+// length returns how many characters a string has, or how many elements an array.
 func length(value any) float64 {
 	switch v := value.(type) {
 	case string:

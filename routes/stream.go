@@ -38,7 +38,7 @@ func (s *Server) stream(c echo.Context, name string, wait *int, open func(lastEv
 	c.Response().Committed = true // from here on there is no error response
 	answer := answerOf(c)
 	w := http.ResponseWriter(answer)
-	if c.Request().Method != http.MethodHead { // a stream has deadlines of its own
+	if c.Request().Method != http.MethodHead { // Serve sets the deadlines of a stream
 		answer.leave()
 		w = answer.ResponseWriter
 	}
@@ -51,7 +51,7 @@ func (s *Server) stream(c echo.Context, name string, wait *int, open func(lastEv
 }
 
 // openSession takes a slot, which session.end releases, and opens the source, which
-// is closed by who serves it.
+// Serve closes.
 func (s *Server) openSession(c echo.Context, name string, open func(lastEventID string) (source, error)) (*session, source, error) {
 	if !s.gate.openStream() {
 		return nil, nil, s.unavailable("no more streams can be opened now")
@@ -67,8 +67,8 @@ func (s *Server) openSession(c echo.Context, name string, open func(lastEventID 
 	return s.newSession(c, name), opened, nil
 }
 
-// A session is one client on one stream: what is counted and logged of it, and
-// what is released when it ends.
+// A session counts and logs one client on one stream, and gives back its slot at the
+// end.
 type session struct {
 	server   *Server
 	stream   *streamMetrics
@@ -95,9 +95,9 @@ func (s *Server) newSession(c echo.Context, name string) *session {
 	return n
 }
 
-// options are those of the service, with the earliest of the session's deadlines, of
-// its token and the maximum age, and with the wait of a client that polls, in ms since
-// it has asked.
+// options returns the service's options with what this stream adds: a deadline, if the
+// token expires or a maximum age is set, and the end of a poll, wait ms after the
+// client has asked.
 func (n *session) options(r *rights, wait *int, asked time.Time) sse.Options {
 	o := n.server.config.Stream
 	o.Shutdown = n.server.gate.shutdown
@@ -120,7 +120,7 @@ func (n *session) options(r *rights, wait *int, asked time.Time) sse.Options {
 	return o
 }
 
-// sent counts what the client has taken.
+// sent adds to the metrics what the client has taken.
 func (n *session) sent(events, gaps int, bytes int64) {
 	n.stream.events.Add(float64(events))
 	n.stream.gaps.Add(float64(gaps))
@@ -153,9 +153,10 @@ func (n *session) end(outcome sse.Outcome) {
 		Str("reason", reason).AnErr("error", outcome.Err).Msg("stream ended")
 }
 
-// busy returns err. But if err is a 503 and the client is an EventSource, it answers
-// with a stream of one event, busy: EventSource gives up for good at any status but
-// 200, and after the end of a stream it comes back by itself. It sends no POST.
+// busy answers an EventSource that would get 503 with a stream of one event, busy:
+// EventSource gives up for good at any status but 200, and after the end of a stream
+// it comes back by itself. For any other error, and for POST, which EventSource cannot
+// send, it returns err.
 func (s *Server) busy(c echo.Context, err error) error {
 	p, ok := errors.AsType[*problem](err)
 	if !ok || c.Request().Method == http.MethodPost || p.Status != http.StatusServiceUnavailable || !accepts(c.Request(), sse.MediaType) {

@@ -26,9 +26,8 @@ func withConn(ctx context.Context, conn net.Conn) context.Context {
 // watchInput lets serve notice that a client has left, even if it has sent something
 // after its request. net/http reads one byte beyond a request of HTTP/1, to see the end
 // of the connection. If a client has sent one, it stops: the slot would be held
-// until heartbeats fail. The event loop does this by itself for the connections
-// that it takes over, those of GET requests over HTTP/1.1 without TLS, and HTTP/2
-// reads at all times.
+// until heartbeats fail. The event loop does this by itself for the connections that
+// it takes over (GET over HTTP/1.1 without TLS), and HTTP/2 reads at all times.
 //
 // The connection is not used for another request: what is read is dropped. So long
 // polling is left out; it ends soon.

@@ -56,8 +56,8 @@ func (l *logging) dropped() (n int64) {
 	return n
 }
 
-// close writes the lines that are queued: first those of the file, because it may
-// still have something to report on stderr.
+// close writes the lines that are queued. The file comes first, because it may still
+// have something to report on stderr.
 func (l *logging) close() {
 	for _, q := range slices.Backward(l.queues) {
 		q.close()

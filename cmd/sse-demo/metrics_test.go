@@ -13,7 +13,7 @@ import (
 	"example.com/sse-demo/sse/ssetest"
 )
 
-// dashboardQueries are those of the panels, with a time in the place of Grafana's
+// dashboardQueries are the queries of the panels, with a time in the place of Grafana's
 // variables.
 func dashboardQueries(t *testing.T) (queries []string) {
 	t.Helper()
@@ -38,7 +38,7 @@ func dashboardQueries(t *testing.T) (queries []string) {
 }
 
 // TestMetricsOfAlertsAndDashboard: every metric that they use is one that the
-// service has, and the dashboard and the documentation have every one of its own.
+// service has, and the dashboard and the documentation have every metric of the service.
 func TestMetricsOfAlertsAndDashboard(t *testing.T) {
 	p := start(t, nil)
 	isServed := map[string]bool{"up": true} // Prometheus itself makes that one

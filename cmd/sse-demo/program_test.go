@@ -259,7 +259,7 @@ func valueIn(t *testing.T, metrics, name string) (value float64) {
 	return value
 }
 
-// goroutines is how many the program has, without those of this client's idle
+// goroutines is how many the program has, without the ones for this client's idle
 // connections.
 func (p *program) goroutines() float64 {
 	p.Helper()
