@@ -140,7 +140,7 @@ func startTails(ctx context.Context, f *flags, logger zerolog.Logger) (logs []ro
 // lastBytes is the time for net/http to send the ends of the last answers. Its own
 // Shutdown would wait for five seconds for connections that have brought no request,
 // as browsers open them in advance, and for ever for clients that read nothing.
-const lastBytes = 500 * time.Millisecond
+const lastBytes = time.Second
 
 // errForced is returned if a second signal has cut off open requests.
 var errForced = errors.New("ended before all requests were")
