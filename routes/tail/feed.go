@@ -138,9 +138,11 @@ func (c *Feed) isSearching() bool {
 
 // start starts a worker if the feed needs one.
 func (c *Feed) start() {
-	_, isNear := c.follower.after(c.at.place)
-	if c.working || c.closed || c.grep == nil && isNear {
+	if c.working || c.closed {
 		return
+	}
+	if _, isNear := c.follower.after(c.at.place); isNear && c.grep == nil {
+		return // Next reads memory itself
 	}
 	w := &worker{feed: c, follower: c.follower, at: c.at, batch: c.batch}
 	if c.follower.startWorker(w) {

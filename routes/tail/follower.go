@@ -142,7 +142,7 @@ func (f *Follower) wait(ctx context.Context, watcher *fsnotify.Watcher, poll <-c
 			return false
 		case <-poll:
 			return true
-		case <-f.poke:
+		case <-f.poke: // a feed asks for a look
 			return true
 		case err := <-watcher.Errors:
 			f.logger.Debug().Err(err).Msg("notices of changes were lost")

@@ -51,9 +51,9 @@ func newLineReader(file io.ReaderAt, g *generation, offset int64) (*lineReader, 
 	return &lineReader{file: file, epoch: g.epoch, inode: g.inode, read: offset, window: window, isHole: offset == 0}, nil
 }
 
-// fill reads a chunk, at most up to limit, after lines has taken those of the one
-// before. It returns how many bytes there were. If what it had read before has changed,
-// it returns errChanged. It looks at that last: then the chunk was there before.
+// fill reads the next chunk, at most up to limit, and returns how many bytes there
+// were. It returns errChanged if the bytes before the chunk have changed. It compares
+// these last: as long as they are the same, the chunk belongs to the same file, too.
 func (r *lineReader) fill(limit int64) (int, error) {
 	if r.buf == nil {
 		r.buf = make([]byte, windowSize+chunkSize)

@@ -36,7 +36,7 @@ func TestRandom(t *testing.T) {
 	}
 }
 
-// A history is what happens to a file, and to those who read it.
+// A history is what happens to a file, and the clients that read it.
 type history struct {
 	*fixture
 	random   *rand.Rand
