@@ -95,9 +95,6 @@ func firstOffset(g *generation) int64 {
 // have no new lines, but clients that return may have to read them.
 func (f *Follower) recall() {
 	found := f.unknown(f.rotated(), time.Time{})
-	old := max(len(found)-maxRecalled, 0)
-	f.shut(found[:old]...)
-	found = found[old:]
 	for i, g := range found {
 		g.epoch = int64(i) + 1 // before all others
 		g.end = g.info.Size()
@@ -105,7 +102,8 @@ func (f *Follower) recall() {
 		g.start = lineID{place{g.epoch, 0}, checksum(g.inode, nil)}
 		f.shut(g)
 	}
-	f.gens = found
+	old := max(len(found)-maxRecalled, 0)
+	f.ignored, f.gens = found[:old:old], found[old:]
 }
 
 // Run follows the file until ctx is cancelled, and then ends all feeds.

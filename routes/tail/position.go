@@ -138,16 +138,19 @@ func (f *Follower) windowOf(g *generation, offset int64, beside func() []sightin
 // same file, or if there was none, for the first file since: there must not have been
 // another one that was rotated meanwhile.
 func (f *Follower) findStart(gens []generation, id lineID) (p place, ok bool) {
-	isEarlier, isMissing := id.epoch < f.first, id.sum == checksum(0, nil)
+	isEarlier, wasMissing, isMissed := id.epoch < f.first, id.sum == checksum(0, nil), false
 	since := time.UnixMilli(id.epoch).Add(-clockLag)
 	for _, g := range gens {
+		isRecalled := g.epoch < f.first // it was rotated before this process began
 		switch {
 		case g.start == id:
 			return id.place, true
 		case !isEarlier:
-		case g.epoch < f.first: // it was rotated before the service began
-			isMissing = isMissing && g.info.ModTime().Before(since)
-		case g.start.sum == id.sum || isMissing && g.epoch == f.first:
+		case isRecalled:
+			isMissed = isMissed || !g.info.ModTime().Before(since)
+		case wasMissing:
+			return g.start.place, g.epoch == f.first && !isMissed
+		case g.start.sum == id.sum:
 			return g.start.place, g.start.offset == 0
 		}
 	}

@@ -180,7 +180,7 @@ func (f *Follower) copyOfCurrent() (found *generation) {
 			g.window, _ = windowBefore(g.file, g.end)
 			f.shut(g)
 			f.ignored = append(f.ignored, g)
-			f.ignored = f.ignored[max(len(f.ignored)-maxOpen, 0):]
+			f.ignored = f.ignored[max(len(f.ignored)-maxKnown, 0):]
 		}
 	}
 	return found
