@@ -295,49 +295,58 @@ func TestPollAnswer(t *testing.T) {
 // TestManyAnswers: fifty at once in each dialect, each with a client that loses its
 // connection every 100 ms.
 func TestManyAnswers(t *testing.T) {
+	bubble(t, options(), func(h *harness) {
+		h.manyAnswers("chat/completions", `{"choices":[{"index":0,"delta":{"content":%s}}]}`, `[DONE]`)
+	})
 	for path, dialect := range map[string]struct{ piece, end string }{
-		"chat/completions": {`{"choices":[{"index":0,"delta":{"content":%s}}]}`, `[DONE]`},
-		"responses":        {`{"type":"response.output_text.delta","delta":%s}`, `{"type":"response.completed","response":{"status":"completed"}}`},
-		"messages":         {`{"type":"content_block_delta","delta":{"type":"text_delta","text":%s}}`, `{"type":"message_delta","delta":{"stop_reason":"end_turn"}}`},
+		"responses": {`{"type":"response.output_text.delta","delta":%s}`, `{"type":"response.completed","response":{"status":"completed"}}`},
+		"messages":  {`{"type":"content_block_delta","delta":{"type":"text_delta","text":%s}}`, `{"type":"message_delta","delta":{"stop_reason":"end_turn"}}`},
 	} {
 		t.Run(path, func(t *testing.T) {
-			bubble(t, options(), func(h *harness) {
-				model := ssetest.NewNetwork()
-				server := &http.Server{Handler: writesNumbers(dialect.piece, dialect.end)}
-				var serving, clients sync.WaitGroup
-				serving.Go(func() { _ = server.Serve(model) })
-				defer serving.Wait()
-				defer func() { _ = server.Close() }()
-				answers, err := relay.New(relay.Upstream{
-					URL:       "http://model.test/v1/" + path,
-					Transport: &http.Transport{DialContext: model.Dial, DisableKeepAlives: true},
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				h.jobs.Kinds["answer"] = answers
-				for i := range 50 {
-					clients.Go(func() {
-						s := h.post(fmt.Sprintf(`{"kind":"answer","prompt":"%d"}`, i))
-						location := s.response.Header.Get("Location")
-						a := answer{last: s.response.Header.Get("Last-Event-ID")}
-						connections := 1
-						for a.readFor(t, s, 100*time.Millisecond) {
-							s = h.reconnect(location, a.last)
-							connections++
-						}
-						if want := numbersOf(fmt.Sprint(i)); a.text.String() != want || a.done.Tokens != 100 || a.done.Status != "succeeded" {
-							t.Errorf("%q, want %q; %+v", a.text.String(), want, a.done)
-						}
-						if connections < 10 {
-							t.Errorf("only %d connections", connections)
-						}
-					})
-				}
-				clients.Wait()
+			synctest.Test(t, func(t *testing.T) {
+				h := start(t, options())
+				h.manyAnswers(path, dialect.piece, dialect.end)
+				h.stop()
+				<-time.After(time.Second)
 			})
 		})
 	}
+}
+
+func (h *harness) manyAnswers(path, piece, end string) {
+	model := ssetest.NewNetwork()
+	server := &http.Server{Handler: writesNumbers(piece, end)}
+	var serving, clients sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(model) })
+	defer serving.Wait()
+	defer func() { _ = server.Close() }()
+	answers, err := relay.New(relay.Upstream{
+		URL:       "http://model.test/v1/" + path,
+		Transport: &http.Transport{DialContext: model.Dial, DisableKeepAlives: true},
+	})
+	if err != nil {
+		h.Fatal(err)
+	}
+	h.jobs.Kinds["answer"] = answers
+	for i := range 50 {
+		clients.Go(func() {
+			s := h.post(fmt.Sprintf(`{"kind":"answer","prompt":"%d"}`, i))
+			location := s.response.Header.Get("Location")
+			a := answer{last: s.response.Header.Get("Last-Event-ID")}
+			connections := 1
+			for a.readFor(h.T, s, 100*time.Millisecond) {
+				s = h.reconnect(location, a.last)
+				connections++
+			}
+			if want := numbersOf(fmt.Sprint(i)); a.text.String() != want || a.done.Tokens != 100 || a.done.Status != "succeeded" {
+				h.Errorf("%q, want %q; %+v", a.text.String(), want, a.done)
+			}
+			if connections < 10 {
+				h.Errorf("only %d connections", connections)
+			}
+		})
+	}
+	clients.Wait()
 }
 
 // writesNumbers is a model that answers with 100 pieces that depend on the prompt, over a
