@@ -260,6 +260,36 @@ func TestConversation(t *testing.T) {
 	})
 }
 
+// TestBadConversations: what is wrong with messages is one error, whatever it is.
+func TestBadConversations(t *testing.T) {
+	bubble(t, options(), func(h *harness) {
+		for _, tt := range []struct{ body, want string }{
+			{`{"messages":[{"role":"user","content":"Hi"}]}`, "messages excluded"},
+			{`{"kind":"answer","prompt":"x","messages":[{"role":"user","content":"Hi"}]}`, "messages excluded"},
+			{`{"kind":"answer","messages":[]}`, "messages min"},
+			{`{"kind":"answer","messages":1}`, "messages type"},
+			{`{"kind":"answer","messages":["Hi"]}`, "messages type"},
+			{`{"kind":"answer","messages":[{"role":"user","content":1}]}`, "messages type"},
+			{`{"kind":"answer","messages":[{"role":"user","content":[{"type":"text"}]}]}`, "messages type"},
+			{`{"kind":"answer","messages":[{"role":"user"}]}`, "messages conversation"},
+			{`{"kind":"answer","messages":[{"role":"user","content":""}]}`, "messages conversation"},
+			{`{"kind":"answer","messages":[{"role":"user","content":null}]}`, "messages conversation"},
+			{`{"kind":"answer","messages":[null]}`, "messages conversation"},
+			{`{"kind":"answer","messages":[{"role":"user","content":"Hi","name":"x"}]}`, "messages conversation"},
+			{`{"kind":"answer","messages":[{"Role":"user","content":"Hi"}]}`, "messages conversation"},
+			{`{"kind":"answer","messages":[{"role":"tool","content":"Hi"}]}`, "messages conversation"},
+			{`{"kind":"answer","messages":[{"role":"assistant","content":"Hi"}]}`, "messages conversation"},
+			{`{"kind":"answer","messages":[{"role":"system","content":"Hi"}]}`, "messages conversation"},
+			{`{"kind":"answer","messages":[{"role":"user","content":"Hi"},{"role":"system","content":"x"},{"role":"user","content":"Hi"}]}`, "messages conversation"},
+			{`{"kind":"answer","messages":[` + strings.Repeat(`{"role":"user","content":"Hi"},`, 100) + `{"role":"user","content":"Hi"}]}`, "messages max"},
+		} {
+			if got := h.problem(422, "POST", "/jobs", tt.body, jsonType).rules(); got != tt.want {
+				t.Errorf("%s: %s, want %s", tt.body, got, tt.want)
+			}
+		}
+	})
+}
+
 // TestPollAnswer: a long poll gets all the pieces that are there, however many.
 func TestPollAnswer(t *testing.T) {
 	bubble(t, options(), func(h *harness) {
