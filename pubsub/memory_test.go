@@ -1,6 +1,7 @@
 package pubsub_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -11,12 +12,16 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/sse"
 )
 
 const plenty = 1 << 20
+
+// patience is how long a test waits for what should come soon.
+const patience = 20 * time.Second
 
 func publish(t testing.TB, b pubsub.Broker, channel, data string) string {
 	t.Helper()
@@ -276,6 +281,8 @@ func TestReconnectsLoseNothing(t *testing.T) {
 		})
 	}
 	orders := make([][]string, clients)
+	late, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
 	for c := range clients {
 		wg.Go(func() {
 			last := first
@@ -290,8 +297,14 @@ func TestReconnectsLoseNothing(t *testing.T) {
 					}
 					if len(frames) > 0 {
 						reads--
-					} else {
-						<-woken
+						continue
+					}
+					select {
+					case <-woken:
+					case <-late.Done():
+						t.Errorf("client %d has %d of %d events", c, len(orders[c]), publishers*events)
+						s.Close()
+						return
 					}
 				}
 				s.Close()
