@@ -87,3 +87,40 @@ func redisCLI(t *testing.T, url, page string) string {
 	}
 	return strings.TrimSpace(string(out))
 }
+
+// TestRedisClusterFails: the node of a cluster that has the streams is lost. Publishing is
+// back within seconds, jobs go on, health says so, and the stream stays open.
+func TestRedisClusterFails(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t)
+	p := start(t, nil, "--redis-url", c.Nodes[0].URL, "--heartbeat", "100ms")
+	conn := p.open("/stream/channel?name=a")
+	defer func() { _ = conn.Close() }()
+	stream := readerOf(conn)
+	if err := p.publish(`"before"`); err != nil {
+		t.Fatal(err)
+	}
+	owner := c.Owner(channelsKey)
+	if jobs := c.Owner(jobsKey); jobs != owner {
+		t.Errorf("the keys are on the nodes %d and %d", owner, jobs)
+	}
+	c.Failover(owner)
+	p.eventually("publishing is back", func() bool { return p.publish(`"after"`) == nil })
+	p.eventually("health says so", func() bool { return strings.Contains(p.get("/health"), `"status":"ok"`) })
+	if status, err := p.post("/jobs", `{"id":"short","durationMs":500}`); status != http.StatusAccepted {
+		t.Error(status, err)
+	}
+	if progress := p.get("/stream/progress?id=short"); !strings.Contains(progress, `"status":"succeeded"`) {
+		t.Error(progress)
+	}
+	for data := ""; data != `"after"`; {
+		e, err := stream.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		data = e.Data
+	}
+	if len(stream.Comments) < 5 || len(stream.Faults) > 0 {
+		t.Error("the stream was not alive meanwhile:", stream.Comments, stream.Faults)
+	}
+}

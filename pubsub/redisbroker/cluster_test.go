@@ -3,6 +3,7 @@ package redisbroker
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"example.com/sse-demo/pubsub"
@@ -13,13 +14,22 @@ const clusterKey = "{test}:events"
 
 func inCluster(o *Options) { o.Key = clusterKey }
 
+// limited creates a user with no more rights than docs/replicas.md gives one in a cluster,
+// on all nodes, and returns the URL of a node for that user.
+func limited(c *redistest.Cluster, node int) string {
+	for _, server := range c.Nodes {
+		server.Do("ACL", "SETUSER", "limited", "on", ">secret", "~"+clusterKey, "+evalsha", "+eval", "+xadd", "+xtrim", "+xlen", "+xrange", "+xrevrange", "+xread", "+time", "+cluster|slots", "+asking")
+	}
+	return strings.Replace(c.Nodes[node].URL, ":"+redistest.Password, "limited:secret", 1)
+}
+
 // TestRedisCluster: a cluster is recognized by itself, by a URL that names any one of its
 // nodes. Its slot moves to another node, and its master is lost: publishing is back
 // soon, subscriptions stay, and no event is lost or comes twice.
 func TestRedisCluster(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
-	one, two := replica(t, c.Nodes[0].URL, inCluster, quick), replica(t, c.Nodes[4].URL, inCluster, quick)
+	one, two := replica(t, c.Nodes[0].URL, inCluster, quick), replica(t, limited(c, 4), inCluster, quick)
 	here, there := subscribe(t, one, "a", pubsub.Start{}), subscribe(t, two, "a", pubsub.Start{})
 	stop := publishers(t, one, two)
 	progress := func(when string) {
