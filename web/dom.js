@@ -4,6 +4,7 @@ const turning = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 const hiddenEvery = 1_000; // ms between drawings if the browser gives the page no frames
 const rest = 4;
 const leastRest = 90; // ms
+const mostRest = 1_000; // ms, on a machine that is busy with something else
 
 /**
  * The text with the characters that set the direction of writing as escapes: raw, they show a text in another order
@@ -63,7 +64,7 @@ function nextFrame() {
     const all = [...drawings];
     drawings.clear();
     for (const then of all.map(attempt)) if (then) attempt(then);
-    setTimeout(() => (restUntil = performance.now() + Math.max(leastRest, rest * (performance.now() - from))));
+    setTimeout(() => (restUntil = performance.now() + Math.min(mostRest, Math.max(leastRest, rest * (performance.now() - from)))));
   }
 }
 

@@ -10,6 +10,7 @@ import {Timeline} from "./timeline.js";
 import {Wire} from "./wire.js";
 
 const offlineFor = 5_000; // ms
+const askEvery = 5_000; // ms, until there is an answer
 const narrow = "(max-width: 860px)"; // as in the style sheet: there the wire begins closed
 
 /**
@@ -33,7 +34,7 @@ export class Panel {
   #wish = null; // the settings that this tab wants, once they are others than those of the beginning
   #query = ""; // that the stream has
   #listening = false;
-  #asked = false; // for what follows: until the answer comes, what was under way is of no use
+  #asked = null; // a timer, until the hub has answered; what was under way before its answer is of no use
   #run = ""; // the stream's, and the number of its last update that came here
   #n = 0;
   #received = 0;
@@ -80,6 +81,7 @@ export class Panel {
 
   close() {
     send({close: this.#name});
+    this.#stopAsking();
     this.#listening = false;
     this.#setState("closed");
   }
@@ -90,10 +92,16 @@ export class Panel {
   get wanted() { return new URLSearchParams(this.#wish?.query ?? this.#query); }
 
   #ask(anew = false) {
-    this.#asked = true;
+    clearTimeout(this.#asked);
+    this.#asked = setTimeout(() => this.#ask(), askEvery);
     const settings = this.#wish ?? this.#options.settings();
     const after = this.#lastId || (settings?.after ?? "");
     send({open: this.#name, settings: settings && {...settings, after}, position: {run: this.#run, n: this.#n, after}, anew});
+  }
+
+  #stopAsking() {
+    clearTimeout(this.#asked);
+    this.#asked = null;
   }
 
   #build() {
@@ -126,9 +134,9 @@ export class Panel {
 
   #receive({run, query, reset, none, updates = []}) {
     if (!this.#listening) return; // it was under way when this tab closed the stream
+    if (query === undefined && !none && this.#asked) return;
+    this.#stopAsking();
     if (none) return this.#options.none?.();
-    if (query === undefined && this.#asked) return;
-    this.#asked = false;
     if (run !== this.#run) this.#n = 0;
     this.#run = run;
     if (query !== undefined) this.#setQuery(query, true);
