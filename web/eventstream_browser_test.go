@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -9,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/chromedp/chromedp"
 
 	"example.com/sse-demo/web"
 )
@@ -171,5 +174,43 @@ openStream("/events", {onEvent: ({id}) => seen.push(id), onState: (state) => see
 	seen := p.eval(`seen`)
 	if want := "connecting,open,1,reconnecting,shown again,open,2"; seen != want {
 		t.Errorf("the page has seen %s, want %s", seen, want)
+	}
+}
+
+// TestEventStreamUpload: a ReadableStream as a body, which Chromium sends over HTTP/2
+// only.
+func TestEventStreamUpload(t *testing.T) {
+	t.Parallel()
+	mux := http.NewServeMux()
+	mux.Handle("GET /eventstream.js", http.FileServerFS(web.Files))
+	mux.HandleFunc("POST /jobs", func(w http.ResponseWriter, r *http.Request) {
+		text, _ := io.ReadAll(r.Body)
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = fmt.Fprintf(w, "event: done\ndata: %s\n\n", text)
+	})
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = fmt.Fprint(w, `<!doctype html><title>test</title><link rel="icon" href="data:,"><script type="module">
+import {openStream} from "/eventstream.js";
+globalThis.seen = [];
+openStream("/jobs", {
+  body: new Blob(["some ", "text"]).stream(),
+  until: "done",
+  onEvent: ({data}) => seen.push(data),
+  onState: (state) => seen.push(state),
+  onProblem: ({title}) => seen.push(title),
+});
+</script>`)
+	})
+	server := httptest.NewUnstartedServer(mux)
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	t.Cleanup(server.CloseClientConnections)
+	p := startBrowser(t, chromedp.Flag("ignore-certificate-errors", true)).open(startService(t), withoutScripts)
+	p.do(chromedp.Navigate(server.URL + "/"))
+	p.until(`globalThis.seen?.at(-1) === "closed"`)
+	if got, want := p.eval(`seen`), "connecting,open,some text,closed"; got != want {
+		t.Errorf("the page has seen %s, want %s", got, want)
 	}
 }
