@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -75,11 +77,13 @@ type frontDoor struct {
 	mu     sync.Mutex
 	opened map[string]int // streams of each page until now
 	open   map[string]int // at present
+	ended  *sync.Cond     // one has ended
 }
 
 func startFrontDoor(t *testing.T, pages, service string) *frontDoor {
 	t.Helper()
 	f := &frontDoor{opened: map[string]int{}, open: map[string]int{}}
+	f.ended = sync.NewCond(&f.mu)
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: service})
 	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
 	mux := http.NewServeMux()
@@ -106,6 +110,28 @@ func (f *frontDoor) count(page string, n int) {
 	defer f.mu.Unlock()
 	f.open[page] += n
 	f.opened[page] += max(n, 0)
+	f.ended.Broadcast()
+}
+
+// awaitEnd waits until no stream is open.
+func (f *frontDoor) awaitEnd(t *testing.T) {
+	t.Helper()
+	late := false
+	timer := time.AfterFunc(interopWait, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		late = true
+		f.ended.Broadcast()
+	})
+	defer timer.Stop()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for slices.Max(slices.Collect(maps.Values(f.open))) > 0 {
+		if late {
+			t.Fatalf("streams are still open: %v", f.open)
+		}
+		f.ended.Wait()
+	}
 }
 
 func (f *frontDoor) counts(page string) (opened, open int) {
@@ -185,15 +211,7 @@ func TestFrameworksInChromium(t *testing.T) {
 		}
 		tab.await(`document.querySelector("main").childElementCount === 0 || "` + name + `" === "plain"`)
 	}
-	deadline := time.Now().Add(interopWait)
-	for name := range tabs {
-		for _, open := front.counts(name); open > 0; _, open = front.counts(name) {
-			if time.Now().After(deadline) {
-				t.Fatalf("%s has left a stream open", name)
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-	}
+	front.awaitEnd(t)
 }
 
 // TestViteProxy: Vite's development server passes each event on at once, and the

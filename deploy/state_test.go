@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -28,6 +29,11 @@ type store struct {
 	broker *pubsub.Memory
 	mu     sync.Mutex
 	items  []item
+	opened chan string // receives the channel of each stream
+}
+
+func newStore(history int) *store {
+	return &store{broker: pubsub.NewMemory(history, 64<<20), items: []item{{"a", "old"}}, opened: make(chan string, 100)}
 }
 
 func (s *store) all() []item {
@@ -61,6 +67,14 @@ func (s *store) getItems(w http.ResponseWriter, _ *http.Request) {
 	_ = json.NewEncoder(w).Encode(s.all())
 }
 
+// awaitStream waits until a page has opened its stream.
+func (s *store) awaitStream(ctx context.Context) {
+	select {
+	case <-s.opened:
+	case <-ctx.Done():
+	}
+}
+
 // serve starts the store with a page, and hooks into its answers: before the nth
 // is written, but after the state was read.
 func (s *store) serve(t *testing.T, pages string, hook func(n int64, r *http.Request)) string {
@@ -69,6 +83,7 @@ func (s *store) serve(t *testing.T, pages string, hook func(n int64, r *http.Req
 		return func(w http.ResponseWriter, r *http.Request) {
 			options := sse.Options{Retry: time.Second, Heartbeat: 15 * time.Second, WriteTimeout: 10 * time.Second}
 			changes := s.broker.Subscribe([]string{channel}, pubsub.Start{After: sse.LastEventID(r)})
+			s.opened <- channel
 			if err := sse.Serve(w, r, changes, options); err != nil {
 				http.Error(w, err.Error(), http.StatusInternalServerError)
 			}
@@ -83,9 +98,7 @@ func (s *store) serve(t *testing.T, pages string, hook func(n int64, r *http.Req
 		answer := httptest.NewRecorder()
 		s.getItems(answer, r)
 		hook(asked.Add(1), r)
-		for name, values := range answer.Header() {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), answer.Header())
 		_, _ = answer.Body.WriteTo(w)
 	})
 	server := httptest.NewServer(mux)
@@ -108,9 +121,6 @@ func TestStateInChromium(t *testing.T) {
 	if err := chromedp.Do(browser); err != nil {
 		t.Fatal(err)
 	}
-	newStore := func() *store {
-		return &store{broker: pubsub.NewMemory(1024, 64<<20), items: []item{{"a", "old"}}}
-	}
 	set := func(t *testing.T, s *store, text string) {
 		t.Helper()
 		if err := s.set(t.Context(), item{"a", text}); err != nil {
@@ -120,7 +130,7 @@ func TestStateInChromium(t *testing.T) {
 
 	for way, want := range map[string]string{"snapshot": "between", "naive": "old"} {
 		t.Run(way, func(t *testing.T) {
-			s := newStore()
+			s := newStore(1024)
 			url := s.serve(t, pages, func(n int64, _ *http.Request) {
 				if n == 1 {
 					set(t, s, "between")
@@ -128,9 +138,7 @@ func TestStateInChromium(t *testing.T) {
 			})
 			tab := openTab(t, browser, url+"/state.html#"+way)
 			tab.await(`document.querySelector("li")?.textContent === "` + want + `"`)
-			for s.broker.Subscribers(1)["items"] == 0 { // the stream is open
-				time.Sleep(10 * time.Millisecond)
-			}
+			s.awaitStream(t.Context())
 			if err := s.set(t.Context(), item{"b", "later"}); err != nil {
 				t.Error(err)
 			}
@@ -142,7 +150,7 @@ func TestStateInChromium(t *testing.T) {
 	}
 
 	t.Run("naive-stream-first", func(t *testing.T) {
-		s, shown := newStore(), make(chan struct{})
+		s, shown := newStore(1024), make(chan struct{})
 		url := s.serve(t, pages, func(_ int64, r *http.Request) {
 			set(t, s, "between") // while the answer is on its way
 			select {
@@ -157,14 +165,13 @@ func TestStateInChromium(t *testing.T) {
 	})
 
 	t.Run("fake", func(t *testing.T) {
-		s := newStore()
+		s := newStore(1024)
 		tab := openTab(t, browser, s.serve(t, pages, func(int64, *http.Request) {})+"/state.html#fake")
 		tab.await(`document.querySelector("li")?.textContent === "hello"`)
 	})
 
 	t.Run("a gap", func(t *testing.T) {
-		s := newStore()
-		s.broker = pubsub.NewMemory(1, 64<<20) // keeps one event
+		s := newStore(1) // it keeps one event
 		url := s.serve(t, pages, func(n int64, _ *http.Request) {
 			if n == 1 {
 				set(t, s, "between")
@@ -219,14 +226,12 @@ func TestInvalidationInChromium(t *testing.T) {
 	}
 	for _, page := range []string{"state.html#invalidation", "query.html"} {
 		t.Run(page, func(t *testing.T) {
-			s, given := &store{broker: pubsub.NewMemory(1024, 64<<20), items: []item{{"a", "old"}}}, make(chan struct{})
+			s, given := newStore(1024), make(chan struct{})
 			url := s.serve(t, pages, func(n int64, r *http.Request) {
 				if n > 1 {
 					return
 				}
-				for s.broker.Subscribers(1)["changes"] == 0 && r.Context().Err() == nil { // the stream is open
-					time.Sleep(10 * time.Millisecond)
-				}
+				s.awaitStream(t.Context())
 				if err := s.set(t.Context(), item{"a", "new"}); err != nil {
 					t.Error(err)
 				}

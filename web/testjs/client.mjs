@@ -45,8 +45,8 @@ export function stopClock(t, random = 0.5) {
   const timers = new Set();
   let now = Math.floor(Date.now() / 1000) * 1000; // as Retry-After can name it
   let slept = 0;
-  globalThis.setTimeout = (call, ms) => {
-    if (new Error().stack.includes("undici")) return real.setTimeout(call, ms);
+  globalThis.setTimeout = (call, ms, ...more) => {
+    if (new Error().stack.includes("undici")) return real.setTimeout(call, ms, ...more);
     const timer = {call, at: now + ms};
     timers.add(timer);
     return timer;
