@@ -37,7 +37,7 @@ func (all *channels) init(maxEvents, maxBytes int) {
 	all.maxEvents = maxEvents
 	all.byName = map[string]*channel{}
 	all.history.maxBytes = maxBytes
-	all.dropped = newDropped()
+	all.dropped = newDropped(maxDropped)
 }
 
 // append adds an event with an id above all before it, and returns how many

@@ -12,6 +12,7 @@ const maxDropped = 1 << 18
 // it forgets those that were dropped first. From then on any channel that it does not
 // know may have lost events up to the newest id that it has forgotten.
 type dropped struct {
+	max           int // of recent, and of older
 	seed          maphash.Seed
 	recent, older map[uint64]ID // by the hash of the name
 	newest        ID            // of recent
@@ -19,8 +20,8 @@ type dropped struct {
 	forgotten     ID            // the newest id that is no longer in either
 }
 
-func newDropped() dropped {
-	return dropped{seed: maphash.MakeSeed(), recent: map[uint64]ID{}}
+func newDropped(limit int) dropped {
+	return dropped{max: limit, seed: maphash.MakeSeed(), recent: map[uint64]ID{}}
 }
 
 // add notes that events of a channel up to last are gone.
@@ -28,7 +29,7 @@ func (d *dropped) add(name string, last ID) {
 	if last.Compare(d.forgotten) <= 0 {
 		return
 	}
-	if len(d.recent) == maxDropped {
+	if len(d.recent) == d.max {
 		d.addAll(d.newestOlder)
 		d.older, d.newestOlder = d.recent, d.newest
 		d.recent, d.newest = map[uint64]ID{}, ID{}
