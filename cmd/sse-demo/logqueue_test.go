@@ -130,6 +130,9 @@ func TestLogsAreWhole(t *testing.T) {
 		}
 		logging.Wait()
 		log.close()
+		for _, queue := range log.queues {
+			<-queue.done // close does not wait for a slow machine
+		}
 		if strings.Count(stderr.String(), "\n") != 4000 || strings.Count(stderr.String(), want) != 4 || strings.Count(file.String(), `"n":999,`) != 4 || log.dropped() != 0 {
 			t.Errorf("%s: %d and %d lines, %d dropped", format, strings.Count(stderr.String(), "\n"), strings.Count(file.String(), "\n"), log.dropped())
 		}
