@@ -9,7 +9,7 @@ import {startServer} from "./server.mjs";
 const seeds = Number(process.env.SEEDS ?? 6);
 const first = Number(process.env.SEED ?? 1);
 const count = 24; // events of a run
-const heartbeat = 40; // ms: a busy machine must not take a living connection for a silent one
+const heartbeat = 33; // ms; three of them are less than what is cut short below
 
 /** mulberry32: random numbers from 0 to 1 that are the same for the same seed. */
 function randomNumbers(seed) {
