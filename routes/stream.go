@@ -85,6 +85,7 @@ func (s *Server) newSession(c echo.Context, name string) *session {
 		server: s, stream: s.metrics.streams[name], client: c.RealIP(), protocol: c.Request().Proto,
 		isHead: c.Request().Method == http.MethodHead,
 		began:  time.Now(),
+		onTime: endAged, // by a middleware around the service
 	}
 	if n.isHead {
 		return n

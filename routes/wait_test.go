@@ -1,10 +1,12 @@
 package routes_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"example.com/sse-demo/sse"
 	"example.com/sse-demo/sse/ssetest"
 )
 
@@ -248,6 +251,26 @@ func TestMaxAge(t *testing.T) {
 		if len(ages) < 5 {
 			t.Errorf("all streams end at once: %v", ages)
 		}
+	})
+}
+
+// TestTimeoutMiddleware: a middleware around the service that limits the time of every
+// request ends a stream as its maximum age would.
+func TestTimeoutMiddleware(t *testing.T) {
+	config := options()
+	config.Serve = func(w http.ResponseWriter, r *http.Request, source sse.Source, o sse.Options) error {
+		ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
+		defer cancel()
+		return sse.Serve(w, r.WithContext(ctx), source, o)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t, config)
+		h.stream("/stream/channel?name=a").all()
+		synctest.Wait()
+		if _, _, text := h.answer("GET", "/metrics", ""); !strings.Contains(text, `sse_connections_closed_total{reason="aged",stream="channel"} 1`) {
+			t.Error("not counted")
+		}
+		h.stop()
 	})
 }
 

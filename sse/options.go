@@ -60,7 +60,7 @@ type Reason string
 const (
 	SourceDone      Reason = stream.SourceDone      // "done": io.EOF, the end of a long poll, or a HEAD request
 	ShutdownReached Reason = stream.ShutdownReached // "shutdown": Options.Shutdown was closed
-	DeadlineReached Reason = stream.DeadlineReached // "deadline": Options.Deadline has passed
+	DeadlineReached Reason = stream.DeadlineReached // "deadline": Options.Deadline has passed, or the request's context has timed out
 	SourceFailed    Reason = stream.SourceFailed    // "failed": the source has returned an error, or panicked
 
 	ClientGone    Reason = stream.ClientGone    // "client"

@@ -104,8 +104,17 @@ func (s *session) run(r *http.Request) {
 			s.checkClock(timer)
 		case <-s.Shutdown: // sendAll ends the stream when the source has no more
 		case <-client.Done():
-			s.Reason = stream.ClientGone
+			s.leave(client)
 		}
+	}
+}
+
+// leave ends the stream because the request's context has ended: the client has left,
+// or the time of a middleware has passed.
+func (s *session) leave(client context.Context) {
+	s.Reason = stream.ClientGone
+	if errors.Is(client.Err(), context.DeadlineExceeded) {
+		s.Reason = stream.DeadlineReached
 	}
 }
 
@@ -131,7 +140,7 @@ func (s *session) sendAll(client context.Context) bool {
 			break
 		}
 		if client.Err() != nil && s.Reason == "" { // the source may always have more
-			s.Reason = stream.ClientGone
+			s.leave(client)
 		}
 		if len(frames) > 1 { // in a burst, what others publish meanwhile is one write
 			runtime.Gosched()

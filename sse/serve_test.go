@@ -2,10 +2,13 @@ package sse_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"example.com/sse-demo/sse"
@@ -58,6 +61,31 @@ func TestContextOfRequest(t *testing.T) {
 	if err != nil || outcome.Reason != sse.ClientGone || outcome.Events != 10 {
 		t.Errorf("%v, %+v", err, outcome)
 	}
+}
+
+// TestTimeoutMiddleware: http.TimeoutHandler would hold the stream back until it ends,
+// so it is refused. A middleware that gives the request a deadline, as that of chi and
+// of Echo, ends the stream by it, which does not look as if the client had left.
+func TestTimeoutMiddleware(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var err error
+		var outcome sse.Outcome
+		handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			err = sse.Serve(w, r, new(ssetest.Source).Add(1), sse.Options{Ended: func(o sse.Outcome) { outcome = o }})
+		})
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		http.TimeoutHandler(handler, time.Minute, "").ServeHTTP(httptest.NewRecorder(), r)
+		if !errors.Is(err, http.ErrNotSupported) || !strings.Contains(err.Error(), "*http.timeoutWriter") {
+			t.Error(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		start := time.Now()
+		handler.ServeHTTP(httptest.NewRecorder(), r.WithContext(ctx))
+		if age := time.Since(start); err != nil || age != time.Minute || outcome.Reason != sse.DeadlineReached || outcome.Events != 1 {
+			t.Errorf("after %v: %v, %+v", age, err, outcome)
+		}
+	})
 }
 
 // count is a source of so many events, one in each batch.
