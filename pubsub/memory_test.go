@@ -264,8 +264,11 @@ func heap() int64 {
 }
 
 // TestReconnectsLoseNothing has publishers that never pause, and clients that
-// leave after a few events and resume, on several channels at once.
-func TestReconnectsLoseNothing(t *testing.T) {
+// leave after a few events and resume, on several channels at once. A client that lost
+// an event would wait for ever, which the bubble reports.
+func TestReconnectsLoseNothing(t *testing.T) { synctest.Test(t, reconnectsLoseNothing) }
+
+func reconnectsLoseNothing(t *testing.T) {
 	const publishers, events, clients = 4, 2000, 4
 	m := pubsub.NewMemory(publishers*events, 64<<20)
 	names := []string{"a", "b", "c"}
