@@ -14,8 +14,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/labstack/echo/v4"
-
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/sse"
 	"example.com/sse-demo/sse/ssetest"
@@ -100,29 +98,6 @@ func TestCopyWhole(t *testing.T) {
 		go test -short ./sse/eventloop`)
 	if err != nil {
 		t.Error(err, out)
-	}
-}
-
-// TestCopyEcho: the handler for Echo in docs/copy.md.
-func TestCopyEcho(t *testing.T) {
-	e := echo.New()
-	broker := pubsub.NewMemory(10, 1<<20)
-	begin := broker.Subscribe(nil, pubsub.Start{}).Position()
-	receipt, err := broker.Publish(t.Context(), "news", "", []byte("one"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	options := sse.Options{Deadline: time.Now()} // what there is, and the end
-	e.GET("/events", func(c echo.Context) error {
-		news := broker.Subscribe([]string{"news"}, pubsub.Start{After: sse.LastEventID(c.Request()), Replay: 10})
-		return sse.Serve(c.Response().Writer, c.Request(), news, options)
-	})
-	for _, query := range []string{"", "?lastEventId=" + begin} {
-		w := httptest.NewRecorder()
-		e.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/events"+query, nil))
-		if want := "id: " + receipt.ID.String() + "\ndata: one\n\n"; !strings.HasSuffix(w.Body.String(), want) {
-			t.Errorf("%q, want %q", w.Body, want)
-		}
 	}
 }
 
