@@ -20,7 +20,7 @@ func TestStackOfAStream(t *testing.T) {
 		handler = 8 << 10
 		reader  = 4 << 10 // of net/http, which waits for the end of the connection
 		input   = 2 << 10 // watchInput, which waits for the reader
-		job     = 4 << 10
+		job     = 8 << 10 // its work, which encodes and publishes reports; at most 256 at once
 	)
 	cert, key := certificate(t)
 	https := []string{"--tls-cert", cert, "--tls-key", key}
