@@ -264,8 +264,8 @@ func heap() int64 {
 }
 
 // TestReconnectsLoseNothing has publishers that never pause, and clients that
-// leave after a few events and resume, on several channels at once. A client that lost
-// an event would wait for ever, which the bubble reports.
+// leave after a few events and resume, on several channels at once. The time of the
+// bubble passes only if a client has lost an event and waits for it.
 func TestReconnectsLoseNothing(t *testing.T) { synctest.Test(t, reconnectsLoseNothing) }
 
 func reconnectsLoseNothing(t *testing.T) {
