@@ -136,15 +136,20 @@ func (c *client) refusal(response *http.Response) error {
 	status := fmt.Sprintf("%d %s", code, http.StatusText(code))
 	says := "no reason is given"
 	body, _ := io.ReadAll(io.LimitReader(response.Body, maxErrorBody)) // what was read of it will do
-	if json.Valid(body) {                                              // not a page of HTML
+	switch {
+	case json.Valid(body):
 		says = cmp.Or(c.quote(reason(body)), says)
+	case media == "text/plain": // not a page of HTML
+		says = cmp.Or(c.quote(string(body)), says)
 	}
 	switch {
 	case code == http.StatusOK:
 		return fmt.Errorf("the upstream answers with %s instead of an event stream: %s; see whether --answer-url can stream, and speaks as --answer-api says", c.quote(media), says)
 	case code >= 300 && code < 400:
 		return fmt.Errorf("the upstream redirects (%s), which is not followed, because the key would go there; set --answer-url to the address of the endpoint itself", status)
-	case code == http.StatusUnauthorized, code == http.StatusForbidden: // what it says may contain a part of the key
+	case code == http.StatusForbidden:
+		return fmt.Errorf("the upstream refuses the key (%s); set SSE_ANSWER_KEY to one that may ask this: %s", status, says)
+	case code == http.StatusUnauthorized: // what it says may contain a part of the key
 		return fmt.Errorf("the upstream refuses the key (%s); set SSE_ANSWER_KEY to a valid one", status)
 	case code == http.StatusNotFound, code == http.StatusMethodNotAllowed:
 		return fmt.Errorf("the upstream has no such endpoint or model (%s): %s; see whether --answer-url and --answer-model are right", status, says)
@@ -166,7 +171,7 @@ func (c *client) explain(ctx context.Context, err error) error {
 	case errors.Is(err, io.EOF):
 		return errors.New("the upstream ended its answer without saying that it is complete; try again")
 	case errors.Is(err, sse.ErrTooLong):
-		return fmt.Errorf("the upstream sent an event of more than %d KiB, which is no part of an answer", MaxEvent>>10)
+		return fmt.Errorf("the upstream sent an event of more than %d MiB, which is no part of an answer", MaxEvent>>20)
 	case tooMuch:
 		return fmt.Errorf("the upstream sent more than %d MiB for one answer", MaxResponse>>20)
 	default:

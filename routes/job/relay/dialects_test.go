@@ -79,7 +79,7 @@ func TestChat(t *testing.T) {
 		"parts": {
 			data(
 				chunk(`"content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]}]`, "null"),
-				chunk(`"content":[{"type":"text","text":"Hel"},{"type":"image_url","image_url":{"url":"x"}},{"type":"text","text":"lo"}]`, "null"),
+				chunk(`"content":[{"type":"text","text":"Hel"},{"type":"image_url","text":{"alt":"x"}},{"type":"output_text","text":"lo"}]`, "null"),
 				chunk(`"content":[]`, `"stop"`)), "Hello", nil,
 		},
 		"half a pair":          {data(chunk(`"content":"ok \ud83d"`, "null"), chunk(`"content":""`, "null"), chunk(`"content":"\uDE00!"`, "null")) + done, "ok \U0001f600!", nil},
@@ -91,6 +91,7 @@ func TestChat(t *testing.T) {
 			data(chunk(`"content":null,"refusal":"I cannot "`, "null"), chunk(`"refusal":"help."`, "null"), chunk("", `"stop"`)) + done, "",
 			[]string{"refuses to answer: I cannot help."},
 		},
+		"refusal, no end":    {data(chunk(`"refusal":"No."`, "null")), "", []string{"No."}},
 		"refusal and filter": {data(chunk(`"refusal":"No."`, `"content_filter"`)), "", []string{"content_filter", "No."}},
 		"empty":              {role + finished("stop") + done, "", []string{"before its first word"}},
 		"no JSON":            {begun + data("<p>") + done, "Hel", []string{"no part of an answer", "<p>"}},
@@ -132,6 +133,11 @@ func TestErrors(t *testing.T) {
 		"type of an error":     {data(`{"message":"too long","type":"invalid_request_error"}`), []string{"too long (invalid_request_error)"}},
 		"error_msg":            {data(`{"error_msg":"overloaded","error_code":336100}`), []string{"overloaded (336100)"}},
 		"errors":               {data(`{"errors":[{"message":"overloaded","code":7}]}`), []string{"overloaded (7)"}},
+		"error line":           {`{"error":{"message":"overloaded"}}` + "\n\n", []string{"overloaded"}},
+		"detail line":          {`{"detail":"overloaded"}` + "\n\n", []string{"overloaded"}},
+		"another error event":  {"event: Server_Error\ndata: {\"message\":\"overloaded\"}\n\n", []string{"overloaded"}},
+		"error is true":        {data(`{"error":true,"message":"overloaded"}`), []string{"overloaded"}},
+		"error and message":    {data(`{"statusCode":502,"error":"Bad Gateway","message":"overloaded"}`), []string{"overloaded"}},
 		"empty error event":    {"event: error\ndata:\n\n", []string{"no reason is given"}},
 	} {
 		for path, answer := range map[string][2]string{
@@ -178,6 +184,7 @@ func TestResponses(t *testing.T) {
 		"completed":            {begun + ended, "Hel", nil},
 		"completed and [DONE]": {begun + ended + done, "Hel", nil},
 		"no blank line":        {begun + strings.TrimSpace(ended), "Hel", nil},
+		"long text":            {begun + typed("response.output_text.done", `"text":"`+strings.Repeat("\\u4f60", job.MaxText/3)+`"`) + ended, "Hel", nil},
 		"no names":             {data(`{"type":"response.output_text.delta","delta":"Hel"}`, `{"type":"response.completed","response":{}}`), "Hel", nil},
 		"no types":             {"event: response.output_text.delta\ndata: {\"delta\":\"Hel\"}\n\nevent: response.completed\ndata: {}\n\n", "Hel", nil},
 		"half a pair":          {data(`{"type":"response.output_text.delta","delta":"\ud83d"}`, `{"type":"response.output_text.delta","delta":"\ude00"}`) + ended, "\U0001f600", nil},

@@ -31,7 +31,7 @@ func TestDocs(t *testing.T) {
 		fmt.Sprintf("| %d pieces, %d KiB |", job.MaxPieces, job.MaxText>>10),
 		fmt.Sprintf("| %.0f minutes |", relay.MaxTime.Minutes()),
 		fmt.Sprintf("| %.0f minutes, `--answer-timeout` |", relay.DefaultSilence.Minutes()),
-		fmt.Sprintf("| %d KiB |", relay.MaxEvent>>10),
+		fmt.Sprintf("event of the upstream | %d MiB |", relay.MaxEvent>>20),
 		fmt.Sprintf("| %d MiB |", relay.MaxResponse>>20),
 		fmt.Sprintf("| %.0f minute, and ", job.Keep.Minutes()),
 	} {

@@ -28,7 +28,7 @@ type said struct {
 }
 
 // A text is a list of JSON strings. In JSON it is a string, null, or a list of parts, of
-// which only those of type text count.
+// which only those of type text or output_text count.
 type text []json.RawMessage
 
 // UnmarshalJSON implements [json.Unmarshaler].
@@ -39,15 +39,20 @@ func (t *text) UnmarshalJSON(data []byte) error {
 	}
 	var parts []struct {
 		Type string
-		Text text
+		Text json.RawMessage
 	}
 	if err := json.Unmarshal(data, &parts); err != nil {
 		return err
 	}
 	for _, part := range parts {
-		if part.Type == "text" {
-			*t = append(*t, part.Text...)
+		var more text
+		if part.Type != "text" && part.Type != "output_text" || part.Text == nil {
+			continue
 		}
+		if err := json.Unmarshal(part.Text, &more); err != nil {
+			return err
+		}
+		*t = append(*t, more...)
 	}
 	return nil
 }
@@ -78,9 +83,22 @@ func isError(name string, isPlain bool, object map[string]json.RawMessage) bool 
 	}
 	isAlone := isPlain && !isSet("choices") && !isSet("type")
 	kind := strings.ToLower(plain(object["type"])) // such as BadRequestError
-	return name == "error" || strings.HasSuffix(kind, "error") || plain(object["object"]) == "error" ||
+	return strings.HasSuffix(strings.ToLower(name), "error") || strings.HasSuffix(kind, "error") || plain(object["object"]) == "error" ||
 		slices.ContainsFunc([]string{"error", "errors", "error_code", "error_type"}, isSet) ||
 		isAlone && slices.ContainsFunc([]string{"detail", "message", "msg"}, isSet)
+}
+
+// readField returns an error that is a line, but no event: a field named error, as
+// llama.cpp sends it, or JSON as it stands.
+func (c *client) readField(line string) error {
+	if text, ok := strings.CutPrefix(line, "error:"); ok {
+		return c.failed([]byte(text))
+	}
+	var object map[string]json.RawMessage
+	if json.Unmarshal([]byte(line), &object) == nil && isError("", true, object) {
+		return c.failed([]byte(line))
+	}
+	return nil
 }
 
 func (c *client) failed(data []byte) error {
@@ -108,8 +126,12 @@ func reason(data []byte) string {
 			}
 			return object[names[i]]
 		}
-		data = first("error", "errors", "message", "detail", "msg", "error_msg", "text")
 		kind = cmp.Or(plain(first("type", "error_type", "code", "error_code")), kind)
+		words := first("message", "detail", "msg", "error_msg", "text")
+		data = first("error", "errors")
+		if words != nil && !bytes.HasPrefix(data, []byte("{")) && !bytes.HasPrefix(data, []byte("[")) {
+			data = words // an error such as true or "Bad Gateway" says less
+		}
 	}
 	if text := plain(data); text != "" && kind != "" {
 		return text + " (" + kind + ")"

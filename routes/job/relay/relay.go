@@ -22,7 +22,7 @@ import (
 const (
 	DefaultSilence = 2 * time.Minute  // without a byte, from the request on; comments count
 	MaxTime        = 10 * time.Minute // for an answer, from its head on
-	MaxEvent       = 64 << 10         // bytes of one event
+	MaxEvent       = 2 << 20          // bytes of one event; the last one of a response has all of its text again
 	MaxResponse    = 32 << 20         // bytes of an answer with everything around its text
 
 	// lastWords is how long the stream may go on after the word with which the answer
@@ -62,13 +62,18 @@ func (c *client) answer(ctx context.Context, r job.Request, write func(piece str
 			silence.Reset(c.Silence)
 		}
 	})
-	events.OnFault = a.noteField
+	events.OnFault = func(f sse.Fault) {
+		if err := c.readField(f.Text); err != nil {
+			a.failure = err
+			cancel(err) // nothing more may come
+		}
+	}
 	for {
 		event, err := events.Next()
 		switch {
 		case a.failure != nil:
 			return a.failure
-		case err != nil && a.word == "":
+		case err != nil && a.word == "" && a.why == "":
 			return c.explain(ctx, err)
 		case err != nil || isDone(event): // after its last word it may close as it likes
 			return a.judge()
@@ -166,13 +171,6 @@ func (a *answer) join(raw json.RawMessage) (piece string) {
 	}
 	_ = json.Unmarshal(raw, &piece) // text has tried
 	return piece
-}
-
-// noteField notes a field named error, as llama.cpp sends it, which is no event.
-func (a *answer) noteField(f sse.Fault) {
-	if text, ok := strings.CutPrefix(f.Text, "error:"); ok {
-		a.failure = a.client.failed([]byte(text))
-	}
 }
 
 // isDone: every dialect may end so.

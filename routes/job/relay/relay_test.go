@@ -172,8 +172,8 @@ func TestFailures(t *testing.T) {
 	}{
 		"clean end":      {answers(""), "Hel", "ended its answer without saying that it is complete; try again"},
 		"cut":            {func(w http.ResponseWriter, _ *http.Request) { send(w, begun); panic(http.ErrAbortHandler) }, "Hel", "broke in the middle of the answer (it was closed); try again"},
-		"huge event":     {answers("data: " + strings.Repeat("x", relay.MaxEvent)), "Hel", "more than 64 KiB"},
-		"huge comment":   {answers(":" + strings.Repeat("x", relay.MaxEvent)), "Hel", "more than 64 KiB"},
+		"huge event":     {answers("data: " + strings.Repeat("x", relay.MaxEvent)), "Hel", "more than 2 MiB"},
+		"huge comment":   {answers(":" + strings.Repeat("x", relay.MaxEvent)), "Hel", "more than 2 MiB"},
 		"no end":         {endless(begun, ": more\n\n"), "Hel", "more than 32 MiB"},
 		"silence":        {func(w http.ResponseWriter, r *http.Request) { send(w, begun); <-r.Context().Done() }, "Hel", "sent nothing for 2m0s; try again"},
 		"drip":           {drip, "", "not complete after 10m0s; ask for a shorter one"},
@@ -187,6 +187,8 @@ func TestFailures(t *testing.T) {
 		"400":            {status(400, object), "", "refuses the request (400 Bad Request): no such model"},
 		"401":            {status(401, `{"error":{"message":"bad key `+key+`"}}`), "", "refuses the key (401 Unauthorized); set SSE_ANSWER_KEY"},
 		"403":            {status(403, html), "", "refuses the key (403 Forbidden); set SSE_ANSWER_KEY"},
+		"403 with words": {status(403, `{"error":{"message":"not in your country"}}`), "", "not in your country"},
+		"400 in text":    {status(400, "too long "+key+"\n", "Content-Type", "text/plain; charset=utf-8"), "", "(400 Bad Request): too long [key]"},
 		"404":            {status(404, html), "", "no such endpoint or model (404 Not Found): no reason is given; see whether --answer-url"},
 		"429 in seconds": {status(429, object, "Retry-After", "20"), "", "(429 Too Many Requests): no such model (1); try again in 20 s"},
 		"429 on a date":  {status(429, object, "Retry-After", "Sat, 01 Jan 2000 00:01:30 GMT"), "", "try again later"},
@@ -287,6 +289,17 @@ func TestLastWords(t *testing.T) {
 		drip(w, r)
 	})
 	if err != nil || took > 5*time.Second {
+		t.Error(err, took)
+	}
+}
+
+// TestErrorFieldEndsTheJob, also if the upstream then keeps its connection open.
+func TestErrorFieldEndsTheJob(t *testing.T) {
+	_, took, err := ask(t, chat, func(w http.ResponseWriter, r *http.Request) {
+		send(w, piece("x")+"error: overloaded\n\n")
+		<-r.Context().Done()
+	})
+	if err == nil || !strings.Contains(err.Error(), "overloaded") || took > 0 {
 		t.Error(err, took)
 	}
 }
