@@ -25,7 +25,7 @@ const (
 	// request head.
 	readHeaderTimeout = 10 * time.Second
 	// answerTimeout is for what net/http answers itself, such as 431 to a head that is
-	// too long. Package routes has deadlines of its own.
+	// too long. Package routes has its own deadlines.
 	answerTimeout  = time.Minute
 	maxHeaderBytes = 32 << 10
 	// idleTimeout ends connections that ask for nothing more.

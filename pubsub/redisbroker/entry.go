@@ -67,7 +67,7 @@ func parse(m redis.XMessage) (entry, error) {
 // formula.
 func size(bytes int) int64 { return int64(32 + bytes + bytes/4 + min(bytes/6, 340)) }
 
-// check returns why an entry is not an event. Publish has checked those of replicas.
+// check returns why an entry is not an event. Publish has checked what replicas write.
 func (s *stream) check(e entry) error {
 	switch {
 	case e.channel == "":

@@ -28,7 +28,7 @@ type said struct {
 }
 
 // A text is a list of JSON strings. In JSON it is a string, null, or a list of parts, of
-// which only those of type text or output_text count.
+// which only parts of type text or output_text count.
 type text []json.RawMessage
 
 // UnmarshalJSON implements [json.Unmarshaler].
