@@ -58,6 +58,11 @@ func TestCopy(t *testing.T) {
 	if !strings.Contains(code, `request.Header.Set("Last-Event-ID", "`+newest+`")`) {
 		t.Error(code)
 	}
+	for _, kind := range []string{"EventSource", "eventstream.js", "Go"} {
+		if got := copied(kind); !strings.Contains(got, "events were lost: load everything anew") {
+			t.Errorf("%s ignores a gap:\n%s", kind, got)
+		}
+	}
 	if _, err := parser.ParseExpr("func() error {\n" + code + "\n}"); err != nil {
 		t.Errorf("%v\n%s", err, code)
 	}
