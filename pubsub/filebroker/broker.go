@@ -100,21 +100,21 @@ func (b *Broker) load(tx *bbolt.Tx) error {
 	if string(about.Get(formKey)) != form {
 		return errOther
 	}
-	begin, err := parseKey(about.Get(beginKey))
+	begin, err := parseID(beginKey, about.Get(beginKey))
 	if err != nil {
 		return err
 	}
 	b.last = begin
 	b.replica.LoseBefore(after(begin))
 	if text := about.Get(forgottenKey); text != nil {
-		forgotten, err := parseKey(text)
+		forgotten, err := parseID(forgottenKey, text)
 		if err != nil {
 			return err
 		}
 		b.replica.LoseBefore(after(forgotten))
 	}
 	err = tx.Bucket(droppedBucket).ForEach(func(channel, value []byte) error {
-		id, err := parseKey(value)
+		id, err := parseID(channel, value)
 		b.droppedBytes += droppedSize + len(channel)
 		b.replica.LoseBefore(after(id), string(channel))
 		return err

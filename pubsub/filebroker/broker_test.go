@@ -159,6 +159,47 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// TestDamagedBytes damages each byte of a small file that has lost events: it is refused,
+// or clients get the same.
+func TestDamagedBytes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data")
+	b := open(t, path, 3, 1<<20)
+	for i := range 6 {
+		publish(t, b, "a", fmt.Sprint(i))
+	}
+	shut(t, b)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := func(content []byte) string {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b, err := Open(path, 3, 1<<20)
+		if err != nil {
+			return ""
+		}
+		defer shut(t, b)
+		all := b.last.String()
+		for _, after := range []string{"1-0", all} {
+			all += "\n" + text(t, b.Subscribe([]string{"a", "b"}, pubsub.Start{After: after}))
+		}
+		return all
+	}
+	want := state(whole)
+	for n := range whole {
+		if whole[n] == 0 {
+			continue
+		}
+		content := []byte(string(whole))
+		content[n] ^= 0x55
+		if got := state(content); got != "" && got != want {
+			t.Errorf("byte %d: clients get %s", n, got)
+		}
+	}
+}
+
 // TestShared: publishers at the same time share commits. One alone has one for each.
 func TestShared(t *testing.T) {
 	const publishers, events = 8, 50

@@ -124,7 +124,7 @@ func (b *Broker) noteDropped(tx *bbolt.Tx, d drop) error {
 		b.droppedBytes += droppedSize + len(d.channel)
 	}
 	if b.droppedBytes <= b.maxDropped {
-		return channels.Put([]byte(d.channel), key(d.id))
+		return putID(channels, []byte(d.channel), d.id)
 	}
 	b.droppedBytes = 0
 	if err := tx.DeleteBucket(droppedBucket); err != nil {
@@ -133,7 +133,7 @@ func (b *Broker) noteDropped(tx *bbolt.Tx, d drop) error {
 	if _, err := tx.CreateBucket(droppedBucket); err != nil {
 		return err
 	}
-	return tx.Bucket(aboutBucket).Put(forgottenKey, key(b.last))
+	return putID(tx.Bucket(aboutBucket), forgottenKey, b.last)
 }
 
 // refuse answers publishers after a commit that failed. If only its last sync failed,

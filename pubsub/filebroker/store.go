@@ -89,7 +89,7 @@ func create(path string) error {
 			}
 		}
 		about := tx.Bucket(aboutBucket)
-		return errors.Join(about.Put(formKey, []byte(form)), about.Put(beginKey, key(pubsub.ID{}.Next())))
+		return errors.Join(about.Put(formKey, []byte(form)), putID(about, beginKey, pubsub.ID{}.Next()))
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		return err
@@ -128,6 +128,39 @@ func parseKey(key []byte) (pubsub.ID, error) {
 	return pubsub.ID{binary.BigEndian.Uint64(key), binary.BigEndian.Uint64(key[8:])}, nil
 }
 
+var checksums = crc32.MakeTable(crc32.Castagnoli)
+
+func checksum(key, content []byte) uint32 {
+	return crc32.Update(crc32.Checksum(key, checksums), checksums, content)
+}
+
+// seal fills in the first bytes of a value: a checksum of its key and of what follows.
+func seal(key, value []byte) []byte {
+	binary.BigEndian.PutUint32(value, checksum(key, value[crc32.Size:]))
+	return value
+}
+
+// unseal returns what follows the checksum.
+func unseal(key, value []byte) ([]byte, error) {
+	if len(value) < crc32.Size || binary.BigEndian.Uint32(value) != checksum(key, value[crc32.Size:]) {
+		return nil, fmt.Errorf("it is damaged: the entry of %q", key)
+	}
+	return value[crc32.Size:], nil
+}
+
+// putID keeps an id under a key.
+func putID(bucket *bbolt.Bucket, name []byte, id pubsub.ID) error {
+	return bucket.Put(name, seal(name, append(make([]byte, crc32.Size), key(id)...)))
+}
+
+func parseID(name, value []byte) (pubsub.ID, error) {
+	content, err := unseal(name, value)
+	if err != nil {
+		return pubsub.ID{}, err
+	}
+	return parseKey(content)
+}
+
 // A record is what is kept of an event, or of a message of the journal, which has no
 // channel.
 type record struct {
@@ -136,23 +169,14 @@ type record struct {
 	data          []byte
 }
 
-var checksums = crc32.MakeTable(crc32.Castagnoli)
-
-// value is a checksum of the id and of what follows: channel and name, each after its
-// length, and the data.
+// value is channel and name, each after its length, and the data, sealed.
 func (r *record) value() []byte {
 	b := make([]byte, crc32.Size, crc32.Size+2*binary.MaxVarintLen16+len(r.channel)+len(r.name)+len(r.data))
 	for _, text := range []string{r.channel, r.name} {
 		b = binary.AppendUvarint(b, uint64(len(text)))
 		b = append(b, text...)
 	}
-	b = append(b, r.data...)
-	binary.BigEndian.PutUint32(b, r.sum(b[crc32.Size:]))
-	return b
-}
-
-func (r *record) sum(content []byte) uint32 {
-	return crc32.Update(crc32.Checksum(key(r.id), checksums), checksums, content)
+	return seal(key(r.id), append(b, r.data...))
 }
 
 // parseRecord reads a record. Its data shares the memory of value.
@@ -160,10 +184,9 @@ func parseRecord(k, value []byte) (r record, err error) {
 	if r.id, err = parseKey(k); err != nil {
 		return record{}, err
 	}
-	if len(value) < crc32.Size || binary.BigEndian.Uint32(value) != r.sum(value[crc32.Size:]) {
+	if r.data, err = unseal(k, value); err != nil {
 		return record{}, fmt.Errorf("it is damaged: the event %s", r.id)
 	}
-	r.data = value[crc32.Size:]
 	for _, text := range []*string{&r.channel, &r.name} {
 		size, n := binary.Uvarint(r.data)
 		if n <= 0 || size > uint64(len(r.data)-n) {
