@@ -110,6 +110,20 @@ func TestLostJob(t *testing.T) {
 	}
 }
 
+// TestEndedJob: a page that is opened long after its job shows how that has ended,
+// and starts none under its name.
+func TestEndedJob(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	p := startBrowser(t).open(s, beforeScripts(`localStorage["sse-demo.job"] =
+		'{"id":"an-old-job","lastEventId":"1700000000000-18446744073709551615","status":"succeeded"}'`))
+	p.until(jobID + ` === "an-old-job" && document.querySelector(".stage").textContent !== ""`)
+	if got := p.eval(`document.querySelector(".stage").textContent + " " + document.querySelector("progress").value`); got != "succeeded 100" {
+		t.Errorf("the job is shown as %s", got)
+	}
+	p.until(state("progress", "closed"))
+}
+
 // TestAnswer: the text grows, goes on after a reload, is the same in a second tab,
 // and stops.
 func TestAnswer(t *testing.T) {

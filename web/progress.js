@@ -35,10 +35,9 @@ export function progress() {
       if (await tokenIsMissing()) return self.close();
       const {job, fate} = await findJob();
       if (!job) return start({durationMs: firstMs});
-      if (fate === "another") notice = lost(job.id, true);
-      if (fate !== "gone") return take(job.id);
-      if (!job.status) notice = lost(job.id, false);
-      rest(job);
+      if (fate !== "there" && !job.status) notice = lost(job.id, fate === "another");
+      if (fate === "gone") rest(job);
+      else take(job.id);
     },
     reset() {
       answer = "";
@@ -167,7 +166,8 @@ async function findJob() {
  * nothing of the job, a gap comes, and then done. @param {Job} job
  */
 async function fateOf({id, lastEventId}) {
-  const {problem, value: events} = await request("GET", `/stream/progress?${new URLSearchParams({id, lastEventId, wait: "0"})}`);
+  const after = lastEventId.replace(/-18446744073709551615$/, "-18446744073709551614"); // right after its end there is a 204 for every job
+  const {problem, value: events} = await request("GET", `/stream/progress?${new URLSearchParams({id, lastEventId: after, wait: "0"})}`);
   if (problem || !/^event: gap$/m.test(events)) return "there"; // the stream will say what is wrong
   return /^event: done$/m.test(events) && !/^event: (progress|token)$/m.test(events) ? "gone" : "another";
 }
