@@ -141,7 +141,7 @@ func ExampleLog() {
 // A broker whose events are kept elsewhere gives out the ids, and feeds a replica in
 // this process, which its subscribers read (see package redisbroker).
 func ExampleReplica() {
-	replica := pubsub.NewReplica(1024, 64<<20, nil)
+	replica := pubsub.NewReplica(1024, 64<<20, time.Minute, nil)
 	replica.LoseBefore(pubsub.ID{1763683200000, 0}) // the order begins here
 	news := replica.Subscribe([]string{"news"}, pubsub.Start{})
 	delivered, _ := replica.Append(pubsub.ID{1763683200500, 0}, "news", "", []byte("rain"))

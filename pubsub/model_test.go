@@ -48,9 +48,9 @@ func TestModel(t *testing.T) {
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		m := &model{t: t, rand: r, last: ID{uint64(time.Now().UnixMilli()), 0}}
-		m.broker = NewReplica(1+r.IntN(6), r.IntN(12_000), nil)
+		m.broker = NewReplica(1+r.IntN(6), r.IntN(12_000), time.Minute, nil)
 		if m.keepsAll = r.IntN(4) == 0; m.keepsAll {
-			m.broker = NewReplica(1<<10, 1<<20, nil)
+			m.broker = NewReplica(1<<10, 1<<20, time.Minute, nil)
 		}
 		m.broker.LoseBefore(m.last.Next())
 		for range 300 {

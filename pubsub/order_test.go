@@ -157,7 +157,7 @@ func TestEdgesOfTheOrder(t *testing.T) {
 				t.Errorf("%v, now is %d: %q", id, now, seen)
 			}
 		}
-		replica := pubsub.NewReplica(10, plenty, nil)
+		replica := pubsub.NewReplica(10, plenty, time.Minute, nil)
 		replica.LoseBefore(pubsub.ID{start, 1})
 		minute := uint64(time.Minute.Milliseconds())
 		for ms, hasGap := range map[uint64]bool{now + minute: false, now + minute + 1: true, start - 1: true} {
@@ -179,7 +179,7 @@ func appendTo(t *testing.T, m *pubsub.Replica, id pubsub.ID, channel string) {
 // reach. It neither waits nor sees anything twice.
 func TestReplicaIsBehind(t *testing.T) {
 	now := uint64(time.Now().UnixMilli())
-	m := pubsub.NewReplica(3, plenty, nil)
+	m := pubsub.NewReplica(3, plenty, time.Minute, nil)
 	m.LoseBefore(pubsub.ID{now, 1})
 	appendTo(t, m, pubsub.ID{now, 1}, "a")
 	one, both := m.Subscribe([]string{"a"}, pubsub.Start{After: pubsub.ID{now, 7}.String()}), m.Subscribe([]string{"a", "b"}, pubsub.Start{After: pubsub.ID{now, 7}.String()})
@@ -200,7 +200,7 @@ func TestReplicaIsBehind(t *testing.T) {
 // TestHole: events are missing between those that are kept.
 func TestHole(t *testing.T) {
 	now := uint64(time.Now().UnixMilli())
-	m := pubsub.NewReplica(10, plenty, nil)
+	m := pubsub.NewReplica(10, plenty, time.Minute, nil)
 	m.LoseBefore(pubsub.ID{now, 1})
 	id := func(n uint64) string { return pubsub.ID{now, n}.String() }
 	appendTo(t, m, pubsub.ID{now, 1}, "a")

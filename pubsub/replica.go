@@ -2,10 +2,6 @@ package pubsub
 
 import "time"
 
-// clockSkew is how far the clocks of the processes that share a broker, and the
-// clock that its ids come from, may be apart.
-const clockSkew = time.Minute
-
 // A Replica is this process's copy of the channels of a broker whose events are
 // kept elsewhere: in Redis, or in a file. The broker loads the replica when it
 // starts, appends each event that is published, and lets its subscribers read the
@@ -14,11 +10,12 @@ type Replica struct{ channels channels }
 
 // NewReplica returns an empty replica. It keeps as much as [NewMemory] says. It calls
 // dropped, unless that is nil, for each event that it no longer keeps; dropped must not
-// use the replica.
-func NewReplica(maxEvents, maxBytes int, dropped func(channel string, id ID)) *Replica {
+// use the replica. skew is how far the clock that ids come from may be ahead of this one:
+// an id beyond that begins with a gap.
+func NewReplica(maxEvents, maxBytes int, skew time.Duration, dropped func(channel string, id ID)) *Replica {
 	r := new(Replica)
 	r.channels.init(maxEvents, maxBytes)
-	r.channels.skew, r.channels.onDrop = clockSkew, dropped
+	r.channels.skew, r.channels.onDrop = skew, dropped
 	return r
 }
 

@@ -67,15 +67,16 @@ func Open(path string, maxEvents, maxBytes int) (*Broker, error) {
 		maxDropped: maxBytes/4 + 1<<20,
 	}
 	b.journal.broker = b
-	b.replica = pubsub.NewReplica(maxEvents, maxBytes, func(channel string, id pubsub.ID) { b.dropped = append(b.dropped, drop{channel, id}) })
+	b.replica = pubsub.NewReplica(maxEvents, maxBytes, 0, func(channel string, id pubsub.ID) { b.dropped = append(b.dropped, drop{channel, id}) })
 	var err error
 	if b.db, err = openFile(path); err != nil {
 		return nil, named(path, err)
 	}
+	file := b.db.Path()
 	if err := b.db.View(b.load); err != nil {
 		return nil, named(path, errors.Join(err, b.db.Close()))
 	}
-	if b.probe, err = os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".probe-*"); err != nil {
+	if b.probe, err = os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".probe-*"); err != nil {
 		return nil, named(path, errors.Join(err, b.db.Close()))
 	}
 	_ = os.Remove(b.probe.Name()) // Windows cannot yet, and does in Close

@@ -273,6 +273,66 @@ func TestHistory(t *testing.T) {
 	shut(t, b)
 }
 
+// TestForgotten: however many channels were dropped, a client that has followed a channel
+// which is kept has no gap after a restart, and one of a dropped channel has.
+func TestForgotten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data")
+	b := open(t, path, 10, 10_000)
+	b.db.NoSync = true // it is quicker
+	b.maxDropped = 100 * (droppedSize + len("channel 000"))
+	begin := publish(t, b, "channel 000", "0")
+	var seen, newer pubsub.ID
+	forgotten := func() (has bool) {
+		_ = b.db.View(func(tx *bbolt.Tx) error { has = tx.Bucket(aboutBucket).Get(forgottenKey) != nil; return nil })
+		return has
+	}
+	for i := 0; !forgotten(); i++ {
+		seen, newer = newer, publish(t, b, "kept", fmt.Sprint(i))
+		publish(t, b, fmt.Sprintf("channel %03d", i), "x")
+	}
+	for range 2 {
+		if got := text(t, b.Subscribe([]string{"kept"}, pubsub.Start{After: seen.String()})); !strings.HasPrefix(got, "id: "+newer.String()) {
+			t.Errorf("kept: %q", got)
+		}
+		for _, channel := range []string{"channel 000", "channel 080"} {
+			if got := text(t, b.Subscribe([]string{channel}, pubsub.Start{After: begin.String()})); !strings.HasPrefix(got, "event: gap\n") {
+				t.Errorf("%s: %q", channel, got)
+			}
+		}
+		shut(t, b)
+		b = open(t, path, 10, 10_000)
+	}
+	shut(t, b)
+}
+
+// TestLaterThanNow: an id that was never given out begins with a gap. No other process
+// gives out ids, so the clock of none may be ahead.
+func TestLaterThanNow(t *testing.T) {
+	b := open(t, filepath.Join(t.TempDir(), "data"), 10, 1<<20)
+	defer shut(t, b)
+	last := publish(t, b, "a", "1")
+	s := b.Subscribe([]string{"a"}, pubsub.Start{After: pubsub.ID{last[0] + 30_000, 0}.String()})
+	publish(t, b, "a", "2")
+	if got := text(t, s); !strings.HasPrefix(got, "event: gap\n") || !strings.Contains(got, "data: 2\n") {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestLink: the disk that is tried is the one that the file is on, not a link to it.
+func TestLink(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	path, link := filepath.Join(dir, "data"), filepath.Join(other, "link")
+	shut(t, open(t, path, 10, 1<<20))
+	if err := os.Symlink(path, link); err != nil {
+		t.Skip("links: ", err)
+	}
+	b := open(t, link, 10, 1<<20)
+	defer shut(t, b)
+	if got := filepath.Dir(b.probe.Name()); got == other {
+		t.Errorf("%s is tried", got)
+	}
+}
+
 // TestBounded: the file takes at most four times the history and 8 MiB, when several
 // times as much was published.
 func TestBounded(t *testing.T) {

@@ -2,6 +2,7 @@ package filebroker
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -79,7 +80,9 @@ func (b *Broker) commit(batch []*publication) {
 			b.last = b.last.Next()
 			p.id = b.last
 		}
+		before := b.droppedBytes
 		if err = b.db.Update(func(tx *bbolt.Tx) error { return b.write(tx, batch) }); err != nil {
+			b.droppedBytes = before
 			b.fail(err)
 		}
 	}
@@ -96,7 +99,7 @@ func (b *Broker) commit(batch []*publication) {
 // write also deletes what is no longer kept since the last commit.
 func (b *Broker) write(tx *bbolt.Tx, batch []*publication) error {
 	records := tx.Bucket(recordsBucket)
-	records.FillPercent = 1 // ids rise: nothing is inserted into a page later
+	records.FillPercent = 1 // ids rise: nothing is inserted into a page later; and half empty pages are merged
 	for _, p := range batch {
 		if err := records.Put(key(p.id), p.value()); err != nil {
 			return err
@@ -114,7 +117,6 @@ func (b *Broker) write(tx *bbolt.Tx, batch []*publication) error {
 }
 
 // noteDropped keeps what a client of a channel has to know: that events are missing.
-// If there are too many channels to know each, any channel may have lost events.
 func (b *Broker) noteDropped(tx *bbolt.Tx, d drop) error {
 	if d.channel == "" {
 		return nil
@@ -123,17 +125,34 @@ func (b *Broker) noteDropped(tx *bbolt.Tx, d drop) error {
 	if channels.Get([]byte(d.channel)) == nil {
 		b.droppedBytes += droppedSize + len(d.channel)
 	}
-	if b.droppedBytes <= b.maxDropped {
-		return putID(channels, []byte(d.channel), d.id)
-	}
-	b.droppedBytes = 0
-	if err := tx.DeleteBucket(droppedBucket); err != nil {
+	if err := putID(channels, []byte(d.channel), d.id); err != nil || b.droppedBytes <= b.maxDropped {
 		return err
 	}
-	if _, err := tx.CreateBucket(droppedBucket); err != nil {
+	return b.forgetOlder(tx)
+}
+
+// forgetOlder deletes the older half of droppedBucket, because there are too many
+// channels to know each: any channel may have lost events up to the newest of it.
+func (b *Broker) forgetOlder(tx *bbolt.Tx) error {
+	channels := tx.Bucket(droppedBucket)
+	var all []drop
+	err := channels.ForEach(func(channel, value []byte) error {
+		id, err := parseID(channel, value)
+		all = append(all, drop{string(channel), id})
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	return putID(tx.Bucket(aboutBucket), forgottenKey, b.last)
+	slices.SortFunc(all, func(a, b drop) int { return a.id.Compare(b.id) })
+	older := all[:(len(all)+1)/2]
+	for _, d := range older {
+		b.droppedBytes -= droppedSize + len(d.channel)
+		if err := channels.Delete([]byte(d.channel)); err != nil {
+			return err
+		}
+	}
+	return putID(tx.Bucket(aboutBucket), forgottenKey, older[len(older)-1].id)
 }
 
 // refuse answers publishers after a commit that failed. If only its last sync failed,

@@ -42,6 +42,9 @@ const (
 
 // openFile opens a data file that is whole, or creates one.
 func openFile(path string) (*bbolt.DB, error) {
+	if file, err := filepath.EvalSymlinks(path); err == nil {
+		path = file
+	}
 	switch info, err := os.Stat(path); {
 	case errors.Is(err, fs.ErrNotExist):
 		if err := create(path); err != nil {

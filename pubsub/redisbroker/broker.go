@@ -3,10 +3,14 @@ package redisbroker
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/sse"
 )
+
+// clockSkew is how far the clocks of the processes, and Redis's, may be apart.
+const clockSkew = time.Minute
 
 // A Broker is a pubsub.Broker over any number of processes.
 type Broker struct {
@@ -21,7 +25,7 @@ func New(o Options) (*Broker, error) {
 	if b.stream, err = newStream(o, b); err != nil {
 		return nil, err
 	}
-	b.replica = pubsub.NewReplica(b.options.ReplicaEvents, b.options.ReplicaBytes, nil)
+	b.replica = pubsub.NewReplica(b.options.ReplicaEvents, b.options.ReplicaBytes, clockSkew, nil)
 	return b, nil
 }
 
