@@ -1,7 +1,9 @@
 package filebroker
 
 import (
+	"encoding/binary"
 	"fmt"
+	"hash/fnv"
 	"os"
 	"path/filepath"
 	"strings"
@@ -197,6 +199,30 @@ func TestDamagedBytes(t *testing.T) {
 		if got := state(content); got != "" && got != want {
 			t.Errorf("byte %d: clients get %s", n, got)
 		}
+	}
+}
+
+// TestManyPages: meta pages that are whole, but name more pages than there are, take no
+// memory for them.
+func TestManyPages(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data")
+	shut(t, open(t, path, 1, 1))
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for number := range 2 {
+		meta := content[number*os.Getpagesize()+pageHeader:][:metaSize]
+		binary.NativeEndian.PutUint64(meta[40:], 1<<40)
+		sum := fnv.New64a()
+		_, _ = sum.Write(meta[:metaSize-8])
+		binary.NativeEndian.PutUint64(meta[metaSize-8:], sum.Sum64())
+	}
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(path, 1, 1); err == nil || !strings.Contains(err.Error(), path) {
+		t.Error(err)
 	}
 }
 

@@ -47,7 +47,9 @@ const (
 	metaSize    = 64
 	metaMagic   = 0xED0CDAED
 	metaVersion = 2
-	manyIDs     = 0xFFFF // as the count of a list of free pages: its first id is the count
+	minPageSize = 512
+	maxPages    = 1 << 31 // so that the size in bytes is no more than an int64 has
+	manyIDs     = 0xFFFF  // as the count of a list of free pages: its first id is the count
 )
 
 var (
@@ -62,6 +64,7 @@ type tree struct {
 	file               io.ReaderAt
 	pageSize           int
 	root, freelist, tx uint64
+	end                uint64 // how many pages there are
 	seen               []bool // by page: it is in use, or free
 }
 
@@ -88,9 +91,10 @@ func newestTree(file *os.File) (*tree, error) {
 	if second.tx > first.tx {
 		t = second
 	}
-	if want := int64(len(t.seen)) * int64(size); info.Size() < want {
+	if want := int64(t.end) * int64(size); info.Size() < want {
 		return nil, fmt.Errorf("it is damaged: it has %d bytes, and should have %d at least", info.Size(), want)
 	}
+	t.seen = make([]bool, t.end)
 	t.seen[0], t.seen[1] = true, true
 	return t, nil
 }
@@ -105,11 +109,11 @@ func readMeta(file io.ReaderAt, number, size int) (*tree, error) {
 	u64 := func(at int) uint64 { return binary.NativeEndian.Uint64(body[at:]) }
 	sum := fnv.New64a()
 	_, _ = sum.Write(body[:metaSize-8])
-	const end, most = 40, 1 << 40 // how many pages there are
-	if u32(0) != metaMagic || u32(4) != metaVersion || u64(metaSize-8) != sum.Sum64() || u64(end) < 2 || u64(end) > most {
+	t := &tree{file: file, pageSize: int(u32(8)), root: u64(16), freelist: u64(32), end: u64(40), tx: u64(48)}
+	if u32(0) != metaMagic || u32(4) != metaVersion || u64(metaSize-8) != sum.Sum64() || t.pageSize < minPageSize || t.end < 2 || t.end > maxPages {
 		return nil, damaged(uint64(number))
 	}
-	return &tree{file: file, pageSize: int(u32(8)), root: u64(16), freelist: u64(32), tx: u64(48), seen: make([]bool, u64(end))}, nil
+	return t, nil
 }
 
 // read returns a page, with those that belong to it, and notes that it is in use.
