@@ -96,7 +96,8 @@ func TestAnswersOnReplicas(t *testing.T) {
 	}
 }
 
-// readAnswer starts an answer and reads it on one replica after the other.
+// readAnswer starts an answer and reads it on one replica after the other. If a replica
+// says that it is busy, because Redis is slow, it tries again.
 func readAnswer(t *testing.T, replicas []*program, first int, prompt string) (text string, attempts int, err error) {
 	body := fmt.Sprintf(`{"kind":"answer","prompt":%q}`, prompt)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, replicas[first%2].url("/jobs"), strings.NewReader(body))
@@ -104,12 +105,18 @@ func readAnswer(t *testing.T, replicas []*program, first int, prompt string) (te
 		return "", 0, err
 	}
 	request.Header.Set("Content-Type", "application/json")
-	location, last := "", ""
+	location, last, giveUp := "", "", time.Now().Add(patience)
 	for attempts = 1; ; attempts++ {
 		request.Header.Set("Accept", "text/event-stream")
 		response, err := http.DefaultClient.Do(request)
 		if err != nil {
 			return text, attempts, err
+		}
+		if attempts == 1 && response.StatusCode == http.StatusServiceUnavailable && time.Now().Before(giveUp) {
+			_ = response.Body.Close()
+			request.Body, _ = request.GetBody()
+			attempts = 0
+			continue
 		}
 		if response.StatusCode != http.StatusOK {
 			_ = response.Body.Close()
@@ -147,6 +154,9 @@ func readTokens(body io.ReadCloser, limit time.Duration) (text, last string, don
 		var data struct{ Text, Status, Error string }
 		if err := json.Unmarshal([]byte(event.Data), &data); err != nil {
 			return text, last, false, err
+		}
+		if event.Name == "busy" {
+			return text, last, false, nil
 		}
 		last = event.ID
 		switch {

@@ -146,6 +146,7 @@ const (
 	clusterClients    = 200
 	clusterPublishers = 2 // on each replica
 	clusterRate       = 4 * time.Millisecond
+	clusterMore       = 50 // events between two faults
 )
 
 // cluster is three replicas behind nginx, on one Redis.
@@ -227,7 +228,7 @@ func (c *cluster) follow(reconnects *atomic.Int64) (seen []string) {
 	tick := time.NewTicker(50 * time.Millisecond) // its retry delay
 	defer tick.Stop()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	for end := time.Now().Add(3 * patience); time.Now().Before(end); <-tick.C {
+	for end := time.Now().Add(6 * patience); time.Now().Before(end) && c.Context().Err() == nil; <-tick.C {
 		request, err := http.NewRequestWithContext(c.Context(), http.MethodGet, c.url+"/stream/channel?name=a", nil)
 		if err != nil {
 			c.Error(err)
@@ -274,6 +275,8 @@ func TestCluster(t *testing.T) {
 	var reconnects, published atomic.Int64
 	seen := make([][]string, clusterClients)
 	var following, publishing sync.WaitGroup
+	t.Cleanup(following.Wait) // they report to the test, also if it fails before their end
+	t.Cleanup(publishing.Wait)
 	for i := range seen {
 		following.Go(func() { seen[i] = c.follow(&reconnects) })
 	}
@@ -286,7 +289,7 @@ func TestCluster(t *testing.T) {
 	more := func() {
 		t.Helper()
 		n := published.Load()
-		c.replicas[0].eventually("events are acknowledged", func() bool { return published.Load() > n+300 })
+		c.replicas[0].eventually("events are acknowledged", func() bool { return published.Load() > n+clusterMore })
 	}
 	more()
 	c.replicas[2].signal(os.Kill)
