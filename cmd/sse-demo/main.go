@@ -104,7 +104,7 @@ func run(ctx context.Context, args []string, signals <-chan os.Signal, stdout, s
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("%w (%w: sse-demo --help)", err, errUsage)
+		return fmt.Errorf("%w (%w: %s --help)", err, errUsage, commandOf(args))
 	}
 	switch parsed.Selected().Name {
 	case "check":
@@ -116,6 +116,14 @@ func run(ctx context.Context, args []string, signals <-chan os.Signal, stdout, s
 	default:
 		return serve(ctx, &c.Serve, signals, stderr)
 	}
+}
+
+// commandOf is the command whose help has the flags that were meant.
+func commandOf(args []string) string {
+	if len(args) > 0 && (args[0] == "check" || args[0] == "healthcheck") {
+		return "sse-demo " + args[0]
+	}
+	return "sse-demo"
 }
 
 // printHelp adds the flags of serve, which needs no command, to the help of the
