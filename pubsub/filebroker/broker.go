@@ -36,6 +36,7 @@ type Broker struct {
 	dropped []drop // since the last commit
 
 	droppedBytes           int // of droppedBucket
+	maxFile                int64
 	maxJournal, maxDropped int // bytes
 }
 
@@ -65,6 +66,7 @@ func Open(path string, maxEvents, maxBytes int) (*Broker, error) {
 		stop:       make(chan struct{}),
 		maxJournal: maxBytes/2 + 1<<20,
 		maxDropped: maxBytes/4 + 1<<20,
+		maxFile:    4*int64(maxBytes) + 8<<20,
 	}
 	b.journal.broker = b
 	b.replica = pubsub.NewReplica(maxEvents, maxBytes, 0, func(channel string, id pubsub.ID) { b.dropped = append(b.dropped, drop{channel, id}) })
@@ -147,7 +149,28 @@ func (b *Broker) Start() error {
 			return nil
 		})
 	})
+	if err == nil {
+		err = b.shrink()
+	}
 	b.running.Go(b.run)
+	return err
+}
+
+// shrink makes the file smaller if it was written with a larger history. bbolt itself
+// never does. While the disk is full the file stays as it is.
+func (b *Broker) shrink() error {
+	info, err := os.Stat(b.db.Path())
+	if err != nil || info.Size() <= b.maxFile {
+		return err
+	}
+	if err := b.db.Update(func(tx *bbolt.Tx) error { return b.write(tx, nil) }); err != nil {
+		return nil //nolint:nilerr // publishing says that the disk is full
+	}
+	b.dropped = nil
+	db, err := compact(b.db)
+	if db != nil {
+		b.db = db
+	}
 	return err
 }
 

@@ -392,3 +392,39 @@ func TestBounded(t *testing.T) {
 		})
 	}
 }
+
+// TestSmallerHistory: the file shrinks when the service starts with a smaller history.
+func TestSmallerHistory(t *testing.T) {
+	const less = 1 << 20
+	path := filepath.Join(t.TempDir(), "data")
+	b := open(t, path, 1024, 64<<20)
+	b.db.NoSync = true // it is quicker
+	var running sync.WaitGroup
+	for p := range 32 {
+		running.Go(func() {
+			for range 16 {
+				publish(t, b, fmt.Sprint(p), strings.Repeat("x", 60_000))
+			}
+		})
+	}
+	running.Wait()
+	last := publish(t, b, "last", "y")
+	shut(t, b)
+	if info, err := os.Stat(path); err != nil || info.Size() <= 4*less+8<<20 {
+		t.Fatalf("%d bytes, %v", info.Size(), err)
+	}
+	for range 2 {
+		b = open(t, path, 1024, less)
+		if info, err := os.Stat(path); err != nil || info.Size() > 4*less+8<<20 || info.Mode().Perm() != 0o600 {
+			t.Errorf("%d bytes, %v, %v", info.Size(), info.Mode(), err)
+		}
+		if got := text(t, b.Subscribe([]string{"last"}, pubsub.Start{Replay: 1})); !strings.Contains(got, "id: "+last.String()+"\ndata: y\n") {
+			t.Errorf("%q", got)
+		}
+		if got := text(t, b.Subscribe([]string{"0"}, pubsub.Start{After: "1-0"})); !strings.HasPrefix(got, "event: gap\n") {
+			t.Errorf("%.100q", got)
+		}
+		last = publish(t, b, "last", "y")
+		shut(t, b)
+	}
+}

@@ -38,6 +38,8 @@ const (
 	lockTimeout = time.Second
 	// growth is by how much the file grows at once.
 	growth = 1 << 20
+	// compactBatch is how many bytes of a database that is written anew share a commit.
+	compactBatch = 4 << 20
 )
 
 // openFile opens a data file that is whole, or creates one.
@@ -66,6 +68,10 @@ func openFile(path string) (*bbolt.DB, error) {
 	if err != nil {
 		return nil, plain(err)
 	}
+	return openWhole(path)
+}
+
+func openWhole(path string) (*bbolt.DB, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType})
 	if err != nil {
 		return nil, plain(err)
@@ -97,10 +103,35 @@ func create(path string) error {
 	if err := errors.Join(err, db.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(half, path); err != nil {
+	return rename(half, path)
+}
+
+// compact writes a database anew, without its free pages, in place of its file. It
+// returns nil if the disk has no room for both.
+func compact(db *bbolt.DB) (*bbolt.DB, error) {
+	path, half := db.Path(), db.Path()+".new"
+	_ = os.Remove(half)
+	small, err := bbolt.Open(half, 0o600, &bbolt.Options{Timeout: lockTimeout})
+	if err == nil {
+		err = errors.Join(bbolt.Compact(small, db, compactBatch), small.Close())
+	}
+	if err == nil {
+		err = rename(half, path)
+	}
+	if err != nil {
+		_ = os.Remove(half)
+		return nil, nil //nolint:nilerr // it was an attempt
+	}
+	_ = db.Close()
+	return openWhole(path)
+}
+
+// rename gives a file another name, so that the name survives a power cut, too.
+func rename(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
 		return err
 	}
-	if folder, err := os.Open(filepath.Dir(path)); err == nil { // so that the name survives a power cut, too
+	if folder, err := os.Open(filepath.Dir(to)); err == nil {
 		_ = folder.Sync() // not every system can
 		_ = folder.Close()
 	}
