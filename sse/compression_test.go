@@ -27,7 +27,7 @@ func BenchmarkGzipStream(b *testing.B) {
 				for row := range stream.rows {
 					data = fmt.Appendf(data, `{"symbol":"S%d","price":%.2f,"delta":%.2f},`, row, 2500+100*random.Float64(), random.Float64())
 				}
-				frames = append(frames, sse.MustFrame(sse.Event{ID: fmt.Sprint(3590576554 + i), Data: data}))
+				frames = append(frames, sse.MustFrame(sse.Event{ID: fmt.Sprint(3590576554 + int64(i)), Data: data}))
 				plain += len(frames[i])
 			}
 			compressed := bytes.NewBuffer(make([]byte, 0, 2*plain))
