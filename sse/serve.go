@@ -39,8 +39,7 @@ type session struct {
 	stream.Stream
 	ended    func(Outcome)
 	response response
-	frames   [][]byte  // to be used again
-	due      time.Time // when a heartbeat or the end may be due
+	frames   [][]byte // to be used again
 	wake     chan struct{}
 }
 
@@ -95,13 +94,11 @@ func (s *session) run(r *http.Request) {
 	client := r.Context()
 	s.wake = make(chan struct{}, 1)
 	s.Notify(s.notify)
-	timer := time.AfterFunc(s.setDue(), s.notify)
-	defer timer.Stop()
+	s.StartClock(s.notify)
 	defer s.response.finish(r)
 	for s.sendAll(client) {
 		select {
 		case <-s.wake:
-			s.checkClock(timer)
 		case <-s.Shutdown: // sendAll ends the stream when the source has no more
 		case <-client.Done():
 			s.leave(client)
@@ -130,15 +127,13 @@ func (s *session) notify() {
 // stream has ended.
 func (s *session) sendAll(client context.Context) bool {
 	for s.Reason == "" {
-		frames := s.Next(s.frames[:0])
-		if len(frames) > 0 {
-			s.send(frames)
-		}
-		clear(frames) // an idle stream holds no events
-		s.frames = frames
+		frames := s.Next(s.frames[:0], time.Now())
 		if len(frames) == 0 {
 			break
 		}
+		s.send(frames)
+		clear(frames) // an idle stream holds no events
+		s.frames = frames
 		if client.Err() != nil && s.Reason == "" { // the source may always have more
 			s.leave(client)
 		}
@@ -155,27 +150,4 @@ func (s *session) send(frames [][]byte) {
 		return
 	}
 	s.Taken(time.Now())
-}
-
-// checkClock sends a heartbeat if one is due. The timer is not set anew with
-// every event, so when it fires the silence may just have begun.
-func (s *session) checkClock(timer *time.Timer) {
-	now := time.Now()
-	if now.Before(s.due) {
-		return
-	}
-	if !s.IsEnding() { // else the end is what comes next
-		if heartbeat := s.DueHeartbeat(now); heartbeat != nil {
-			s.send(heartbeat)
-		}
-	}
-	timer.Reset(s.setDue())
-}
-
-// setDue notes when the next heartbeat or the end may be due, whichever comes first,
-// and returns the time until then.
-func (s *session) setDue() time.Duration {
-	now := time.Now()
-	s.due = s.Due(now)
-	return s.due.Sub(now)
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -27,7 +28,8 @@ const maxWrite = 64 << 10
 type conn struct {
 	socket net.Conn
 	raw    syscall.RawConn // to write without waiting; nil if that is not possible
-	unsent pieces          // what is yet to be written, the framing of HTTP included
+	head   []byte          // of the response; nil when it was written
+	unsent pieces          // what a full socket did not take, the framing of HTTP included
 }
 
 // pieces are bytes in order. Those of frames are shared by all streams that send
@@ -56,17 +58,15 @@ func canHijack(r *http.Request) bool {
 // hijack takes the connection over. What the client has sent after its request is
 // dropped.
 func hijack(w http.ResponseWriter) (conn, error) {
-	c, _, err := http.NewResponseController(w).Hijack()
+	socket, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return conn{}, err
 	}
-	taken := conn{socket: c}
-	if socket, ok := c.(syscall.Conn); ok {
-		if raw, err := socket.SyscallConn(); err == nil {
-			taken.raw = raw
-		}
+	c := conn{socket: socket}
+	if s, ok := socket.(syscall.Conn); ok {
+		c.raw, _ = s.SyscallConn() // nil if there is an error
 	}
-	return taken, nil
+	return c, nil
 }
 
 // Close may be called at any time, by any goroutine.
@@ -86,28 +86,30 @@ func (c *conn) setHead(header http.Header, first []byte) {
 	if len(first) > 0 {
 		_, _ = fmt.Fprintf(head, "%x\r\n%s\r\n", len(first), first)
 	}
-	c.unsent = pieces{head.Bytes()}
+	c.head = head.Bytes()
 }
 
 // headSize is enough for most heads.
 const headSize = 512
 
-// A buffer is what a write needs while it is made, and nothing of it afterwards.
+// A buffer is what a goroutine needs to make steps, one for all its streams. Nothing
+// of it is used after a step.
 type buffer struct {
+	now     time.Time // when the pass began
+	frames  [][]byte
 	framing []byte // what comes before the frames
 	pieces  pieces
 	bytes   []byte
 	attempt
 }
 
-// fill puts together what a response consists of: unsent, frames as one chunk (RFC
-// 9112, section 7.1), and its end, if last. No data is no chunk: an empty one would
-// be the last.
-func (b *buffer) fill(unsent pieces, frames [][]byte, last bool) {
-	b.framing = b.framing[:0]
-	for _, piece := range unsent {
-		b.framing = append(b.framing, piece...)
-	}
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
+
+// fill puts together what a response consists of: head, frames as one chunk (RFC 9112,
+// section 7.1), and its end, if last. No data is no chunk: an empty one would be the
+// last.
+func (b *buffer) fill(head []byte, frames [][]byte, last bool) {
+	b.framing = append(b.framing[:0], head...)
 	size := 0
 	for _, frame := range frames {
 		size += len(frame)
@@ -144,28 +146,28 @@ func (b *buffer) join(p pieces, most int) []byte {
 	return b.bytes
 }
 
-// tryWrite writes as much as the socket takes at once of what is yet to be
-// written, frames and, if last, the end of the response. If that is not all, it
-// keeps the rest and returns errWouldBlock.
+// tryWrite writes as much as the socket takes at once of the head, if it was not
+// written, frames and, if last, the end of the response. If that is not all, it keeps
+// the rest and returns errWouldBlock.
 func (c *conn) tryWrite(b *buffer, frames [][]byte, last bool) error {
-	b.fill(c.unsent, frames, last)
+	b.fill(c.head, frames, last)
 	defer clear(b.pieces) // it holds no events
-	c.unsent = nil
+	c.head = nil
 	for rest := b.pieces.skip(0); len(rest) > 0; {
 		p := b.join(rest, maxWrite)
 		n, err := b.write(c.raw, p)
 		if err != nil {
 			return fmt.Errorf("eventloop: write: %w", err)
 		}
-		isFull := n < len(p)
 		rest = rest.skip(n)
-		if isFull {
-			c.unsent = slices.Clone(rest)
-			if len(rest) == len(b.pieces) {
-				c.unsent[0] = bytes.Clone(rest[0]) // the framing is the worker's
-			}
-			return errWouldBlock
+		if n == len(p) {
+			continue
 		}
+		c.unsent = slices.Clone(rest)
+		if len(rest) == len(b.pieces) {
+			c.unsent[0] = bytes.Clone(rest[0]) // the framing is the worker's
+		}
+		return errWouldBlock
 	}
 	return nil
 }

@@ -19,12 +19,12 @@
 // buffers of the request are gone. From then on a worker has the stream. A worker
 // is one goroutine; there is one for each processor but one.
 //
-// A worker waits until a source wakes one of its streams, a client leaves, or a
-// heartbeat or a deadline is due. Then it makes a pass: a step for each stream
-// that was woken. A step calls Next of the source and writes what it returns
-// without ever waiting. If the socket does not take all of it, a separate goroutine
-// writes the rest and returns the stream to its worker, so a slow client delays
-// nobody. The rest is kept as slices of the frames, which all streams share.
+// A worker waits until a source, the clock of a stream, or a client that leaves wakes
+// one of its streams. Then it makes a pass: a step for each stream that was woken. A
+// step calls Next of the source and writes what it returns without ever waiting. If
+// the socket does not take all of it, a separate goroutine writes the rest and returns
+// the stream to its worker, so a slow client delays nobody. The rest is kept as slices
+// of the frames, which all streams share.
 //
 // The loop reads from connections to notice clients that leave: on Linux with one
 // epoll instance for all streams, elsewhere with a goroutine for each.
@@ -35,30 +35,17 @@
 // The context of the request ends when the handler returns, so it does not end the
 // stream. On Linux set the listening socket up as package sse says for slow clients.
 //
-// # The state of a stream
-//
-//	starting ──wake──▶ woken
-//	starting ──joins its worker──▶ idle
-//	woken ──joins its worker──▶ queued
-//	starting, woken ──joins, the socket is full──▶ writing
-//	idle ──wake──▶ queued ──pass──▶ idle
-//	idle, queued ──the socket is full──▶ writing ──it has taken all──▶ queued
-//	idle, queued ──the end──▶ ended
-//
-// The first step is made while a stream is starting; one that ends with it never
-// joins a worker. A stream is idle already while its worker makes a step with it,
-// so that a wake meanwhile is not lost: it is queued for another step.
-//
 // # Who may touch what
 //
-//   - One goroutine owns a stream: its handler until it has joined its worker, then
-//     the worker, and a separate goroutine while it is writing. The owner uses
-//     everything in the session but input, left and state.
-//   - worker.mu guards state, the queue, and the streams that have joined. It is
-//     held for moments only, and no source, connection or callback is used with it.
-//   - Locks of sources come before worker.mu: sources call wake with theirs held.
+//   - One goroutine owns a stream: its handler during the first step, then the worker,
+//     and a separate goroutine while it writes the rest. The owner uses everything in
+//     the session but input, left and state.
+//   - worker.mu guards state and the queue. It is held for moments only, and no source,
+//     connection or callback is used with it. Locks of sources come before it: sources
+//     call wake with theirs held.
+//   - Loop.mu guards the list of sessions. No other lock is taken with it.
 //   - input is used by the goroutine that reads from clients. left is atomic: that
-//     goroutine, or the worker at the end of the loop, sets it and wakes the stream.
+//     goroutine, or Close, sets it and wakes the stream.
 //   - Options.Ended runs in a new goroutine: it may block. Options.Sent is called by
 //     the owner, so it may not.
 package eventloop

@@ -1,8 +1,11 @@
 package eventloop
 
 import (
+	"maps"
 	"net/http"
+	"os"
 	"runtime"
+	"slices"
 	"sync"
 
 	"example.com/sse-demo/sse"
@@ -12,16 +15,28 @@ import (
 type Loop struct {
 	mu       sync.Mutex
 	workers  []*worker // none before the first stream
-	next     int       // the worker that gets the next stream
-	watcher  *watcher  // nil before the first stream that it can watch
 	shutdown <-chan struct{}
-	closed   chan struct{}
-	running  sync.WaitGroup // workers, streams and the callbacks of their ends
+	sessions map[uint64]*session // by id
+	lastID   uint64
+	epoll    *os.File // nil before the first stream that it can watch, and on other systems than Linux
+	isClosed bool
+
+	open    sync.WaitGroup // streams, and the callbacks of their ends
+	quit    func()         // ends the goroutines that serve them
+	ended   chan struct{}  // closed by quit
+	running sync.WaitGroup // those goroutines
 }
 
 // New returns a loop, to be ended by Close. Its goroutines begin with the first
 // stream.
-func New() *Loop { return &Loop{closed: make(chan struct{})} }
+func New() *Loop {
+	l := &Loop{sessions: map[uint64]*session{}, ended: make(chan struct{})}
+	l.quit = sync.OnceFunc(func() {
+		close(l.ended)
+		_ = l.epoll.Close() // it may be nil
+	})
+	return l
+}
 
 // Serve answers the request with an event stream, as [sse.Serve] does, but it may
 // return before the stream has ended. It calls Options.Sent and Options.Ended from any
@@ -32,43 +47,38 @@ func New() *Loop { return &Loop{closed: make(chan struct{})} }
 //
 // A source that panics ends only its own stream; the Outcome has an [sse.PanicError].
 func (l *Loop) Serve(w http.ResponseWriter, r *http.Request, source sse.Source, o sse.Options) error {
-	if !canHijack(r) {
-		return sse.Serve(w, r, source, o)
-	}
-	worker := l.enter(o.Shutdown)
-	if worker == nil {
+	if !canHijack(r) || !l.enter(o.Shutdown) {
 		return sse.Serve(w, r, source, o)
 	}
 	connection, err := hijack(w)
 	if err != nil {
-		l.running.Done()
+		l.open.Done()
 		return sse.Serve(w, r, source, o)
 	}
-	s := newSession(worker, connection, source, o)
+	s := newSession(connection, source, o)
+	l.add(s)
 	s.setHead(w.Header(), o.Retry)
 	s.begin()
 	return nil
 }
 
-// enter counts a stream as running and returns the worker that is to serve it; nil
-// if the loop is closed or has another shutdown. The stream counts from before
-// its connection is taken over, so that nothing ends without it meanwhile.
-func (l *Loop) enter(shutdown <-chan struct{}) *worker {
+// enter counts a stream as open, before its connection is taken over, so that Close
+// waits for it. It returns false if the loop is closed or has another shutdown.
+func (l *Loop) enter(shutdown <-chan struct{}) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if isClosed(l.closed) {
-		return nil
+	if l.isClosed {
+		return false
 	}
 	if l.workers == nil {
 		l.shutdown = shutdown
 		l.start()
 	}
 	if shutdown != l.shutdown {
-		return nil
+		return false
 	}
-	l.running.Add(1)
-	l.next = (l.next + 1) % len(l.workers)
-	return l.workers[l.next]
+	l.open.Add(1)
+	return true
 }
 
 // start starts a worker for each processor but one, which is for requests.
@@ -78,6 +88,47 @@ func (l *Loop) start() {
 		l.workers = append(l.workers, w)
 		l.running.Go(w.run)
 	}
+	l.running.Go(l.awaitShutdown)
+}
+
+func (l *Loop) awaitShutdown() {
+	select {
+	case <-l.shutdown:
+		l.each((*session).wake)
+	case <-l.ended:
+	}
+}
+
+// add gives a session its worker. If the loop was closed meanwhile, the stream ends
+// with its first step.
+func (l *Loop) add(s *session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lastID++
+	s.id, s.worker = l.lastID, l.workers[l.lastID%uint64(len(l.workers))]
+	l.sessions[s.id] = s
+	s.left.Store(l.isClosed)
+}
+
+func (l *Loop) session(id uint64) *session {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.sessions[id]
+}
+
+func (l *Loop) remove(s *session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.sessions, s.id)
+}
+
+func (l *Loop) each(do func(*session)) {
+	l.mu.Lock()
+	all := slices.Collect(maps.Values(l.sessions))
+	l.mu.Unlock()
+	for _, s := range all {
+		do(s)
+	}
 }
 
 // Close cuts the streams that are still open and waits until all of it has ended,
@@ -85,19 +136,10 @@ func (l *Loop) start() {
 // wait for their callbacks. Streams that come later are served in their handlers.
 func (l *Loop) Close() {
 	l.mu.Lock()
-	if !isClosed(l.closed) {
-		close(l.closed)
-		l.watcher.close()
-	}
+	l.isClosed = true
 	l.mu.Unlock()
+	l.each((*session).leave)
+	l.open.Wait()
+	l.quit()
 	l.running.Wait()
-}
-
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
 }

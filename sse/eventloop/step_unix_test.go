@@ -46,13 +46,13 @@ func TestStepAllocatesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	var sent int
-	s := newSession(&worker{loop: New()}, conn{socket: socket, raw: raw}, &one{frame: []byte("data: x\n\n")}, sse.Options{
+	s := newSession(conn{socket: socket, raw: raw}, &one{frame: []byte("data: x\n\n")}, sse.Options{
 		Heartbeat: time.Second, WriteTimeout: time.Second, Sent: func(events, _ int, _ int64) { sent += events },
 	})
-	var scratch scratch
+	var b buffer
 	step := func() {
-		if more, err := s.step(&scratch); more || err != nil {
-			t.Fatal(more, err)
+		if s.step(&b) || s.Reason != "" {
+			t.Fatal(s.Err)
 		}
 	}
 	if n := testing.AllocsPerRun(100, step); n != 0 || sent != 101 {

@@ -1,9 +1,7 @@
 package eventloop
 
 import (
-	"container/heap"
 	"runtime"
-	"slices"
 	"sync"
 	"time"
 )
@@ -13,15 +11,53 @@ type worker struct {
 	loop   *Loop
 	signal chan struct{} // has a value if there is work
 
-	mu     sync.Mutex
-	queue  []*session // that were woken, some of them more than once
-	joined []*session // that are not on the clock yet
-	sleeps time.Time  // until when the goroutine sleeps if nothing wakes it
+	mu    sync.Mutex
+	queue []*session // that need a step, some of them twice
 
-	// What follows is used by the worker's goroutine only.
-	clock   clock      // all its streams
-	pass    []*session // the part of the queue that is being served
-	scratch scratch
+	pass   []*session // the part of the queue that is being served
+	buffer buffer
+}
+
+// A state says what a wake has to do. worker.mu guards it.
+type state uint8
+
+const (
+	busy   state = iota // another goroutine has the stream and will hand it over, or it has ended
+	idle                // the worker has it: a wake queues it
+	queued              // the worker will make a step
+)
+
+// wake is called, by any goroutine, when there may be something to do.
+func (s *session) wake() {
+	s.worker.mu.Lock()
+	defer s.worker.mu.Unlock()
+	if s.state == idle {
+		s.enqueue()
+	}
+}
+
+// handOver gives the stream to its worker, for a step.
+func (s *session) handOver() {
+	s.worker.mu.Lock()
+	defer s.worker.mu.Unlock()
+	s.enqueue()
+}
+
+// enqueue needs the lock.
+func (s *session) enqueue() {
+	s.state = queued
+	s.worker.queue = append(s.worker.queue, s)
+	select {
+	case s.worker.signal <- struct{}{}:
+	default: // it has work already
+	}
+}
+
+// setBusy takes the stream from its worker.
+func (s *session) setBusy() {
+	s.worker.mu.Lock()
+	defer s.worker.mu.Unlock()
+	s.state = busy
 }
 
 // pause: after a pass that took longer than this the worker waits for an eighth of
@@ -30,134 +66,53 @@ type worker struct {
 // stream.
 const pause = time.Millisecond
 
-// run serves streams until the loop is closed and the last one has ended.
+// run makes passes until the loop has ended.
 func (w *worker) run() {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	shutdown, closed := w.loop.shutdown, w.loop.closed
 	for {
 		select {
 		case <-w.signal:
-		case <-timer.C:
-		case <-shutdown:
-			shutdown = nil
-			w.each((*session).wake)
-		case <-closed:
-			closed = nil
-			w.each((*session).leave)
-		}
-		runtime.Gosched() // what is published meanwhile is part of this pass
-		w.scratch.now = time.Now()
-		for _, s := range w.take() {
-			w.serve(s)
-		}
-		w.checkClock()
-		if closed == nil && w.isDone() {
+		case <-w.loop.ended:
 			return
 		}
-		if took := time.Since(w.scratch.now); took > pause {
-			timer.Reset(max(pause, took/8))
-			<-timer.C
+		runtime.Gosched() // what is published meanwhile is part of this pass
+		pass := w.take()
+		w.buffer.now = time.Now() // no stream was woken later than this
+		for _, s := range pass {
+			w.serve(s)
 		}
-		timer.Reset(w.untilDue())
+		if took := time.Since(w.buffer.now); took > pause {
+			time.Sleep(max(pause, took/8))
+		}
 	}
+}
+
+// take returns the streams that need a step. They are idle from now on, so that a
+// wake during the step queues them for another one.
+func (w *worker) take() []*session {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.pass)
+	w.pass = w.pass[:0]
+	for _, s := range w.queue {
+		if s.state == queued { // it may be busy since, or be here twice
+			s.state = idle
+			w.pass = append(w.pass, s)
+		}
+	}
+	clear(w.queue)
+	w.queue = w.queue[:0]
+	return w.pass
 }
 
 // serve makes a step with a stream.
 func (w *worker) serve(s *session) {
-	if s.Reason != "" { // the end was written, or could not be
-		w.finish(s)
-		return
-	}
-	more, err := s.step(&w.scratch)
-	w.settle(s, err)
-	if more {
-		s.wake()
-	}
-}
-
-// settle does what follows from a write.
-func (w *worker) settle(s *session, err error) {
+	isFull := s.step(&w.buffer)
 	switch {
-	case s.hasEnded(err):
-		w.finish(s)
-	case err != nil:
-		w.setState(s, writing)
-		go w.writeRest(s)
+	case isFull:
+		s.setBusy()
+		go s.writeRest()
+	case s.Reason != "": // the end was written, or could not be
+		s.setBusy()
+		s.finish()
 	}
 }
-
-// writeRest writes what the socket did not take, and returns the stream to its worker.
-// It is a goroutine, because it waits for the client.
-func (w *worker) writeRest(s *session) {
-	if err := s.conn.flush(&s.Stream); err != nil {
-		s.ClientFailed(err)
-	} else {
-		s.taken(time.Now())
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.enqueue(s)
-}
-
-// checkClock sends the heartbeats that are due, and ends streams whose deadline
-// has passed.
-func (w *worker) checkClock() {
-	now := w.scratch.now
-	for len(w.clock) > 0 && !w.clock[0].due.After(now) {
-		s := w.clock[0]
-		switch {
-		case w.isWriting(s):
-			s.due = now.Add(time.Second) // it is not silent; look again
-			heap.Fix(&w.clock, 0)
-			continue
-		case s.Reason != "", s.isEnding():
-			w.serve(s)
-		default:
-			if heartbeat := s.DueHeartbeat(now); heartbeat != nil {
-				w.settle(s, s.write(&w.scratch, heartbeat))
-			}
-		}
-		if s.index != notOnClock && !w.isWriting(s) {
-			s.due = s.Due(now)
-			heap.Fix(&w.clock, s.index)
-		}
-	}
-}
-
-// finish takes a stream off the clock and ends it.
-func (w *worker) finish(s *session) {
-	heap.Remove(&w.clock, s.index)
-	w.setState(s, ended)
-	s.finish()
-}
-
-// each calls do for all streams.
-func (w *worker) each(do func(*session)) {
-	w.mu.Lock()
-	all := slices.Concat(w.clock, w.joined)
-	w.mu.Unlock()
-	for _, s := range all {
-		do(s)
-	}
-}
-
-// untilDue is how long the worker may sleep. A stream that joins from now on and is
-// due earlier wakes it; one that has joined since the last take could not, because
-// the worker was awake.
-func (w *worker) untilDue() time.Duration {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.sleeps = time.Now().Add(longestSleep)
-	if len(w.clock) > 0 && w.clock[0].due.Before(w.sleeps) {
-		w.sleeps = w.clock[0].due
-	}
-	for _, s := range w.joined {
-		if s.due.Before(w.sleeps) {
-			w.sleeps = s.due
-		}
-	}
-	return time.Until(w.sleeps)
-}
-
-const longestSleep = time.Hour

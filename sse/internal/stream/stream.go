@@ -41,8 +41,10 @@ type Stream struct {
 
 	Pending    Counts    // what the client has yet to take
 	lastWrite  time.Time // when it has taken something
-	readUntil  time.Time // when a client that reads at slowestRate has read what was written
+	readUntil  time.Time // when a client at slowestRate has read what was written
 	drainUntil time.Time // zero before the shutdown was noticed
+	due        time.Time // when a heartbeat or the end may be due
+	clock      *time.Timer
 }
 
 // Settings are what sse.Options say about a stream that is open.
@@ -72,9 +74,9 @@ func (s *Stream) Begin(source Source, settings Settings) {
 // duration.
 const longest = 10 * 365 * 24 * time.Hour
 
-// Next asks the source for what is to be sent next, and decides whether the stream
-// ends with it.
-func (s *Stream) Next(frames [][]byte) [][]byte {
+// Next appends what is to be sent next, which may be a heartbeat, and decides whether
+// the stream ends with it. If it appends nothing, the stream waits.
+func (s *Stream) Next(frames [][]byte, now time.Time) [][]byte {
 	// What is published between Next and the shutdown is still to be sent.
 	isShuttingDown := s.isShuttingDown()
 	frames, err := s.Source.Next(frames)
@@ -85,26 +87,29 @@ func (s *Stream) Next(frames [][]byte) [][]byte {
 		}
 	}
 	s.Pending.Events = len(frames)
-	s.Reason = s.ending(len(frames), err, isShuttingDown)
+	s.Reason = s.ending(len(frames), err, isShuttingDown, now)
 	if s.Reason == SourceFailed {
 		s.Err = err
+	}
+	if len(frames) == 0 && s.Reason == "" {
+		frames = s.checkClock(frames, now)
 	}
 	return frames
 }
 
 // ending returns the reason to end after a batch of so many frames, with which the
 // source has returned err, or "" to go on.
-func (s *Stream) ending(batch int, err error, isShuttingDown bool) string {
+func (s *Stream) ending(batch int, err error, isShuttingDown bool, now time.Time) string {
 	switch {
 	case errors.Is(err, io.EOF):
 		return SourceDone
 	case err != nil:
 		return SourceFailed
-	case s.isPollOver():
+	case s.isPollOver(now):
 		return SourceDone
-	case !s.Deadline.IsZero() && !time.Now().Before(s.Deadline):
+	case !s.Deadline.IsZero() && !now.Before(s.Deadline):
 		return DeadlineReached
-	case isShuttingDown && (batch == 0 || s.isDrained()):
+	case isShuttingDown && (batch == 0 || s.isDrained(now)):
 		return ShutdownReached
 	default:
 		return ""
@@ -113,8 +118,8 @@ func (s *Stream) ending(batch int, err error, isShuttingDown bool) string {
 
 // isPollOver reports whether a long poll has its answer: all that was there, or else
 // the first events that came, or nothing in time.
-func (s *Stream) isPollOver() bool {
-	if s.PollUntil.IsZero() || s.Events+s.Pending.Events == 0 && time.Now().Before(s.PollUntil) {
+func (s *Stream) isPollOver(now time.Time) bool {
+	if s.PollUntil.IsZero() || s.Events+s.Pending.Events == 0 && now.Before(s.PollUntil) {
 		return false
 	}
 	source, ok := s.Source.(interface{ Behind() bool })
@@ -125,17 +130,11 @@ func (s *Stream) isPollOver() bool {
 // more. Its client continues after its last event elsewhere.
 const maxDrain = 5 * time.Second
 
-func (s *Stream) isDrained() bool {
-	now := time.Now()
+func (s *Stream) isDrained(now time.Time) bool {
 	if s.drainUntil.IsZero() {
 		s.drainUntil = now.Add(maxDrain)
 	}
 	return !now.Before(s.drainUntil)
-}
-
-// IsEnding reports whether the stream ends if its source has nothing.
-func (s *Stream) IsEnding() bool {
-	return s.Reason != "" || s.ending(0, nil, s.isShuttingDown()) != ""
 }
 
 func (s *Stream) isShuttingDown() bool {
@@ -172,8 +171,11 @@ func (s *Stream) ClientFailed(err error) {
 	}
 }
 
-// Close closes the source, if it has a Close method.
+// Close stops the clock, and closes the source, if it has a Close method.
 func (s *Stream) Close() {
+	if s.clock != nil {
+		s.clock.Stop()
+	}
 	switch source := s.Source.(type) {
 	case interface{ Close() }:
 		source.Close()
@@ -188,8 +190,8 @@ func (s *Stream) SetHeader(h http.Header) {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-cache, no-transform") // no-transform: proxies must not compress
 	h.Set("X-Accel-Buffering", "no")                 // nginx must not hold events back
-	if heartbeat := s.Heartbeat; heartbeat > 0 {
-		h.Set("SSE-Heartbeat", strconv.FormatInt(heartbeat.Milliseconds(), 10))
+	if s.Heartbeat > 0 {
+		h.Set("SSE-Heartbeat", strconv.FormatInt(s.Heartbeat.Milliseconds(), 10))
 	}
 	if position := s.Position(); position != "" {
 		h.Set("Last-Event-ID", position)

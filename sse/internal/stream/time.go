@@ -3,41 +3,47 @@ package stream
 import "time"
 
 // heartbeat is a comment, which clients ignore and proxies count as a sign of life.
-var heartbeat = [][]byte{[]byte(": heartbeat\n")}
+var heartbeat = []byte(": heartbeat\n")
 
-// DueHeartbeat returns a comment to be sent if the stream was silent for too long.
-func (s *Stream) DueHeartbeat(now time.Time) [][]byte {
-	if s.Heartbeat <= 0 || now.Sub(s.lastWrite) < s.Heartbeat {
-		return nil
-	}
-	s.Pending.Bytes += int64(len(heartbeat[0]))
-	return heartbeat
+// StartClock has wake called, from now on, whenever a heartbeat or the end may be due.
+func (s *Stream) StartClock(wake func()) {
+	s.clock = time.AfterFunc(s.setDue(time.Now()), wake)
 }
 
-// Due returns when the stream needs a heartbeat or may have to end, if nothing wakes
-// it before.
-func (s *Stream) Due(now time.Time) time.Time {
-	due := now.Add(longest)
+// checkClock sets the clock again if it has run out, and appends a heartbeat if the
+// stream was silent for too long. The clock is not set with every event, so the
+// silence may just have begun.
+func (s *Stream) checkClock(frames [][]byte, now time.Time) [][]byte {
+	if s.clock == nil || now.Before(s.due) {
+		return frames
+	}
+	if s.Heartbeat > 0 && now.Sub(s.lastWrite) >= s.Heartbeat {
+		frames = append(frames, heartbeat)
+		s.Pending.Bytes += int64(len(heartbeat))
+		s.lastWrite = now
+	}
+	s.clock.Reset(s.setDue(now))
+	return frames
+}
+
+// setDue notes when a heartbeat or the end may be due, whichever comes first, and
+// returns the time until then.
+func (s *Stream) setDue(now time.Time) time.Duration {
+	wait := longest
 	if s.Heartbeat > 0 {
-		due = s.lastWrite.Add(s.Heartbeat)
+		wait = s.lastWrite.Add(s.Heartbeat).Sub(now)
 	}
 	if !s.Deadline.IsZero() {
-		due = earlier(due, s.Deadline)
+		wait = min(wait, s.Deadline.Sub(now))
 	}
 	switch {
 	case s.PollUntil.After(now):
-		due = earlier(due, s.PollUntil)
+		wait = min(wait, s.PollUntil.Sub(now))
 	case !s.PollUntil.IsZero(): // the source is behind
-		due = earlier(due, now.Add(time.Second))
+		wait = min(wait, time.Second)
 	}
-	return due
-}
-
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
+	s.due = now.Add(wait) // by the clock of timers: by the other, a deadline can be later
+	return wait
 }
 
 // PieceSize is how many bytes share one write deadline, so that a client on a slow
@@ -56,19 +62,18 @@ const MaxPatience = 11
 // and of the client itself. Some of these take 10 MiB at once, and then nothing until
 // all of it is read.
 func (s *Stream) AddBacklog(n int64, now time.Time) {
-	if s.readUntil.Before(now) {
-		s.readUntil = now
-	}
-	most := now.Add((MaxPatience - 1) * s.WriteTimeout)
-	s.readUntil = earlier(s.readUntil.Add(time.Duration(n)*time.Second/slowestRate), most)
+	backlog := s.backlog(now) + time.Duration(n)*time.Second/slowestRate
+	s.readUntil = now.Add(min(backlog, (MaxPatience-1)*s.WriteTimeout))
 }
 
-// Patience is how long the client may take no bytes from now on: the write timeout,
-// and before that the time in which a client at slowestRate has read what was written.
-// Without a timeout it is 0.
+// backlog is how long a client at slowestRate still reads what was written.
+func (s *Stream) backlog(now time.Time) time.Duration { return max(s.readUntil.Sub(now), 0) }
+
+// Patience is how long the client may take no bytes from now on: the write timeout
+// after its backlog. Without a timeout it is 0.
 func (s *Stream) Patience(now time.Time) time.Duration {
 	if s.WriteTimeout == 0 {
 		return 0
 	}
-	return s.WriteTimeout + max(s.readUntil.Sub(now), 0)
+	return s.WriteTimeout + s.backlog(now)
 }
