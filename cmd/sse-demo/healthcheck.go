@@ -4,8 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -13,21 +13,15 @@ const probeTimeout = 3 * time.Second
 
 // checkHealth returns an error unless the service that listens on a is well.
 func checkHealth(ctx context.Context, a address) error {
-	host, port, err := net.SplitHostPort(a.Addr)
-	if err != nil {
-		return fmt.Errorf("--addr: %w", err)
+	host := a.Addr
+	if strings.HasPrefix(host, ":") {
+		host = "localhost" + host
 	}
-	if host == "" {
-		host = "localhost"
-	}
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	scheme, client := "http", &http.Client{}
+	url, client := "http://"+host+"/health", &http.Client{Timeout: probeTimeout}
 	if a.TLSCert != "" { // it is this machine that is asked, by whatever name the certificate is for
-		scheme = "https"
+		url = "https://" + host + "/health"
 		client.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	}
-	url := scheme + "://" + net.JoinHostPort(host, port) + "/health"
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err

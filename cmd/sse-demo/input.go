@@ -24,10 +24,9 @@ func withConn(ctx context.Context, conn net.Conn) context.Context {
 }
 
 // watchInput lets serve notice that a client has left, even if it has sent something
-// after its request. net/http reads one byte beyond a request of HTTP/1, to see the end
-// of the connection. If a client has sent one, it stops: the slot would be held
-// until heartbeats fail. The event loop does this by itself for the connections that
-// it takes over (GET over HTTP/1.1 without TLS), and HTTP/2 reads at all times.
+// after its request of HTTP/1: net/http reads one byte more, to see the end of the
+// connection, and then no further. The event loop does this by itself for the
+// connections that it takes over (GET over HTTP/1.1 without TLS).
 //
 // The connection is not used for another request: what is read is dropped. So long
 // polling is left out; it ends soon.
@@ -45,29 +44,24 @@ func watchInput(serve routes.Serve) routes.Serve {
 	}
 }
 
-// dropInput reads what the client sends, in a goroutine, until stop. The context ends
-// when the client has left, or has sent too much.
+// dropInput reads what the client sends until stop. The context ends when the client
+// has left, or has sent too much.
 func dropInput(parent context.Context, conn net.Conn) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(parent)
 	var reading sync.WaitGroup
 	reading.Go(func() {
 		defer cancel()
-		readInput(conn)
+		var dropped [256]byte
+		for sum := 0; sum <= maxInput; {
+			n, err := conn.Read(dropped[:])
+			if err != nil {
+				return
+			}
+			sum += n
+		}
 	})
 	return ctx, func() {
-		_ = conn.SetReadDeadline(time.Unix(1, 0)) // ends readInput
+		_ = conn.SetReadDeadline(time.Unix(1, 0)) // ends the reading
 		reading.Wait()
-	}
-}
-
-// readInput returns when the client has left, or has sent too much.
-func readInput(conn net.Conn) {
-	var dropped [256]byte
-	for sum := 0; sum <= maxInput; {
-		n, err := conn.Read(dropped[:])
-		if err != nil {
-			return
-		}
-		sum += n
 	}
 }

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"math"
+	"cmp"
 	"net"
 	"syscall"
 	"time"
@@ -12,25 +12,20 @@ import (
 )
 
 // maxUnsent is how many bytes the kernel takes for a connection before it has sent
-// them; when half of them are sent, it takes more. Without such a limit a write to
-// a client that is slow waits until a third of a send buffer of up to 4 MB is free,
-// and a client that needs longer than the write timeout for that looks like one
-// that takes nothing. With it, one whose kernel acknowledges 1 kB/s is safe. It also
-// bounds the memory that slow clients hold, and how old the events are that they
-// get.
+// them. Without this limit a write to a slow client waits until a third of a send
+// buffer of up to 4 MB is free, and a client that needs longer than the write timeout
+// for that looks like one that takes nothing. With it, one whose kernel acknowledges
+// 1 kB/s is safe. It also bounds the memory that slow clients hold, and the age of
+// the events that they get.
 const maxUnsent = 16 << 10
 
 // deadPeer is how long the kernel waits for a client that has vanished to
-// acknowledge what was sent, heartbeats included. It must be more than the patience
-// of sse: the kernel also counts the time in which a client is there and takes
-// nothing.
+// acknowledge what was sent, heartbeats included. It is more than the patience of
+// sse, because the kernel also counts the time in which a client is there and takes
+// nothing; and it is less than 25 days, the kernel's limit.
 func deadPeer(writeTimeout time.Duration) time.Duration {
-	const times = sse.MaxPatience + 2
-	return max(time.Minute, times*min(writeTimeout, maxDeadPeer/times))
+	return max(time.Minute, (sse.MaxPatience+2)*min(writeTimeout, 24*time.Hour))
 }
-
-// maxDeadPeer is the longest time that the kernel accepts, 25 days.
-const maxDeadPeer = math.MaxInt32 * time.Millisecond
 
 // listenConfig sets the options of connections once, on the socket that listens:
 // those that it accepts inherit them. Set on each connection, the four of Go's
@@ -49,14 +44,9 @@ func listenConfig(writeTimeout time.Duration) net.ListenConfig {
 }
 
 func setOptions(fd int, writeTimeout time.Duration) error {
-	for _, option := range []struct{ level, name, value int }{
-		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
-		{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(deadPeer(writeTimeout).Milliseconds())},
-		{unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent},
-	} {
-		if err := unix.SetsockoptInt(fd, option.level, option.name, option.value); err != nil {
-			return err
-		}
-	}
-	return nil
+	return cmp.Or(
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1),
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(deadPeer(writeTimeout).Milliseconds())),
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent),
+	)
 }

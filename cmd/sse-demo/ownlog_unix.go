@@ -3,30 +3,33 @@
 package main
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
-// sharedFolder returns why another user could write to the folder or exchange it,
-// "" if none could. Temp is the directory that it is in.
-func sharedFolder(temp, folder fs.FileInfo) string {
-	const writableByOthers = 0o022
-	switch {
-	case !belongsTo(folder, os.Geteuid()):
-		return "another user has made it; remove it"
-	case folder.Mode()&writableByOthers != 0:
-		return "others may write to it; remove it"
-	case !belongsTo(temp, os.Geteuid()) && !belongsTo(temp, 0):
-		return "it is in a folder of another user"
-	case temp.Mode()&writableByOthers != 0 && temp.Mode()&fs.ModeSticky == 0:
-		return "it is in a folder that others may write to, and that has no sticky bit"
-	default:
-		return ""
+// checkPrivate returns an error if another user could write to the folder, or
+// exchange it.
+func checkPrivate(folder string) error {
+	const byOthers = 0o022 // may be written to
+	own, err := os.Lstat(folder)
+	if err != nil {
+		return err
 	}
+	if !own.IsDir() || userOf(own) != os.Geteuid() || own.Mode()&byOthers != 0 {
+		return fmt.Errorf("%s is not a folder that you alone may write to; remove it", folder)
+	}
+	above, err := os.Stat(filepath.Dir(folder))
+	if err != nil {
+		return err
+	}
+	isShared := above.Mode()&byOthers != 0 && above.Mode()&fs.ModeSticky == 0
+	if user := userOf(above); user != os.Geteuid() && user != 0 || isShared {
+		return fmt.Errorf("others may exchange %s: the folder around it is another user's, or all may write to it and it has no sticky bit", folder)
+	}
+	return nil
 }
 
-func belongsTo(info fs.FileInfo, user int) bool {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && int(stat.Uid) == user
-}
+func userOf(info fs.FileInfo) int { return int(info.Sys().(*syscall.Stat_t).Uid) }
