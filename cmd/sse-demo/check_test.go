@@ -65,7 +65,7 @@ func (p *program) feed(ctx context.Context, file string, n int) {
 func runCheck(t *testing.T, args ...string) (findings []check.Result, err error) {
 	t.Helper()
 	var out, errOut bytes.Buffer
-	err = run(t.Context(), append([]string{"check", "--json"}, args...), nil, &out, &errOut)
+	err = run(t.Context(), append([]string{"check", "--json"}, args...), &out, &errOut)
 	var report check.Report
 	if jsonErr := json.Unmarshal(out.Bytes(), &report); jsonErr != nil {
 		t.Error(jsonErr, err, &errOut)

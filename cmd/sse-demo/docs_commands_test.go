@@ -87,7 +87,7 @@ func checkFlags(t *testing.T, args string) {
 	t.Helper()
 	words := strings.Fields(strings.ReplaceAll(args, "'", ""))
 	var out, messages strings.Builder
-	if err := run(t.Context(), append(words, "--help"), nil, &out, &messages); err != nil {
+	if err := run(t.Context(), append(words, "--help"), &out, &messages); err != nil {
 		t.Errorf("sse-demo %s: %v", args, err)
 	}
 	for _, word := range words {

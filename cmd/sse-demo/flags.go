@@ -1,18 +1,22 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"example.com/sse-demo/pubsub/redisbroker"
 	"example.com/sse-demo/routes"
+	"example.com/sse-demo/routes/job"
+	"example.com/sse-demo/routes/job/relay"
 )
 
 // address is where the service listens. The commands serve and healthcheck share
@@ -65,10 +69,12 @@ type flags struct {
 	AnswerTimeout     time.Duration `name:"answer-timeout" default:"2m" help:"How long the model may say nothing, before its first byte and between two."`
 	AnswerModel       string        `name:"answer-model" placeholder:"NAME" help:"Model that answers."`
 	CORSOrigin        []string      `name:"cors-origin" placeholder:"ORIGIN" sep:"," help:"Origin of another site whose pages may use the service, like https://example.com; repeatable."`
-	JWTSecret         secret        `name:"jwt-secret" placeholder:"SECRET" help:"Ask for HS256 tokens signed with this; at least 32 bytes. Better set by the variable, which others cannot see."`
+	JWTSecret         *string       `name:"jwt-secret" placeholder:"SECRET" help:"Ask for HS256 tokens signed with this; at least 32 bytes. Better set by the variable, which others cannot see."`
 	JWTAudience       string        `name:"jwt-audience" placeholder:"NAME" help:"Accept tokens for this audience only (their aud). Without it, those with an aud are refused."`
-	LogLevel          logLevel      `default:"info" help:"Lowest level that is logged: trace, debug, info, warn, error."`
+	LogLevel          string        `default:"info" enum:"trace,debug,info,warn,error,fatal,panic,disabled" help:"Lowest level that is logged: trace, debug, info, warn, error."`
 	LogFormat         string        `default:"auto" enum:"auto,json,console" help:"Format of the log on stderr: json, console, or auto (console on a terminal)."`
+
+	answers job.Kind // jobs that relay the answers of AnswerURL
 }
 
 // AfterApply is called by kong when all values are set.
@@ -83,49 +89,72 @@ func (f *flags) AfterApply() error {
 		}
 		names[file.name] = true
 	}
-	if f.RedisURL != "" && f.DataFile != "" {
-		return errors.New("--data-file and --redis-url exclude each other: Redis keeps the events itself")
+	for _, origin := range f.CORSOrigin {
+		if err := checkOrigin(origin); err != nil {
+			return fmt.Errorf("--cors-origin must be like https://example.com: %w", err)
+		}
 	}
 	if f.RedisURL != "" {
 		if err := redisbroker.CheckURL(f.RedisURL); err != nil {
 			return fmt.Errorf("--redis-url must be like redis://:password@host:6379/0: %w", err)
 		}
 	}
-	if err := f.checkAnswers(); err != nil {
-		return err
-	}
-	for _, origin := range f.CORSOrigin {
-		if err := checkOrigin(origin); err != nil {
-			return fmt.Errorf("--cors-origin must be like https://example.com: %w", err)
+	if f.AnswerURL != "" {
+		var err error
+		if f.answers, err = relay.New(f.upstream()); err != nil {
+			return fmt.Errorf("--answer-url: %w", err)
 		}
 	}
 	switch {
-	case f.Heartbeat < time.Millisecond: // SSE-Heartbeat has milliseconds
-		return errors.New("--heartbeat must be at least 1ms")
-	case f.Retry < time.Millisecond || f.Retry > 24*time.Hour: // ten times as much must not overflow
-		return errors.New("--retry must be 1ms to 24h")
-	case f.History < 1:
-		return errors.New("--history must be at least 1")
-	case f.HistoryBytes < 1 || int64(f.HistoryBytes) > math.MaxInt:
-		return fmt.Errorf("--history-bytes must be 1 to %d", math.MaxInt)
-	case f.RedisHistory < 1:
-		return errors.New("--redis-history must be at least 1")
-	case f.RedisHistoryBytes < 1:
-		return errors.New("--redis-history-bytes must be at least 1")
-	case f.MaxStreams < 1:
-		return errors.New("--max-streams must be at least 1")
-	case f.WriteTimeout <= 0:
-		return errors.New("--write-timeout must be above 0")
-	case f.JWTAudience != "" && f.JWTSecret == "":
+	case f.RedisURL != "" && f.DataFile != "":
+		return errors.New("--data-file and --redis-url exclude each other: Redis keeps the events itself")
+	case f.AnswerModel != "" && f.AnswerURL == "":
+		return errors.New("--answer-model needs --answer-url")
+	case f.JWTSecret != nil && len(*f.JWTSecret) < routes.MinSecret: // one that is empty by mistake would open the service to everybody
+		return fmt.Errorf("--jwt-secret must be at least %d bytes; leave it out to serve without tokens", routes.MinSecret)
+	case f.JWTAudience != "" && f.JWTSecret == nil:
 		return errors.New("--jwt-audience needs --jwt-secret")
-	case f.JWTSecret != "" && len(f.JWTSecret) < routes.MinSecret:
-		return fmt.Errorf("--jwt-secret must be at least %d bytes", routes.MinSecret)
-	case f.MaxAge < 0:
-		return errors.New("--max-age must not be negative")
-	case f.ShutdownTimeout < 0:
-		return errors.New("--shutdown-timeout must not be negative")
+	}
+	return f.checkRanges()
+}
+
+func (f *flags) checkRanges() error {
+	const ms = time.Millisecond // of SSE-Heartbeat and retry
+	return cmp.Or(
+		within("--heartbeat", f.Heartbeat, ms, 0),
+		within("--retry", f.Retry, ms, 24*time.Hour), // ten times as much must not overflow
+		within("--history", f.History, 1, 0),
+		within("--history-bytes", f.HistoryBytes, 1, math.MaxInt),
+		within("--max-streams", f.MaxStreams, 1, 0),
+		within("--write-timeout", f.WriteTimeout, ms, 0),
+		within("--shutdown-timeout", f.ShutdownTimeout, 0, 0),
+		within("--max-age", f.MaxAge, 0, 0),
+		within("--redis-history", f.RedisHistory, 1, 0),
+		within("--redis-history-bytes", f.RedisHistoryBytes, 1, 0),
+		within("--answer-timeout", f.AnswerTimeout, ms, 0),
+	)
+}
+
+// within returns an error that names the flag and its range, unless value is in it. A
+// most of 0 is no limit.
+func within[T cmp.Ordered](flag string, value, least, most T) error {
+	var none T
+	switch {
+	case value < least && most == none:
+		return fmt.Errorf("%s must be at least %v, not %v", flag, least, value)
+	case value < least || value > most && most != none:
+		return fmt.Errorf("%s must be %v to %v, not %v", flag, least, most, value)
 	}
 	return nil
+}
+
+// upstream is the model that --answer-url names. Its key has no flag, because others
+// can see those.
+func (f *flags) upstream() relay.Upstream {
+	return relay.Upstream{
+		URL: f.AnswerURL, API: f.AnswerAPI, Model: f.AnswerModel, Silence: f.AnswerTimeout,
+		Key: strings.TrimSpace(os.Getenv("SSE_ANSWER_KEY")), // a file that it was read from ends with a newline
+	}
 }
 
 func (f *flags) trustedProxies() (networks []*net.IPNet) {

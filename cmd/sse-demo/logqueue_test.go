@@ -43,7 +43,7 @@ func TestLogQueueDropsWhenItIsFull(t *testing.T) {
 				t.Error(n, err)
 			}
 		}
-		if n := q.Dropped(); n != beyond {
+		if n := q.dropped.Load(); n != beyond {
 			t.Errorf("%d lines are dropped", n)
 		}
 		close(out.release)
@@ -119,7 +119,7 @@ func TestOwnLogOnAFullDisk(t *testing.T) {
 func TestLogsAreWhole(t *testing.T) {
 	for format, want := range map[string]string{"json": `"n":999`, "console": "n=999"} {
 		var stderr, file bytes.Buffer
-		log := newLogging(&flags{LogFormat: format}, &stderr, &file)
+		log := newLogging(&flags{LogFormat: format, LogLevel: "info"}, &stderr, &file)
 		var logging sync.WaitGroup
 		for range 4 {
 			logging.Go(func() {

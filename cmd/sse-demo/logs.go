@@ -1,8 +1,11 @@
 package main
 
 import (
-	"bytes"
+	"fmt"
 	"io"
+	"log"
+	"log/slog"
+	"net"
 	"os"
 	"slices"
 	"time"
@@ -17,6 +20,20 @@ type logging struct {
 	queues []*logQueue
 }
 
+// startLog returns the service's logger. Without --log-file it also writes the file
+// that /stream/log follows, and adds it to f.LogFile.
+func startLog(f *flags, addr net.Addr, stderr io.Writer) (*logging, error) {
+	if len(f.LogFile) > 0 {
+		return newLogging(f, stderr, nil), nil
+	}
+	own, err := openOwnLog(addr)
+	if err != nil {
+		return nil, fmt.Errorf("cannot write the service's own log file; set TMPDIR, or follow other files with --log-file: %w", err)
+	}
+	f.LogFile = []logFile{{"sse-demo", own.Filename}}
+	return newLogging(f, stderr, own), nil
+}
+
 // newLogging logs to stderr and, if file is not nil, as JSON to file. To be ended
 // by close.
 func newLogging(f *flags, stderr, file io.Writer) *logging {
@@ -28,7 +45,8 @@ func newLogging(f *flags, stderr, file io.Writer) *logging {
 		own := &optional{file: file, stderr: out}
 		out = zerolog.MultiLevelWriter(out, l.queue("the own log file", own))
 	}
-	l.Logger = zerolog.New(out).Level(zerolog.Level(f.LogLevel)).With().Timestamp().Logger()
+	level, _ := zerolog.ParseLevel(f.LogLevel) // it is one of those that the flag allows
+	l.Logger = zerolog.New(out).Level(level).With().Timestamp().Logger()
 	return l
 }
 
@@ -51,7 +69,7 @@ func (l *logging) queue(name string, out io.Writer) io.Writer {
 // dropped is how many lines could not be written, to either.
 func (l *logging) dropped() (n int64) {
 	for _, q := range l.queues {
-		n += q.Dropped()
+		n += q.dropped.Load()
 	}
 	return n
 }
@@ -81,21 +99,15 @@ func (o *optional) Write(line []byte) (int, error) {
 	return n, err
 }
 
-// warnings writes what net/http has to say, of TLS handshakes for example.
-type warnings struct{ zerolog.Logger }
-
-// Clients cause most warnings, such as one for each bad handshake, so only some of
-// them are logged.
+// Clients cause most of what net/http logs, such as a line for each bad TLS handshake,
+// so only some of it is written.
 const (
 	maxWarnings    = 10 // in each warningsPeriod
 	warningsPeriod = time.Minute
 )
 
-func newWarnings(logger zerolog.Logger) warnings {
-	return warnings{logger.Sample(&zerolog.BurstSampler{Burst: maxWarnings, Period: warningsPeriod})}
-}
-
-func (w warnings) Write(line []byte) (int, error) {
-	w.Warn().Msg(string(bytes.TrimSpace(line)))
-	return len(line), nil
+// warnings is the log for net/http.
+func warnings(logger zerolog.Logger) *log.Logger {
+	some := logger.Sample(&zerolog.BurstSampler{Burst: maxWarnings, Period: warningsPeriod})
+	return slog.NewLogLogger(zerolog.NewSlogHandler(some), slog.LevelWarn)
 }

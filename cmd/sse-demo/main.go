@@ -36,43 +36,33 @@ const (
 var errUsage = errors.New("usage")
 
 func main() {
-	err := run(context.Background(), os.Args[1:], endSignals(), os.Stdout, os.Stderr)
-	if err == nil {
-		return
-	}
-	if errors.Is(err, check.ErrFailed) { // its report says what
+	ctx, _ := signal.NotifyContext(context.Background(), endSignals()...)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	switch {
+	case err == nil:
+	case errors.Is(err, check.ErrFailed): // its report says what
 		os.Exit(1)
+	case errors.Is(err, errUsage), errors.Is(err, check.ErrNotTried):
+		exit(2, err)
+	default:
+		exit(1, err)
 	}
-	printError(err)
-	if errors.Is(err, errUsage) || errors.Is(err, check.ErrNotTried) {
-		os.Exit(2)
-	}
-	os.Exit(1)
 }
 
 // endSignals are the signals that end the program. A terminal that closes sends
 // SIGHUP, unless nohup has it ignored.
-func endSignals() <-chan os.Signal {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	if !signal.Ignored(syscall.SIGHUP) {
-		signal.Notify(signals, syscall.SIGHUP)
+func endSignals() []os.Signal {
+	if signal.Ignored(syscall.SIGHUP) {
+		return []os.Signal{os.Interrupt, syscall.SIGTERM}
 	}
-	return signals
+	return []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
 }
 
-// printError prints err as one line. It does not wait long for a stderr that nobody
-// reads.
-func printError(err error) {
-	printed := make(chan struct{})
-	go func() {
-		defer close(printed)
-		fmt.Fprintln(os.Stderr, "sse-demo:", strings.ReplaceAll(err.Error(), "\n", " "))
-	}()
-	select {
-	case <-printed:
-	case <-time.After(flushTimeout):
-	}
+// exit prints err as one line, and ends the program even if nobody reads stderr.
+func exit(status int, err error) {
+	time.AfterFunc(flushTimeout, func() { os.Exit(status) })
+	fmt.Fprintln(os.Stderr, "sse-demo:", strings.ReplaceAll(err.Error(), "\n", " "))
+	os.Exit(status)
 }
 
 // commands is the command line.
@@ -83,8 +73,8 @@ type commands struct {
 }
 
 // run is the program without the process around it. It returns when the command
-// has ended, by itself, by a signal or because ctx is cancelled.
-func run(ctx context.Context, args []string, signals <-chan os.Signal, stdout, stderr io.Writer) error {
+// has ended, by itself or because ctx has.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var c commands
 	exited := false
 	parser, err := kong.New(
@@ -92,6 +82,7 @@ func run(ctx context.Context, args []string, signals <-chan os.Signal, stdout, s
 		kong.Name("sse-demo"),
 		kong.Description("A reference service for Server-Sent Events."),
 		kong.DefaultEnvars("SSE"),
+		kong.WithHyphenPrefixedParameters(true), // -1 is a value, though never a good one
 		kong.Help(printHelp),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(int) { exited = true }),
@@ -103,27 +94,24 @@ func run(ctx context.Context, args []string, signals <-chan os.Signal, stdout, s
 	if exited { // --help was all that was wanted
 		return nil
 	}
+	if problem, ok := errors.AsType[*kong.ParseError](err); ok {
+		command := "sse-demo"
+		if selected := problem.Context.Selected(); selected != nil {
+			command += " " + selected.Name
+		}
+		return fmt.Errorf("%w (%w: %s --help)", err, errUsage, command)
+	}
 	if err != nil {
-		return fmt.Errorf("%w (%w: %s --help)", err, errUsage, commandOf(args))
+		return err
 	}
 	switch parsed.Selected().Name {
 	case "check":
-		ctx, stop := endedBy(ctx, signals)
-		defer stop()
 		return check.Run(ctx, c.Check, stdout, stderr)
 	case "healthcheck":
 		return checkHealth(ctx, c.Healthcheck)
 	default:
-		return serve(ctx, &c.Serve, signals, stderr)
+		return serve(ctx, &c.Serve, stderr)
 	}
-}
-
-// commandOf is the command whose help has the flags that were meant.
-func commandOf(args []string) string {
-	if len(args) > 0 && (args[0] == "check" || args[0] == "healthcheck") {
-		return "sse-demo " + args[0]
-	}
-	return "sse-demo"
 }
 
 // printHelp adds the flags of serve, which needs no command, to the help of the
@@ -138,19 +126,6 @@ func printHelp(options kong.HelpOptions, parsed *kong.Context) error {
 		return err
 	}
 	return kong.DefaultHelpPrinter(options, parsed)
-}
-
-// endedBy returns a context that ends at the first signal.
-func endedBy(ctx context.Context, signals <-chan os.Signal) (context.Context, context.CancelFunc) {
-	ctx, stop := context.WithCancel(ctx)
-	go func() {
-		select {
-		case <-signals:
-			stop()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, stop
 }
 
 // listen opens the address before anything is served, so that a port in use is
@@ -183,17 +158,15 @@ func loadCertificate(a address) ([]tls.Certificate, error) {
 // that know beforehand.
 func newServer(handler http.Handler, certificates []tls.Certificate) *http.Server {
 	server := &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: readHeaderTimeout,
-		WriteTimeout:      answerTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		Protocols:         new(http.Protocols),
-		HTTP2:             http2Limits(),
-		ConnContext:       withConn,
-
+		Handler:                      handler,
+		ReadHeaderTimeout:            readHeaderTimeout,
+		WriteTimeout:                 answerTimeout,
+		IdleTimeout:                  idleTimeout,
+		MaxHeaderBytes:               maxHeaderBytes,
+		Protocols:                    new(http.Protocols),
+		HTTP2:                        http2Limits(),
+		ConnContext:                  withConn,
 		DisableGeneralOptionsHandler: true, // it waits for bodies without a limit
-		ConnState:                    growStack,
 	}
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetHTTP2(true)

@@ -69,7 +69,7 @@ func TestHangup(t *testing.T) {
 	p.signal(syscall.SIGHUP)
 	p.signal(syscall.SIGTERM)
 	p.ends(0)
-	if log := p.stderr.text(); !strings.Contains(log, `"signal":"terminated"`) {
+	if log := p.stderr.text(); !strings.Contains(log, `"cause":"terminated signal received"`) {
 		t.Error(log)
 	}
 }

@@ -3,12 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	stdlog "log"
 	"net"
 	"net/http"
-	"os"
 	"os/signal"
 	"runtime/debug"
 	"sync"
@@ -22,6 +19,7 @@ import (
 	"example.com/sse-demo/routes/job"
 	"example.com/sse-demo/routes/tail"
 	"example.com/sse-demo/sse"
+	"example.com/sse-demo/sse/eventloop"
 )
 
 // version is set by the linker in releases.
@@ -37,9 +35,9 @@ func versionName() string {
 	return "unknown"
 }
 
-// serve runs the service until a signal or the end of ctx, and then ends what it
-// has started, in the opposite order.
-func serve(ctx context.Context, f *flags, signals <-chan os.Signal, stderr io.Writer) error {
+// serve runs the service until ctx ends, and then ends what it has started, in the
+// opposite order.
+func serve(ctx context.Context, f *flags, stderr io.Writer) error {
 	signal.Ignore(syscall.SIGPIPE) // a log driver that has gone must not end the service
 	certificates, err := loadCertificate(f.address)
 	if err != nil {
@@ -51,21 +49,23 @@ func serve(ctx context.Context, f *flags, signals <-chan os.Signal, stderr io.Wr
 	}
 	defer func() { _ = listener.Close() }() // Shutdown has done it, but for the errors below
 
-	log, closeLog, err := startLog(f, listener.Addr(), stderr)
+	log, err := startLog(f, listener.Addr(), stderr)
 	if err != nil {
 		return err
 	}
-	defer closeLog()
+	defer log.close()
 	logger := log.Logger
-	broker, jobs, closeBroker, err := startBroker(ctx, f, signals, logger)
+	back, err := startBackend(ctx, f, logger)
 	if err != nil {
 		return err
 	}
-	defer closeBroker()
+	defer back.close()
+	var secret []byte
+	if f.JWTSecret != nil {
+		secret = []byte(*f.JWTSecret)
+	}
 	if f.AnswerURL != "" {
-		if jobs.Kinds[job.AnswerKind], err = f.answers(); err != nil {
-			return fmt.Errorf("--answer-url: %w", err)
-		}
+		back.jobs.Kinds[job.AnswerKind] = f.answers
 	}
 	logger.Info().Str("addr", listener.Addr().String()).Str("version", versionName()).Msg("listening")
 	logs, stopTails := startTails(ctx, f, logger)
@@ -78,15 +78,15 @@ func serve(ctx context.Context, f *flags, signals <-chan os.Signal, stderr io.Wr
 		MaxStreams: f.MaxStreams,
 		Version:    versionName(),
 		Logger:     logger,
-		Broker:     broker,
-		BrokerKind: f.brokerKind(),
-		Jobs:       jobs,
+		Broker:     back.broker,
+		BrokerKind: back.kind,
+		Jobs:       back.jobs,
 		Logs:       logs,
 		Serve:      serveStream,
 		Collectors: []prometheus.Collector{droppedLines(log)},
 
 		MaxAge:         f.MaxAge,
-		JWTSecret:      []byte(f.JWTSecret),
+		JWTSecret:      secret,
 		JWTAudience:    f.JWTAudience,
 		CORSOrigins:    f.CORSOrigin,
 		TrustedProxies: f.trustedProxies(),
@@ -96,24 +96,20 @@ func serve(ctx context.Context, f *flags, signals <-chan os.Signal, stderr io.Wr
 	}
 	server := newServer(handler, certificates)
 	server.HTTP2.WriteByteTimeout = sse.MaxPatience * f.WriteTimeout // of a client that stops reading its connection
-	server.ErrorLog = stdlog.New(newWarnings(logger), "", 0)
-	return serveUntil(ctx, f, server, handler, listener, signals, logger)
+	server.ErrorLog = warnings(logger)
+	return serveUntil(ctx, f.ShutdownTimeout, server, handler, listener, logger)
 }
 
-// startLog returns the logger. Without --log-file it also writes the file that
-// /stream/log follows, and adds it to f.LogFile.
-func startLog(f *flags, addr net.Addr, stderr io.Writer) (*logging, func(), error) {
-	if len(f.LogFile) > 0 {
-		log := newLogging(f, stderr, nil)
-		return log, log.close, nil
+// newStreams chooses what serves the streams: the event loop or, over TLS, where no
+// connection can be taken over, sse.Serve in the goroutine of each handler. closeAll
+// cuts the streams of the event loop that are still open.
+func newStreams(overTLS bool) (serve routes.Serve, closeAll func()) {
+	if overTLS {
+		return watchInput(sse.Serve), func() {}
 	}
-	own, err := openOwnLog(addr)
-	if err != nil {
-		return nil, nil, fmt.Errorf("cannot write the service's own log file; set TMPDIR, or follow other files with --log-file: %w", err)
-	}
-	f.LogFile = []logFile{{"sse-demo", own.Filename}}
-	log := newLogging(f, stderr, own)
-	return log, func() { log.close(); _ = own.Close() }, nil
+	tuneCollector()
+	loop := eventloop.New()
+	return watchInput(loop.Serve), loop.Close
 }
 
 // droppedLines is a metric, because the log itself cannot say it while nobody
@@ -127,7 +123,7 @@ func droppedLines(log *logging) prometheus.Collector {
 
 // startTails follows the log files until stop is called.
 func startTails(ctx context.Context, f *flags, logger zerolog.Logger) (logs []routes.LogFile, stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // until the streams have ended
 	var running sync.WaitGroup
 	for _, file := range f.LogFile {
 		follower := tail.New(file.path, logger) //nolint:contextcheck // Run has the context
@@ -137,19 +133,9 @@ func startTails(ctx context.Context, f *flags, logger zerolog.Logger) (logs []ro
 	return logs, func() { cancel(); running.Wait() }
 }
 
-// lastBytes is the time for net/http to send the ends of the last answers. Its own
-// Shutdown would wait for five seconds for connections that have brought no request,
-// as browsers open them in advance, and for ever for clients that read nothing.
-const lastBytes = time.Second
-
-// errForced is returned if a second signal has cut off open requests.
-var errForced = errors.New("ended before all requests were")
-
-// serveUntil serves until the end of ctx or a signal, and then gives open
-// requests f.ShutdownTimeout. A second signal ends at once.
-func serveUntil(
-	ctx context.Context, f *flags, server *http.Server, handler *routes.Server, listener net.Listener, signals <-chan os.Signal, logger zerolog.Logger,
-) error {
+// serveUntil serves until ctx ends, and then gives open requests this long. A signal
+// ends that at once.
+func serveUntil(ctx context.Context, timeout time.Duration, server *http.Server, handler *routes.Server, listener net.Listener, logger zerolog.Logger) error {
 	failed := make(chan error, 1)
 	var serving sync.WaitGroup
 	serving.Go(func() { failed <- serveOn(listener, server) })
@@ -158,37 +144,40 @@ func serveUntil(
 	select {
 	case err := <-failed:
 		return err
-	case sig := <-signals:
-		logger.Info().Stringer("signal", sig).Msg("shutting down")
 	case <-ctx.Done():
-		logger.Info().Msg("shutting down")
 	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.ShutdownTimeout)
-	var waiting sync.WaitGroup
-	defer waiting.Wait()
+	unforced, stop := signal.NotifyContext(context.WithoutCancel(ctx), endSignals()...)
+	defer stop()
+	grace, cancel := context.WithTimeout(unforced, timeout)
 	defer cancel()
-	waiting.Go(func() {
-		select {
-		case <-signals:
-			cancel()
-		case <-grace.Done():
-		}
-	})
-	go handler.Drain()
-	err := handler.Wait(grace) // meanwhile requests are still answered, if only to say that the service is draining
-	if err == nil {
-		sending, stop := context.WithTimeout(grace, lastBytes)
-		defer stop()
-		_ = server.Shutdown(sending) // whatever it has not ended is closed below
-	}
-	_ = server.Close()
+	logger.Info().AnErr("cause", context.Cause(ctx)).Msg("shutting down")
+	err := shutDown(grace, server, handler)
 	switch {
-	case errors.Is(err, context.Canceled):
-		return errForced
+	case unforced.Err() != nil:
+		return errors.New("ended before all requests were, by a second signal")
 	case err != nil:
 		logger.Warn().Err(err).Msg("the shutdown timeout has passed, open requests were cut off")
 	default:
 		logger.Info().Msg("all requests have ended")
 	}
+	return nil
+}
+
+// lastBytes is the time for net/http to send the ends of the last answers. Its own
+// Shutdown would wait for five seconds for connections that have brought no request,
+// as browsers open them in advance, and for ever for clients that read nothing.
+const lastBytes = time.Second
+
+// shutDown ends all requests. If grace ends before, it returns its error, and cuts
+// them off.
+func shutDown(grace context.Context, server *http.Server, handler *routes.Server) error {
+	defer func() { _ = server.Close() }()
+	go handler.Drain()
+	if err := handler.Wait(grace); err != nil { // meanwhile requests are still answered, if only to say that the service is draining
+		return err
+	}
+	sending, stop := context.WithTimeout(grace, lastBytes)
+	defer stop()
+	_ = server.Shutdown(sending) // Close ends what it has not ended
 	return nil
 }

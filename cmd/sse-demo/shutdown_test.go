@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -179,23 +178,19 @@ func TestTimeLimitsOfConnections(t *testing.T) {
 // TestShutdownWithUnusedConnections does not wait for requests that never come.
 func TestShutdownWithUnusedConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &flags{History: 1, HistoryBytes: 1 << 20, ShutdownTimeout: time.Hour}
-		broker, jobs, stop, err := startBroker(t.Context(), f, nil, zerolog.Nop())
+		f := &flags{History: 1, HistoryBytes: 1 << 20}
+		back, err := startBackend(t.Context(), f, zerolog.Nop())
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer stop()
-		handler, err := routes.New(routes.Config{Stream: sse.Options{Heartbeat: time.Second}, MaxStreams: 1, Broker: broker, Jobs: jobs})
+		defer back.close()
+		handler, err := routes.New(routes.Config{Stream: sse.Options{Heartbeat: time.Second}, MaxStreams: 1, Broker: back.broker, Jobs: back.jobs})
 		if err != nil {
 			t.Fatal(err)
 		}
-		network, signals := ssetest.NewNetwork(), make(chan os.Signal, 1)
-		var running sync.WaitGroup
-		running.Go(func() {
-			if err := serveUntil(t.Context(), f, newServer(handler, nil), handler, network, signals, zerolog.Nop()); err != nil {
-				t.Error(err)
-			}
-		})
+		network, server := ssetest.NewNetwork(), newServer(handler, nil)
+		var serving sync.WaitGroup
+		serving.Go(func() { _ = serveOn(network, server) })
 		for _, send := range []string{"", "GET / HT"} {
 			conn, err := network.Dial(t.Context(), "", "")
 			if err != nil {
@@ -206,8 +201,10 @@ func TestShutdownWithUnusedConnections(t *testing.T) {
 		}
 		synctest.Wait()
 		began := time.Now()
-		signals <- syscall.SIGTERM
-		running.Wait()
+		if err := shutDown(t.Context(), server, handler); err != nil {
+			t.Error(err)
+		}
+		serving.Wait()
 		if took := time.Since(began); took > lastBytes {
 			t.Errorf("the shutdown took %v", took)
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net"
 	"net/http"
 	"os"
 	"runtime/debug"
@@ -36,25 +35,3 @@ func http2Limits() *http.HTTP2Config {
 		MaxReceiveBufferPerStream:     64 << 10,
 	}
 }
-
-// growStack has the goroutine of a connection grow its stack when its first
-// request arrives. A request needs more than a goroutine begins with; grown here,
-// before the handlers are on it, there is next to nothing to copy, which saves a
-// short stream a twentieth of its cost.
-func growStack(_ net.Conn, state http.ConnState) {
-	if state == http.StateActive {
-		useStack()
-	}
-}
-
-// useStack is not inlined: its callers, which are also called from deep within a
-// handler, would have its frame, and with it a stack of 16 kB.
-//
-//go:noinline
-func useStack() {
-	var room [4 << 10]byte
-	use(&room)
-}
-
-//go:noinline
-func use(*[4 << 10]byte) {}

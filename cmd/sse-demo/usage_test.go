@@ -15,7 +15,7 @@ func TestUsageNamesTheCommand(t *testing.T) {
 		"check --bogus":       "(usage: sse-demo check --help)",
 		"healthcheck --bogus": "(usage: sse-demo healthcheck --help)",
 	} {
-		err := run(t.Context(), strings.Fields(args), nil, io.Discard, io.Discard)
+		err := run(t.Context(), strings.Fields(args), io.Discard, io.Discard)
 		if err == nil || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", args, err, want)
 		}

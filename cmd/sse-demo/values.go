@@ -11,23 +11,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/rs/zerolog"
-
 	"example.com/sse-demo/routes/tail"
 )
-
-// secret is a string that must not be empty: a variable that is empty by mistake
-// would open the service to everybody.
-type secret string
-
-// UnmarshalText does not check the length: kong would print the value.
-func (s *secret) UnmarshalText(text []byte) error {
-	if len(text) == 0 {
-		return errors.New("it is empty; leave it out to serve without tokens")
-	}
-	*s = secret(text)
-	return nil
-}
 
 // byteCount is a number of bytes, with or without a unit.
 type byteCount int64
@@ -56,30 +41,15 @@ type network struct{ net.IPNet }
 
 // UnmarshalText reads a CIDR (RFC 4632), or an address alone.
 func (n *network) UnmarshalText(text []byte) error {
-	prefix, err := netip.ParsePrefix(string(text))
+	cidr := string(text)
+	if address, err := netip.ParseAddr(cidr); err == nil {
+		cidr = fmt.Sprintf("%s/%d", address, address.BitLen())
+	}
+	_, block, err := net.ParseCIDR(cidr)
 	if err != nil {
-		address, err := netip.ParseAddr(string(text))
-		if err != nil || address.Zone() != "" {
-			return fmt.Errorf("%q must be a network like 10.0.0.0/8, or an address", text)
-		}
-		address = address.Unmap()
-		prefix = netip.PrefixFrom(address, address.BitLen())
+		return fmt.Errorf("%q must be a network like 10.0.0.0/8, or an address", text)
 	}
-	prefix = prefix.Masked()
-	n.IPNet = net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())}
-	return nil
-}
-
-// logLevel is a level by its name in zerolog.
-type logLevel zerolog.Level
-
-// UnmarshalText refuses what zerolog takes for no level at all.
-func (l *logLevel) UnmarshalText(text []byte) error {
-	level, err := zerolog.ParseLevel(string(text))
-	if err != nil || len(text) == 0 {
-		return errors.New("it must be trace, debug, info, warn, error, fatal, panic or disabled")
-	}
-	*l = logLevel(level)
+	n.IPNet = *block
 	return nil
 }
 
