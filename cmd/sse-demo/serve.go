@@ -55,7 +55,8 @@ func serve(ctx context.Context, f *flags, stderr io.Writer) error {
 	}
 	defer log.close()
 	logger := log.Logger
-	back, err := startBackend(ctx, f, logger)
+	addr := listener.Addr().String() // in the first line of the log, also if that is about a Redis that is not there yet
+	back, err := startBackend(ctx, f, logger.With().Str("addr", addr).Logger())
 	if err != nil {
 		return err
 	}
@@ -67,7 +68,7 @@ func serve(ctx context.Context, f *flags, stderr io.Writer) error {
 	if f.AnswerURL != "" {
 		back.jobs.Kinds[job.AnswerKind] = f.answers
 	}
-	logger.Info().Str("addr", listener.Addr().String()).Str("version", versionName()).Msg("listening")
+	logger.Info().Str("addr", addr).Str("version", versionName()).Msg("listening")
 	logs, stopTails := startTails(ctx, f, logger)
 	defer stopTails()
 

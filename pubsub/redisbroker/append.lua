@@ -4,24 +4,12 @@
 
 local afterMs, afterSequence = tonumber(ARGV[3]), tonumber(ARGV[4])
 local ms, sequence, before, others = newest()
-local bytes = size(#ARGV[5] + #ARGV[6] + #ARGV[7])
-local after = before + bytes
-
-local function add(id)
-  return redis.pcall('XADD', key, id, 't', string.format('%.0f', after), 'c', ARGV[5], 'n', ARGV[6], 'd', ARGV[7])
-end
-
-local reply
 if afterMs > ms or afterMs == ms and afterSequence > sequence then
-  local time = redis.call('TIME')
-  if afterMs >= time[1] * 1000 + math.floor(time[2] / 1000) then
-    reply = add(string.format('%s-%.0f', ARGV[3], afterSequence + 1))
-  end
+  ms, sequence = afterMs, afterSequence
 end
-if not reply or reply.err and string.find(reply.err, 'equal or smaller') then
-  reply = add('*')
-end
-if reply.err then
+local after = before + size(#ARGV[5] + #ARGV[6] + #ARGV[7])
+local reply = add(ms, sequence, after, ARGV[5], ARGV[6], ARGV[7])
+if type(reply) == 'table' then
   if string.find(reply.err, '^OOM') then -- it may be this stream that fills the memory
     redis.pcall('XTRIM', key, 'MAXLEN', maxEvents)
     pcall(trim, before)

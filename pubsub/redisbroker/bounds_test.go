@@ -126,14 +126,14 @@ func TestTrimIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close() // it was not started, so only this test trims
-	if _, err := b.tryToStore(t.Context()); err != nil {
+	if _, err := b.run(t.Context(), b.commands, probeScript); err != nil {
 		t.Fatal(err)
 	}
 	kept, _ := usage(t, client, DefaultKey)
 	if dropped := (events - kept) * size; dropped < 30<<20 || dropped > 34<<20 {
 		t.Errorf("%d bytes were dropped at once", dropped)
 	}
-	if _, err := b.tryToStore(t.Context()); err != nil {
+	if _, err := b.run(t.Context(), b.commands, probeScript); err != nil {
 		t.Fatal(err)
 	}
 	if _, bytes := usage(t, client, DefaultKey); bytes > limit*11/10 {

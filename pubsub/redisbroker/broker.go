@@ -20,13 +20,18 @@ type Broker struct {
 
 // New returns a broker, to be started before use.
 func New(o Options) (*Broker, error) {
-	b := new(Broker)
-	var err error
-	if b.stream, err = newStream(o, b); err != nil {
+	o = o.withDefaults()
+	replica := pubsub.NewReplica(o.ReplicaEvents, o.ReplicaBytes, clockSkew, nil)
+	stream, err := newStream(o,
+		func(e entry) (delivered int, err error) {
+			return replica.Append(e.id, e.channel, e.name, []byte(e.data))
+		},
+		func(id pubsub.ID) { replica.LoseBefore(id) },
+	)
+	if err != nil {
 		return nil, err
 	}
-	b.replica = pubsub.NewReplica(b.options.ReplicaEvents, b.options.ReplicaBytes, clockSkew, nil)
-	return b, nil
+	return &Broker{stream, replica}, nil
 }
 
 // Publish implements [pubsub.Broker]. It returns when Redis has the event and this
@@ -39,11 +44,11 @@ func (b *Broker) Publish(ctx context.Context, channel, name string, data []byte)
 	if _, err := (sse.Event{Name: name}).Append(nil); err != nil {
 		return pubsub.Receipt{}, fmt.Errorf("publish to %q: %w", channel, err)
 	}
-	id, err := b.publish(ctx, channel, name, data)
+	receipt, err := b.publish(ctx, channel, name, data)
 	if err != nil {
-		return pubsub.Receipt{}, fmt.Errorf("publish to %q: %w", channel, err)
+		err = fmt.Errorf("publish to %q: %w", channel, err)
 	}
-	return pubsub.Receipt{ID: id, Delivered: b.arrivals.delivered(id)}, nil
+	return receipt, err
 }
 
 // Subscribe implements [pubsub.Broker].
@@ -53,9 +58,3 @@ func (b *Broker) Subscribe(channels []string, start pubsub.Start) pubsub.Subscri
 
 // Subscribers counts the subscriptions of this process, as pubsub.Memory does.
 func (b *Broker) Subscribers(limit int) map[string]int { return b.replica.Subscribers(limit) }
-
-func (b *Broker) append(e entry) (delivered int, err error) {
-	return b.replica.Append(e.id, e.channel, e.name, []byte(e.data))
-}
-
-func (b *Broker) loseBefore(id pubsub.ID) { b.replica.LoseBefore(id) }

@@ -2,11 +2,13 @@ package redisbroker
 
 import (
 	"errors"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/pubsub/redistest"
@@ -127,11 +129,25 @@ func TestReplicaIsBehind(t *testing.T) {
 	expect(t, "what is kept", got[1:], "0", "1", "2")
 }
 
+// lineWriter receives lines of a log.
+type lineWriter chan string
+
+func (w lineWriter) Write(line []byte) (int, error) {
+	w <- string(line)
+	return len(line), nil
+}
+
+// TestStartWithoutRedis: Start waits a few seconds for Redis, and says so in one line at
+// once. A refusal that waiting cannot change is returned at once.
 func TestStartWithoutRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Prepare(t)
+	log := make(lineWriter, 10)
 	start := func(url string) error {
-		r, err := New(Options{URL: url})
+		r, err := New(options(url, func(o *Options) {
+			o.timing.start = 2 * time.Second
+			o.Logger = slog.New(slog.NewTextHandler(log, nil))
+		}))
 		if err != nil {
 			return err
 		}
@@ -141,8 +157,12 @@ func TestStartWithoutRedis(t *testing.T) {
 	if err := start(server.URL); err == nil || !strings.Contains(err.Error(), server.Addr) {
 		t.Error("nobody is there:", err)
 	}
+	if line := <-log; len(log) > 0 || !strings.Contains(line, "cannot use Redis yet") || !strings.Contains(line, server.Addr) {
+		t.Errorf("%q, and %d more lines", line, len(log))
+	}
 	late := make(chan error, 1)
 	go func() { late <- start(server.URL) }()
+	<-log
 	server.Run()
 	if err := <-late; err != nil {
 		t.Error("it has come:", err)
@@ -150,6 +170,9 @@ func TestStartWithoutRedis(t *testing.T) {
 	wrong := strings.Replace(server.URL, redistest.Password, "secret", 1)
 	if err := start(wrong); err == nil || !strings.Contains(err.Error(), "WRONGPASS") || strings.Contains(err.Error(), "secret") {
 		t.Error("wrong password:", err)
+	}
+	if len(log) > 0 {
+		t.Errorf("%q", <-log)
 	}
 }
 

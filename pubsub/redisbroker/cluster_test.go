@@ -42,11 +42,11 @@ func TestRedisCluster(t *testing.T) {
 	progress("at first")
 
 	from := c.Owner(clusterKey)
-	move := c.Move(clusterKey, (from+1)%3)
+	moving := moveSlot(c, clusterKey, (from+1)%3)
 	progress("while the slot is about to move")
-	move.Keys(clusterKey)
+	moving.keys(clusterKey)
 	progress("while the key is at the other node, which does not own the slot yet")
-	move.End()
+	moving.end()
 	progress("after the slot has moved")
 	if owner := c.Owner(clusterKey); owner != (from+1)%3 {
 		t.Errorf("node %d owns the slot, want %d", owner, (from+1)%3)

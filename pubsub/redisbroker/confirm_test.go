@@ -55,10 +55,30 @@ func TestUnconfirmed(t *testing.T) {
 	}
 }
 
+// TestLostWhileOthersCome: Redis has lost an event, and the entries that this process reads
+// next have higher ids. The event is not confirmed.
+func TestLostWhileOthersCome(t *testing.T) {
+	var a arrivals
+	for ms := range uint64(20 * maxCount) {
+		if ms != 19_990 {
+			a.add(pubsub.ID{ms, 0}, 7)
+		}
+	}
+	for ms, want := range map[uint64]bool{19_989: false, 19_990: true, 19_991: false, 5: false} {
+		_, isLost, err := a.await(t.Context(), pubsub.ID{ms, 0})
+		if err != nil || isLost != want {
+			t.Errorf("%d: lost: %v, %v", ms, isLost, err)
+		}
+	}
+	if n, _, _ := a.await(t.Context(), pubsub.ID{19_989, 0}); n != 7 {
+		t.Errorf("%d subscribers", n)
+	}
+}
+
 // TestIdleConnectionsAreCut: an event is not sent over a connection that Redis has
 // closed, and none is stored twice.
 func TestIdleConnectionsAreCut(t *testing.T) {
-	for name, start := range map[string]func(testing.TB, ...string) *redistest.Server{"TCP": redistest.Start, "TLS": redistest.StartTLS} {
+	for name, start := range map[string]func(testing.TB, ...string) *redistest.Server{"TCP": redistest.Start, "TLS": startTLS} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := start(t)

@@ -3,6 +3,7 @@ package redisbroker
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"syscall"
 	"time"
@@ -12,24 +13,24 @@ import (
 // from go-redis's own in two ways: any byte that comes extends a read's deadline,
 // and an idle connection that Redis has closed is recognized with TLS, too.
 func dialer(timeout time.Duration, config *tls.Config) func(ctx context.Context, network, address string) (net.Conn, error) {
-	dial := net.Dialer{Timeout: timeout, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}}
+	dial := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
 		socket, err := dial.DialContext(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
-		conn := &conn{Conn: socket}
+		plain := &conn{Conn: socket}
 		if config == nil {
-			return conn, nil
+			return plain, nil
 		}
-		ctx, cancel := context.WithTimeout(ctx, timeout)
-		defer cancel()
-		secure := tls.Client(conn, config)
+		secure := tls.Client(plain, config)
 		if err := secure.HandshakeContext(ctx); err != nil {
 			_ = socket.Close()
 			return nil, err
 		}
-		return tlsConn{secure, conn}, nil
+		return tlsConn{secure, plain}, nil
 	}
 }
 
@@ -51,10 +52,7 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 
 // SetDeadline implements [net.Conn].
 func (c *conn) SetDeadline(t time.Time) error {
-	if err := c.SetReadDeadline(t); err != nil {
-		return err
-	}
-	return c.SetWriteDeadline(t)
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
 func (c *conn) Read(p []byte) (int, error) {
@@ -65,14 +63,12 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// SyscallConn implements [syscall.Conn], by which go-redis looks at the socket
-// before it uses an idle connection.
-func (c *conn) SyscallConn() (syscall.RawConn, error) {
-	return c.Conn.(syscall.Conn).SyscallConn()
-}
+// SyscallConn implements [syscall.Conn], by which go-redis looks at the socket before it
+// uses an idle connection. Anything to be read there, while no answer is due, is the end of
+// the connection.
+func (c *conn) SyscallConn() (syscall.RawConn, error) { return c.Conn.(syscall.Conn).SyscallConn() }
 
-// A tlsConn lets go-redis look at the socket below. Anything to be read there, while
-// no answer is due, is the end of the connection.
+// A tlsConn lets go-redis look at the socket below.
 type tlsConn struct {
 	*tls.Conn
 	socket *conn

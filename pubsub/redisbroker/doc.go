@@ -16,17 +16,13 @@
 // Redis may have carried it out: Publish then returns pubsub.ErrUnconfirmed, as it
 // does if this process does not read the event in time.
 //
-// # Bounds
+// # Bounds and deadlines
 //
 // The stream keeps a number of events and a number of bytes, whichever is reached
 // first. Each entry carries the running total of bytes, so the script that appends
-// (append.lua) knows exactly what is kept, however many processes publish.
-//
-// # Deadlines
-//
-// A publish takes at most two seconds. A read has no deadline as a whole: it fails
-// if no byte comes for some seconds, so a large history may take its time over a
-// slow line.
+// (append.lua) knows exactly what is kept, however many processes publish. A publish
+// takes at most two seconds. A read fails only if no byte comes for some seconds, so
+// a large history may take its time over a slow line.
 //
 // # Failover
 //

@@ -1,9 +1,12 @@
 package redisbroker
 
 import (
+	"context"
+	_ "embed" // the scripts
 	"fmt"
 	"strconv"
-	"time"
+	"strings"
+	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 
@@ -12,19 +15,15 @@ import (
 
 // Fields of an entry of the stream.
 const (
-	totalField   = "t" // running total of the sizes of all entries up to this one
+	totalField   = "t" // running total of the sizes of all entries up to this one, and its id: 1234@1763683200000-0
 	channelField = "c"
 	nameField    = "n"
 	dataField    = "d"
 )
 
-const (
-	// anchorChannel is the channel of entries that hold no event. Publish refuses it. If
-	// the data is an id, events up to it were lost.
-	anchorChannel = "_anchor"
-	// skipLogInterval is the time between two log lines about entries that are skipped.
-	skipLogInterval = time.Minute
-)
+// anchorChannel is the channel of entries that hold no event. Publish refuses it. If the
+// data is an id, events up to it were lost.
+const anchorChannel = "_anchor"
 
 // An entry is one of the stream.
 type entry struct {
@@ -46,8 +45,9 @@ func parse(m redis.XMessage) (entry, error) {
 		text, _ := value.(string)
 		switch name {
 		case totalField:
-			if total, err := strconv.ParseUint(text, 10, 63); err == nil {
-				e.total = int64(total)
+			total, id, _ := strings.Cut(text, "@")
+			if n, err := strconv.ParseUint(total, 10, 63); err == nil && id == m.ID {
+				e.total = int64(n)
 			}
 			continue
 		case channelField:
@@ -59,13 +59,9 @@ func parse(m redis.XMessage) (entry, error) {
 		}
 		bytes += len(text)
 	}
-	e.size = size(bytes)
+	e.size = int64(52 + bytes + bytes/4 + min(bytes/6, 340)) // as in shared.lua
 	return e, nil
 }
-
-// size is what an entry with so many bytes in its fields counts; trim.lua has the same
-// formula.
-func size(bytes int) int64 { return int64(32 + bytes + bytes/4 + min(bytes/6, 340)) }
 
 // check returns why an entry is not an event. Publish has checked what replicas write.
 func (s *stream) check(e entry) error {
@@ -81,12 +77,67 @@ func (s *stream) check(e entry) error {
 	}
 }
 
-// skip notes an entry that is not an event.
-func (s *stream) skip(e entry, reason error) {
-	s.skipped++
-	if time.Since(s.lastSkip) >= skipLogInterval {
-		s.lastSkip = time.Now()
-		s.options.Logger.Warn("an entry of the Redis stream is not an event; it is skipped",
-			"key", s.options.Key, "id", e.id, "error", reason, "skipped", s.skipped)
+//go:embed shared.lua
+var sharedLua string
+
+//go:embed append.lua
+var appendLua string
+
+//go:embed probe.lua
+var probeLua string
+
+// Both scripts return the id of an entry: the appended one, or the newest.
+var (
+	appendScript = newScript(sharedLua + appendLua)
+	probeScript  = newScript(sharedLua + probeLua)
+)
+
+type script struct{ source, hash string }
+
+func newScript(source string) script { return script{source, redis.NewScript(source).Hash()} }
+
+// add appends an entry, with an id above all that this process has read.
+func (s *stream) add(ctx context.Context, client redis.UniversalClient, channel, name string, data *sentData) (pubsub.ID, error) {
+	last := s.arrivals.position()
+	return s.run(ctx, client, appendScript, last[0], last[1], channel, name, data)
+}
+
+// run runs a script, which Redis may not know yet.
+func (s *stream) run(ctx context.Context, client redis.UniversalClient, script script, args ...any) (pubsub.ID, error) {
+	do := func(command, script string) (string, error) {
+		cmd := once{redis.NewCmd(ctx, append([]any{command, script, 1, s.options.Key, s.options.MaxEvents, s.options.MaxBytes}, args...)...)}
+		_ = client.Process(ctx, cmd) // cmd has the error
+		return cmd.Text()
 	}
+	text, err := do("evalsha", script.hash)
+	if redis.HasErrorPrefix(err, "NOSCRIPT") {
+		text, err = do("eval", script.source)
+	}
+	if err != nil {
+		return pubsub.ID{}, err
+	}
+	id, ok := pubsub.ParseID(text)
+	if !ok {
+		return pubsub.ID{}, fmt.Errorf("an entry has the id %q", text)
+	}
+	return id, nil
+}
+
+// once is a command that a client does not send again after its answer was lost.
+type once struct{ *redis.Cmd }
+
+// NoRetry is asked by the client of a cluster, which otherwise repeats commands.
+func (once) NoRetry() bool { return true }
+
+// sentData is the data of an event, which notes that it was written to a
+// connection: from then on Redis may have it.
+type sentData struct {
+	data []byte
+	sent atomic.Bool
+}
+
+// MarshalBinary is called by go-redis when it writes the command.
+func (s *sentData) MarshalBinary() ([]byte, error) {
+	s.sent.Store(true)
+	return s.data, nil
 }

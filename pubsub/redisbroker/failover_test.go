@@ -26,7 +26,7 @@ type pair struct {
 func startPair(t *testing.T) *pair {
 	t.Helper()
 	p := &pair{master: redistest.Start(t)}
-	p.standby = p.master.StartReplica()
+	p.standby = startReplica(t, p.master)
 	var nearURL, farURL string
 	p.nearLine, nearURL = lineTo(t, p.master)
 	p.farLine, farURL = lineTo(t, p.master)
@@ -136,7 +136,7 @@ func TestLostBeforeItIsRead(t *testing.T) {
 func TestDemotedAndPromoted(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	other := server.StartReplica()
+	other := startReplica(t, server)
 	one := replica(t, server.URL, quick)
 	first := publish(t, one, "a", "1")
 	awaitReplicated(t, other, first)

@@ -19,13 +19,13 @@ import (
 
 func TestRedisIsKilled(t *testing.T) {
 	t.Parallel()
-	server := redistest.Start(t)
+	server := redistest.Start(t, "--appendfsync", "always")
 	one, two, check := busyReplicas(t, server)
 	for range 3 {
 		await(t, subscribe(t, two, "a", pubsub.Start{}), 200)
 		server.Kill()
 		eventually(t, "both notice", func() bool { return one.Err() != nil && two.Err() != nil })
-		server.Run()
+		server.Run("--appendfsync", "always")
 		eventually(t, "both are back", func() bool { return one.Err() == nil && two.Err() == nil })
 	}
 	await(t, subscribe(t, two, "a", pubsub.Start{}), 200)

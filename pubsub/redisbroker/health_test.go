@@ -69,7 +69,7 @@ func TestHealthIsSteady(t *testing.T) {
 func TestOneCutIsNoFailure(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	b := replica(t, server.URL, quick, func(o *Options) { o.timing.failing = defaultTiming.failing })
+	b := replica(t, server.URL, quick)
 	server.Do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 	publish(t, b, "a", "x")
 	tick := time.NewTicker(10 * time.Millisecond)

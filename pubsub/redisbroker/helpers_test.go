@@ -50,7 +50,6 @@ func options(url string, change ...func(*Options)) Options {
 // quick makes the times shorter that tests wait for.
 func quick(o *Options) {
 	o.timing.probe = 200 * time.Millisecond
-	o.timing.failing = 300 * time.Millisecond
 	o.timing.recover = 500 * time.Millisecond
 }
 

@@ -20,8 +20,9 @@ type Journal struct {
 // NewJournal returns a journal, to be started before use.
 func NewJournal(o Options) (*Journal, error) {
 	j := new(Journal)
+	nothing := func(pubsub.ID) {} // what an observer has missed shows in what follows
 	var err error
-	j.stream, err = newStream(o, j)
+	j.stream, err = newStream(o.withDefaults(), j.observe, nothing)
 	return j, err
 }
 
@@ -46,7 +47,7 @@ func (j *Journal) Sync(ctx context.Context) error {
 	if err == nil && len(newest) > 0 {
 		var e entry
 		if e, err = parse(newest[0]); err == nil {
-			err = j.arrivals.await(ctx, e.id)
+			_, _, err = j.arrivals.await(ctx, e.id)
 		}
 	}
 	if err != nil {
@@ -55,7 +56,7 @@ func (j *Journal) Sync(ctx context.Context) error {
 	return nil
 }
 
-func (j *Journal) append(e entry) (delivered int, err error) {
+func (j *Journal) observe(e entry) (delivered int, err error) {
 	if e.channel != journalChannel {
 		return 0, fmt.Errorf("its channel is %q, not %q", e.channel, journalChannel)
 	}
@@ -64,6 +65,3 @@ func (j *Journal) append(e entry) (delivered int, err error) {
 	}
 	return 0, nil
 }
-
-// loseBefore does nothing: what an observer has missed shows in what follows.
-func (j *Journal) loseBefore(pubsub.ID) {}

@@ -9,13 +9,6 @@ import (
 	"example.com/sse-demo/pubsub"
 )
 
-// mayHaveLost notes that Redis may have lost the entry that this process has read last.
-func (s *stream) mayHaveLost(last pubsub.ID) {
-	if s.suspect == (pubsub.ID{}) {
-		s.suspect = last
-	}
-}
-
 // checkSuspect looks for the suspect in Redis. If Redis has older entries, but not this
 // one, it has lost the entry. A process that never read it cannot notice the loss, so
 // this one records it: it appends an anchor with the entry's id. If Redis has no older
@@ -58,9 +51,8 @@ func (s *stream) tryToWrite(ctx context.Context) error {
 	return err
 }
 
-// anchor appends an entry that holds no event, so that there is one to read on from.
-// lost is the id of an entry that Redis has lost, or "". It uses the connection of
-// reads, so that it goes to the Redis that was checked.
+// anchor appends an entry that holds no event, to read on from. lost is the id of an entry
+// that Redis has lost, or "". It goes to the Redis that was checked: that of reads.
 func (s *stream) anchor(ctx context.Context, lost string) error {
 	limited, cancel := context.WithTimeout(ctx, s.options.timing.publish)
 	defer cancel()
@@ -100,5 +92,5 @@ func (s *stream) checkAnchor(e entry) {
 func (s *stream) lose(e entry) {
 	s.options.Logger.Warn("Redis no longer has entries that come before this one; subscribers get a gap", "last", s.arrivals.position(), "next", e.id)
 	s.lost = e.id
-	s.sink.loseBefore(e.id)
+	s.loseBefore(e.id)
 }

@@ -48,9 +48,7 @@ type timing struct {
 	start    time.Duration // how long Start waits for a Redis that is not there yet
 	block    time.Duration // how long one read waits for entries
 	progress time.Duration // how long no byte may come while an answer is read
-	retry    time.Duration // between two attempts to reach Redis, if the first has failed
 	probe    time.Duration // between two probes
-	failing  time.Duration // reads fail for so long before Err reports it
 	recover  time.Duration // without any failure, before Err is nil again
 }
 
@@ -59,9 +57,7 @@ var defaultTiming = timing{
 	start:    5 * time.Second,
 	block:    time.Second,
 	progress: 4 * time.Second,
-	retry:    200 * time.Millisecond,
 	probe:    time.Second,
-	failing:  2 * time.Second,
 	recover:  3 * time.Second,
 }
 

@@ -3,6 +3,7 @@ package redisbroker
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os/exec"
 	"strconv"
@@ -87,6 +88,34 @@ func TestOtherForms(t *testing.T) {
 	if n := strings.Count(log.String(), "level=WARN"); n != 1 || !strings.Contains(log.String(), "it is skipped") || !strings.Contains(log.String(), "it has no channel") {
 		t.Errorf("%d warnings: %s", n, &log)
 	}
+}
+
+// TestOtherTotals: an entry of another program that has the field of the running total, one
+// that is a copy of a replica's included, drops nothing, and nobody gets a gap.
+func TestOtherTotals(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	b := replica(t, server.URL, quick)
+	s := subscribe(t, b, "a", pubsub.Start{})
+	want := []string{"first"}
+	first := publish(t, b, "a", "first")
+	entries, err := server.Client().XRange(t.Context(), DefaultKey, first, first).Result()
+	if err != nil || len(entries) != 1 {
+		t.Fatal(entries, err)
+	}
+	for i, total := range []any{0, 1, 5000, "999999999999999", "9999999999999999999999", -1, "", "1@", "1@*", entries[0].Values[totalField]} {
+		theirs, ours := fmt.Sprint(i, " theirs"), fmt.Sprint(i, " ours")
+		server.Do("XADD", DefaultKey, "*", "t", total, "c", "a", "n", "", "d", theirs)
+		publish(t, b, "a", ours)
+		server.Do("XADD", DefaultKey, "*", "c", "a", "d", theirs, "t", total)
+		want = append(want, theirs, ours, theirs)
+	}
+	if _, err := b.run(t.Context(), b.commands, probeScript); err != nil { // it trims
+		t.Fatal(err)
+	}
+	publish(t, b, "a", "end")
+	expect(t, "live", read(t, s), append(want, "end")...)
+	expect(t, "kept", await(t, subscribe(t, replica(t, server.URL), "a", pubsub.Start{Replay: 100}), len(want)+1), append(want, "end")...)
 }
 
 // TestOtherProgramsAreBounded: the limits hold for what other programs add, whether or

@@ -3,14 +3,14 @@
 -- The stream is trimmed, because it may be what fills the memory, or larger than a limit
 -- that was lowered.
 
-local _, _, upTo, others = newest()
+local ms, sequence, upTo, others = newest()
 pcall(trim, upTo) -- it fails if Redis refuses all writes, which the reply says
 local reply = redis.pcall('XADD', key, '0-0', 'c', '')
 if not string.find(reply.err, 'greater than 0%-0') then
   return reply
 end
 if others > 0 then -- an anchor has their total, so that they need not be looked at again
-  redis.pcall('XADD', key, '*', 't', string.format('%.0f', upTo + size(#'_anchor')), 'c', '_anchor', 'n', '', 'd', '')
+  add(ms, sequence, upTo + size(#'_anchor'), '_anchor', '', '')
 end
 local entry = redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]
 return entry and entry[1] or '0-0'

@@ -17,8 +17,8 @@ import (
 func TestFailover(t *testing.T) {
 	t.Parallel()
 	master := redistest.Start(t)
-	standby := master.StartReplica()
-	url := redistest.StartSentinels(t, master, 3)
+	standby := startReplica(t, master)
+	url := startSentinels(t, master, 3)
 	one, two := replica(t, url), replica(t, url)
 	first := publish(t, one, "a", "first")
 	here, there := subscribe(t, one, "a", pubsub.Start{After: first}), subscribe(t, two, "a", pubsub.Start{After: first})
@@ -74,8 +74,8 @@ func TestFailover(t *testing.T) {
 func TestFailoverLosesEvents(t *testing.T) {
 	t.Parallel()
 	master := redistest.Start(t)
-	standby := master.StartReplica()
-	url := redistest.StartSentinels(t, master, 3)
+	standby := startReplica(t, master)
+	url := startSentinels(t, master, 3)
 	b := replica(t, url)
 	s := subscribe(t, b, "a", pubsub.Start{})
 	seen := publish(t, b, "a", "seen")

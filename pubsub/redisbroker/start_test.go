@@ -60,7 +60,7 @@ func TestVersion(t *testing.T) {
 		b.Close()
 	}
 	for version, old := range map[string]bool{"5.0.7": true, "6.0.16": true, "6.2.0": false, "6.10": false, "7.4.1": false, "10.0.0": false, "df-v1.2": false, "": false} {
-		if isOlder(version, minVersion) != old {
+		if isTooOld(version) != old {
 			t.Errorf("%q is older: %v, want %v", version, !old, old)
 		}
 	}

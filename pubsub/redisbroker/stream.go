@@ -12,18 +12,23 @@ import (
 	"example.com/sse-demo/pubsub"
 )
 
+// retryInterval is the time between two attempts to reach Redis, if the first has failed.
+const retryInterval = 200 * time.Millisecond
+
 // A stream is a Redis Stream that this process writes to and follows. Broker and
 // Journal differ in what they do with its entries.
 type stream struct {
 	options  Options
-	endpoint endpoint
+	redis    redis.UniversalOptions
 	commands redis.UniversalClient // to publish, and for whatever is answered at once
 	reads    redis.UniversalClient // to follow the stream
-	health   *health
-	sink     sink
+	health   health
 	arrivals arrivals
 	stop     context.CancelFunc
 	done     sync.WaitGroup
+
+	append     func(entry) (delivered int, err error)
+	loseBefore func(pubsub.ID)
 
 	unchecked atomic.Bool // reads has a new connection; Redis may have lost events
 
@@ -36,19 +41,15 @@ type stream struct {
 	lastSkip time.Time // when that was logged
 }
 
-// A sink takes the entries of a stream in order.
-type sink interface {
-	append(e entry) (delivered int, err error)
-	loseBefore(id pubsub.ID) // entries may be missing
-}
-
-func newStream(o Options, to sink) (*stream, error) {
-	endpoint, err := parseURL(o.URL)
+// newStream returns a stream that passes its entries to append, in order, and calls
+// loseBefore if entries before an id may be missing.
+func newStream(o Options, append func(entry) (delivered int, err error), loseBefore func(pubsub.ID)) (*stream, error) {
+	redis, err := parseURL(o.URL)
 	if err != nil {
 		return nil, fmt.Errorf("redisbroker: %w", err)
 	}
-	o = o.withDefaults()
-	s := &stream{options: o, endpoint: endpoint, health: newHealth(o.timing, o.Logger), sink: to, stop: func() {}, total: -1}
+	s := &stream{options: o, redis: redis, append: append, loseBefore: loseBefore, stop: func() {}, total: -1}
+	s.health = health{recover: o.timing.recover, log: o.Logger, failures: map[string]int{}}
 	s.connect()
 	return s, nil
 }
@@ -56,43 +57,60 @@ func newStream(o Options, to sink) (*stream, error) {
 // connect makes the clients. They connect when they are used.
 func (s *stream) connect() {
 	t := s.options.timing
-	s.commands = s.endpoint.newClient(t.publish, t.publish, func() {})
-	s.reads = s.endpoint.newClient(t.block+t.progress, t.publish, func() { s.unchecked.Store(true) })
+	s.commands = newClient(s.redis, t.publish, t.publish, func() {})
+	s.reads = newClient(s.redis, t.block+t.progress, t.publish, func() { s.unchecked.Store(true) })
 }
 
-// Start loads what Redis keeps, and then follows it until Close. A Redis that is not
-// there yet is waited for, a few seconds; while entries come, loading may take any
-// time, over as many connections as it needs.
+// Start loads what Redis keeps, and then follows it until Close. It waits a few seconds for
+// a Redis that is not there yet; while entries come, loading may take any time, over as many
+// connections as it needs.
 func (s *stream) Start(ctx context.Context) error {
 	began := time.Now()
-	err := s.persist(ctx, func(ctx context.Context) error { return s.endpoint.inspect(ctx, s.commands) })
-	if err == nil && s.endpoint.options.IsClusterMode {
-		_, _ = s.reads.Close(), s.commands.Close()
-		s.connect()
-	}
+	err := s.persist(ctx, s.inspect)
 	if err == nil {
 		err = s.persist(ctx, s.load)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot use Redis at %s: %w", s.endpoint.address, plain(err))
+		return fmt.Errorf("cannot use Redis at %s: %w", address(s.redis), plain(err))
 	}
 	s.options.Logger.Debug("the history is loaded from Redis", "key", s.options.Key, "took", time.Since(began))
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.done.Go(func() { s.follow(ctx) })
-	s.done.Go(func() { s.health.watch(ctx, s.probe) })
+	s.done.Go(func() { s.watch(ctx) })
+	return nil
+}
+
+// inspect finds out whether Redis is a cluster.
+func (s *stream) inspect(ctx context.Context) error {
+	cluster, err := isCluster(ctx, s.commands)
+	if err != nil || !cluster {
+		return err
+	}
+	if s.redis.DB != 0 {
+		return unsupported("it is a cluster, which has the database 0 only")
+	}
+	_, _ = s.reads.Close(), s.commands.Close()
+	s.redis.IsClusterMode = true
+	s.connect()
 	return nil
 }
 
 // persist tries something until it succeeds, or has failed for too long while no
 // entries came.
 func (s *stream) persist(ctx context.Context, try func(context.Context) error) error {
-	for progress := time.Now(); ; {
+	for progress, isFirst := time.Now(), true; ; isFirst = false {
 		last, attempt := s.arrivals.position(), time.Now()
 		err := try(ctx)
 		if s.arrivals.position() != last {
 			progress = time.Now()
 		}
-		if err == nil || !isTransient(err) || attempt.Sub(progress) > s.options.timing.start || !pause(ctx, s.options.timing.retry) {
+		if err == nil || !isTransient(err) || attempt.Sub(progress) > s.options.timing.start {
+			return err
+		}
+		if isFirst {
+			s.options.Logger.Warn("cannot use Redis yet; trying again for some seconds", "redis", address(s.redis), "error", plain(err))
+		}
+		if !pause(ctx, retryInterval) {
 			return err
 		}
 	}
@@ -110,36 +128,58 @@ func (s *stream) Err() error { return s.health.get() }
 
 // publish appends an event and waits until this process has read it, for less than two
 // seconds.
-func (s *stream) publish(ctx context.Context, channel, name string, data []byte) (pubsub.ID, error) {
+func (s *stream) publish(ctx context.Context, channel, name string, data []byte) (pubsub.Receipt, error) {
 	limited, cancel := context.WithTimeout(ctx, s.options.timing.publish)
 	defer cancel()
 	sent := &sentData{data: data}
 	id, err := s.add(limited, s.commands, channel, name, sent)
-	if err == nil {
-		if err = s.arrivals.await(limited, id); err != nil {
-			err = fmt.Errorf("%w: Redis has it, but %w", pubsub.ErrUnconfirmed, plain(err))
+	if err != nil {
+		cause := pubsub.ErrUnconfirmed
+		if isRefusal(err) {
+			s.health.note("publish", err)
 		}
-		return id, err
+		if isRefusal(err) || !sent.sent.Load() {
+			cause = pubsub.ErrNotPublished
+		}
+		return pubsub.Receipt{}, fmt.Errorf("%w: %w", cause, plain(err))
 	}
-	if ctx.Err() == nil { // it is Redis that has failed, not the publisher that has left
-		s.health.published(err)
+	delivered, isLost, err := s.arrivals.await(limited, id)
+	if err != nil {
+		return pubsub.Receipt{}, fmt.Errorf("%w: Redis has it, but %w", pubsub.ErrUnconfirmed, plain(err))
 	}
-	cause := pubsub.ErrUnconfirmed
-	if isRefusal(err) || !sent.sent.Load() {
-		cause = pubsub.ErrNotPublished
+	if isLost {
+		return pubsub.Receipt{}, fmt.Errorf("%w: Redis had it, and has lost it", pubsub.ErrUnconfirmed)
 	}
-	return id, fmt.Errorf("%w: %w", cause, plain(err))
+	return pubsub.Receipt{ID: id, Delivered: delivered}, nil
+}
+
+// watch probes until ctx ends. A probe may take as long as a publish, so that it does
+// not fail while publishing succeeds.
+func (s *stream) watch(ctx context.Context) {
+	for wait := time.Duration(0); pause(ctx, wait); {
+		limited, cancel := context.WithTimeout(ctx, s.options.timing.publish)
+		err := s.probe(limited)
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		s.health.note("probe", err)
+		wait = s.options.timing.probe
+		if err != nil {
+			relocate(ctx, s.commands)
+			wait = retryInterval
+		}
+	}
 }
 
 // probe returns nil if a publish would succeed at present: an event can be stored, and
 // this process reads in time what is stored.
 func (s *stream) probe(ctx context.Context) error {
-	newest, err := s.tryToStore(ctx)
-	if err != nil {
-		relocate(ctx, s.commands)
-		return err
+	newest, err := s.run(ctx, s.commands, probeScript)
+	if err == nil {
+		_, _, err = s.arrivals.await(ctx, newest)
 	}
-	return s.arrivals.await(ctx, newest)
+	return err
 }
 
 // pause waits, and reports whether ctx is still alive.

@@ -1,5 +1,4 @@
-// Package redistest runs a real redis-server for a test, and does to it what
-// happens to servers.
+// Package redistest runs a real redis-server for a test.
 package redistest
 
 import (
@@ -23,11 +22,12 @@ import (
 // Password is the password of every server.
 const Password = "not-a-secret"
 
-// A Server is a redis-server with an append-only file, on a free port.
+// A Server is a redis-server on a free port.
 type Server struct {
-	t      testing.TB
 	Addr   string
 	URL    string
+	Config string // the text of redis.conf; by default it has an append-only file
+	t      testing.TB
 	dir    string
 	binary string
 	cmd    *exec.Cmd
@@ -47,6 +47,7 @@ func Prepare(t testing.TB) *Server {
 	t.Helper()
 	s := &Server{t: t, binary: ssetest.Need(t, "redis-server", "redis-server"), dir: t.TempDir(), Addr: ssetest.FreeAddr(t)}
 	s.URL = "redis://:" + Password + "@" + s.Addr + "/0"
+	s.Config = "requirepass " + Password + "\nmasterauth " + Password + "\nappendonly yes\nsave \"\"\nrepl-diskless-sync-delay 0\n"
 	t.Cleanup(s.Kill)
 	return s
 }
@@ -59,18 +60,12 @@ func (s *Server) Run(args ...string) {
 	}
 }
 
-// Launch is Run for a goroutine other than the test's.
+// Launch is Run for a goroutine other than the test's. It returns when the server is ready.
 func (s *Server) Launch(args ...string) error {
-	_, port, _ := net.SplitHostPort(s.Addr)
-	text := "bind 127.0.0.1\nport " + port + "\ndir " + s.dir + "\nrequirepass " + Password + "\nmasterauth " + Password +
-		"\nappendonly yes\nappendfsync everysec\nsave \"\"\nrepl-diskless-sync-delay 0\n"
-	return s.launch(text, args)
-}
-
-// launch returns when the server is ready.
-func (s *Server) launch(text string, args []string) error {
 	config := filepath.Join(s.dir, "redis.conf")
 	if _, err := os.Stat(config); err != nil { // a Sentinel writes into its own
+		_, port, _ := net.SplitHostPort(s.Addr)
+		text := "bind 127.0.0.1\nport " + port + "\ndir " + s.dir + "\n" + s.Config
 		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 			return err
 		}
@@ -107,6 +102,21 @@ func (s *Server) Kill() {
 	}
 }
 
+// Pause stops the server where it is: connections stay, answers do not come.
+func (s *Server) Pause() { s.signal("STOP") }
+
+// Resume lets it go on.
+func (s *Server) Resume() { s.signal("CONT") }
+
+func (s *Server) signal(name string) {
+	s.t.Helper()
+	//nolint:gosec // the test says what to run
+	out, err := exec.CommandContext(s.t.Context(), ssetest.Need(s.t, "kill", "procps"), "-"+name, strconv.Itoa(s.cmd.Process.Pid)).CombinedOutput()
+	if err != nil {
+		s.t.Fatalf("%v: %s", err, out)
+	}
+}
+
 // Client returns a client of the server, which ends with the test.
 func (s *Server) Client() *redis.Client {
 	s.t.Helper()
@@ -127,19 +137,14 @@ func (s *Server) Do(command string, args ...any) string {
 	return fmt.Sprint(answer)
 }
 
-// CPU is the processor time that the server has used.
-func (s *Server) CPU() time.Duration {
+// Eventually waits until the answer to a command contains a text, some seconds.
+func (s *Server) Eventually(text, command string, args ...any) {
 	s.t.Helper()
-	var total time.Duration
-	for line := range strings.Lines(s.Do("INFO", "cpu")) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
-		if name == "used_cpu_sys" || name == "used_cpu_user" {
-			seconds, err := strconv.ParseFloat(value, 64)
-			if err != nil {
-				s.t.Fatal(err)
-			}
-			total += time.Duration(seconds * float64(time.Second))
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(20 * time.Second); !strings.Contains(s.Do(command, args...), text); <-tick.C {
+		if time.Now().After(end) {
+			s.t.Fatalf("waited in vain for %q in the answer to %s %v", text, command, args)
 		}
 	}
-	return total
 }

@@ -1,8 +1,10 @@
 -- What both scripts share. KEYS[1] is the stream; ARGV[1] and ARGV[2] are the events
 -- and the bytes that it may keep. An entry of a replica has the fields t, c, n and d: the
--- running total of the sizes of all entries up to it, channel, name and data. Entries of
--- other programs have no total, but they are counted in the next one that there is. What
--- is kept is the difference of two totals, so there is no counter that could drift.
+-- running total of the sizes of all entries up to it, channel, name and data. The total
+-- names the id of its entry, as in 1234@1763683200000-0, so that the field t of another
+-- program, or of a copied entry, is not taken for one. Entries without a total are counted
+-- in the next one that there is. What is kept is the difference of two totals, so there
+-- is no counter that could drift.
 
 local key, maxEvents, maxBytes = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
 
@@ -10,15 +12,15 @@ local key, maxEvents, maxBytes = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
 -- Redis does nothing else meanwhile.
 local maxLooked = 40 * 1024 * 1024
 
--- size is what an entry with so many bytes in its fields counts. Redis needs some 30
+-- size is what an entry with so many bytes in its fields counts. Redis needs some 50
 -- bytes more for a small one; a large one has a node of the stream for itself, and up to
 -- a quarter of it is lost to how memory is allocated.
 local function size(bytes)
-  return 32 + bytes + math.floor(bytes / 4) + math.min(math.floor(bytes / 6), 340)
+  return 52 + bytes + math.floor(bytes / 4) + math.min(math.floor(bytes / 6), 340)
 end
 
--- measure returns the size of an entry and its total, or nil if it is another program's.
--- A field that is there twice counts once.
+-- measure returns the size of an entry and its total, or nil if it has none. A field that
+-- is there twice counts once.
 local function measure(entry)
   local fields, bytes = {}, 0
   for i = 1, #entry[2], 2 do
@@ -29,7 +31,8 @@ local function measure(entry)
       bytes = bytes + #value
     end
   end
-  return size(bytes), fields.t and string.match(fields.t, '^%d+$') and tonumber(fields.t)
+  local total, id = string.match(fields.t or '', '^(%d+)@(.*)$')
+  return size(bytes), id == entry[1] and tonumber(total) or nil
 end
 
 -- newest returns the id of the newest entry as two numbers, the total up to it, and how
@@ -55,6 +58,28 @@ local function newest()
     count = 16
   end
   return tonumber(ms or 0), tonumber(sequence or 0), others, others
+end
+
+-- add appends an entry, with the time as its id, or if that is not above the given one, the
+-- next id.
+local function add(ms, sequence, total, channel, name, data)
+  local time = redis.call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  if now > ms then
+    ms, sequence = now, 0
+  elseif sequence < 2 ^ 53 then -- beyond it numbers have gaps
+    sequence = sequence + 1
+  else
+    ms, sequence = ms + 1, 0
+  end
+  local function try(id)
+    return redis.pcall('XADD', key, id, 't', string.format('%.0f@%.0f-%.0f', total, ms, sequence), 'c', channel, 'n', name, 'd', data)
+  end
+  local reply = try(string.format('%.0f-%.0f', ms, sequence))
+  if type(reply) == 'table' and string.find(reply.err, 'equal or smaller') then -- an entry with a higher id was deleted
+    reply = try('*')
+  end
+  return reply
 end
 
 -- trim drops the oldest entries until the rest fits. The newest always stays. What is

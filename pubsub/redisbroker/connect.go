@@ -1,0 +1,168 @@
+package redisbroker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+const (
+	// maxConnections is how many publishers of a process may wait for Redis at
+	// once; others wait for them.
+	maxConnections = 32
+	// maxIdle is how long a connection may be idle: less than firewalls wait before
+	// they forget it without a word.
+	maxIdle = time.Minute
+)
+
+// CheckURL returns what is wrong with a URL for [New]. It is one of
+//
+//	redis://user:password@host:6379/0
+//	rediss://user:password@host:6379/0    with TLS
+//	unix://user:password@/run/redis.sock?db=0
+//	redis://host:26379/0?master_name=NAME&addr=host2:26379    Sentinels
+//
+// User and password of a Sentinel URL are for the Sentinels; for the master there are
+// the parameters username and password. With TLS skip_verify=true accepts any
+// certificate, and client_name and pool_size are possible, too. Other parameters of
+// go-redis have no effect. The Redis of a URL without master_name may be a node of a
+// cluster. No error contains a password.
+func CheckURL(rawURL string) error {
+	_, err := parseURL(rawURL)
+	return err
+}
+
+func parseURL(rawURL string) (o redis.UniversalOptions, err error) {
+	u, err := url.Parse(rawURL)
+	if bad, ok := errors.AsType[*url.Error](err); ok {
+		err = bad.Err // without the URL, which may hold a password
+	}
+	switch {
+	case err != nil:
+		return o, err
+	case u.Scheme != "redis" && u.Scheme != "rediss" && u.Scheme != "unix":
+		return o, fmt.Errorf("the scheme is %q; it must be redis, rediss or unix", u.Scheme)
+	case u.Opaque != "" || u.Fragment != "":
+		return o, errors.New("it must continue with // and have no #")
+	case u.Scheme == "unix" && (u.Host != "" || u.Path == ""):
+		return o, errors.New("a socket is like unix:///run/redis.sock")
+	}
+	if u.Query().Has("master_name") {
+		var f *redis.FailoverOptions
+		if f, err = redis.ParseFailoverURL(rawURL); err == nil {
+			o = redis.UniversalOptions{
+				Addrs: f.SentinelAddrs, MasterName: f.MasterName, SentinelUsername: f.SentinelUsername, SentinelPassword: f.SentinelPassword,
+				Username: f.Username, Password: f.Password, DB: f.DB, TLSConfig: f.TLSConfig, ClientName: f.ClientName, PoolSize: f.PoolSize,
+			}
+			if o.MasterName == "" {
+				err = errors.New("master_name is empty")
+			}
+		}
+	} else {
+		var s *redis.Options
+		if s, err = redis.ParseURL(rawURL); err == nil {
+			o = redis.UniversalOptions{
+				Addrs: []string{s.Addr}, Username: s.Username, Password: s.Password, DB: s.DB, TLSConfig: s.TLSConfig, ClientName: s.ClientName, PoolSize: s.PoolSize,
+			}
+		}
+	}
+	switch {
+	case err != nil:
+		return o, errors.New(strings.TrimPrefix(err.Error(), "redis: "))
+	case o.DB < 0:
+		return o, fmt.Errorf("the database is %d; it must be 0 or above", o.DB)
+	}
+	return o, nil
+}
+
+// address returns, for messages, where Redis is.
+func address(o redis.UniversalOptions) string {
+	if o.MasterName == "" {
+		return o.Addrs[0]
+	}
+	return fmt.Sprintf("%s (master of the Sentinels %s)", o.MasterName, strings.Join(o.Addrs, ", "))
+}
+
+// newClient returns a client of a single Redis, of the master that Sentinels name, or of
+// a cluster. It never repeats a command that may have been carried out, see once.
+// readTimeout is how long no byte may come. connected is called for each new connection.
+func newClient(o redis.UniversalOptions, readTimeout, timeout time.Duration, connected func()) redis.UniversalClient {
+	o.Protocol = 2 // no messages but answers, so an idle connection with something to read is one that was closed
+	o.Dialer, o.TLSConfig = dialer(timeout, o.TLSConfig), nil
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = timeout, readTimeout, timeout, timeout
+	o.MaxRetries, o.DialerRetries, o.ContextTimeoutEnabled = -1, 1, true
+	o.PoolSize, o.PipelinePoolSize, o.ConnMaxIdleTime = cmp.Or(o.PoolSize, maxConnections), -1, maxIdle
+	o.DisableIdentity = true
+	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	o.OnConnect = func(context.Context, *redis.Conn) error { connected(); return nil }
+	if !o.IsClusterMode {
+		return redis.NewUniversalClient(&o)
+	}
+	cluster := o.Cluster()
+	cluster.DisableRoutingPolicies = true // they would need the command COMMAND
+	return redis.NewClusterClient(cluster)
+}
+
+// unsupported is what is wrong with a Redis that cannot be used.
+type unsupported string
+
+func (u unsupported) Error() string { return string(u) }
+
+// isCluster reports whether Redis is a cluster. It returns unsupported for one that is
+// older than version 6.2, the first with exclusive ranges.
+func isCluster(ctx context.Context, client redis.UniversalClient) (bool, error) {
+	hello, err := client.Do(ctx, "HELLO").Slice() // every user may use it
+	if err != nil && strings.Contains(err.Error(), "unknown command") {
+		return false, unsupported("it is older than version 6; 6.2 or later is needed")
+	}
+	if err != nil {
+		return false, err
+	}
+	properties := map[string]string{}
+	for i := 0; i+1 < len(hello); i += 2 {
+		properties[fmt.Sprint(hello[i])] = fmt.Sprint(hello[i+1])
+	}
+	if version := properties["version"]; isTooOld(version) {
+		return false, unsupported("it is version " + version + "; 6.2 or later is needed")
+	}
+	return properties["mode"] == "cluster", nil
+}
+
+// isTooOld reports whether a version is before 6.2. A text that is no version is not.
+func isTooOld(version string) bool {
+	var major, minor int
+	n, _ := fmt.Sscanf(version, "%d.%d", &major, &minor)
+	return n == 2 && (major < 6 || major == 6 && minor < 2)
+}
+
+// relocate makes the client of a cluster look where the stream is now.
+func relocate(ctx context.Context, client redis.UniversalClient) {
+	if cluster, ok := client.(*redis.ClusterClient); ok {
+		cluster.ReloadState(ctx)
+	}
+}
+
+// isRefusal reports whether err is an answer of Redis: it is there and refuses.
+func isRefusal(err error) bool {
+	_, ok := errors.AsType[redis.Error](err)
+	return ok
+}
+
+// isTransient reports whether waiting may help: the connection failed, or Redis
+// refuses for a reason that passes.
+func isTransient(err error) bool {
+	if isRefusal(err) {
+		code, _, _ := strings.Cut(err.Error(), " ")
+		return slices.Contains([]string{"LOADING", "READONLY", "MASTERDOWN", "OOM", "MISCONF", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK"}, code)
+	}
+	_, never := errors.AsType[unsupported](err)
+	return !never
+}
