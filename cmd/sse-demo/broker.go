@@ -70,36 +70,34 @@ func startRedis(ctx context.Context, f *flags, logger zerolog.Logger) (*backend,
 	if err = channels.Start(ctx); err == nil {
 		err = journal.Start(ctx)
 	}
-	switch {
-	case ctx.Err() != nil:
-		err = fmt.Errorf("ended while the history was loaded: %w", context.Cause(ctx))
-	case err != nil:
-		err = fmt.Errorf("--redis-url: %w", err)
-	}
 	if err != nil {
 		stop()
-		return nil, err
+		return nil, startError(ctx, "--redis-url", err)
 	}
 	return &backend{"redis", channels, jobs, stop}, nil
 }
 
 // startFile keeps channels and jobs in the data file.
 func startFile(ctx context.Context, f *flags, logger zerolog.Logger) (*backend, error) {
-	file, err := filebroker.Open(f.DataFile, f.History, int(f.HistoryBytes))
-	if err != nil {
-		return nil, fmt.Errorf("--data-file %w", err)
-	}
-	jobs := job.NewManager(logger, file.Journal()) // before the journal is read: the manager observes all of it
+	file := filebroker.New(f.DataFile, f.History, int(f.HistoryBytes))
+	jobs := job.NewManager(logger, file.Journal()) // before it is loaded: the manager observes all of it
 	stop := func() {
 		jobs.Close()
 		if err := file.Close(); err != nil {
 			logger.Error().Err(err).Msg("closing the data file")
 		}
 	}
-	if err := file.Start(); err != nil {
+	if err := file.Start(ctx); err != nil {
 		stop()
-		return nil, fmt.Errorf("--data-file: %w", err)
+		return nil, startError(ctx, "--data-file", err)
 	}
 	jobs.EndInterrupted(ctx)
 	return &backend{"file", file, jobs, stop}, nil
+}
+
+func startError(ctx context.Context, flag string, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("ended while the history was loaded: %w", context.Cause(ctx))
+	}
+	return fmt.Errorf("%s: %w", flag, err)
 }

@@ -2,10 +2,7 @@ package filebroker
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,34 +13,35 @@ import (
 	"example.com/sse-demo/sse"
 )
 
-// publishTimeout bounds how long Publish waits for a disk that does not answer.
-const publishTimeout = 10 * time.Second
+const (
+	// publishTimeout bounds how long Publish waits for a disk that does not answer.
+	publishTimeout = 10 * time.Second
+	// maxChannel bounds the name of a channel in bytes: it is part of a key of bbolt.
+	maxChannel = 1 << 14
+)
 
-// A Broker is a pubsub.Broker whose events are in a file. Its [Journal] is in the same
-// file.
+// A Broker is a pubsub.Broker whose events are in a file.
 type Broker struct {
-	db      *bbolt.DB
-	replica *pubsub.Replica
-	probe   *os.File // has no name any more; what is written to it shows whether there is room
-	queue   chan *publication
-	stop    chan struct{}
-	running sync.WaitGroup
-	failure atomic.Pointer[error] // why nothing can be published
+	path      string
+	replica   *pubsub.Replica
+	observers []func(id pubsub.ID, name string, data []byte) // of the journal
+	queue     chan *publication
+	stop      chan struct{}
+	running   sync.WaitGroup
+	failure   atomic.Pointer[error] // why nothing can be published
 
 	// Of the goroutine that commits:
+	db      *bbolt.DB
 	last    pubsub.ID
-	journal Journal
-	dropped []drop // since the last commit
-
-	droppedBytes           int // of droppedBucket
-	maxFile                int64
-	maxJournal, maxDropped int // bytes
+	dropped []record // without name and data; the replica has dropped them since the last commit
+	size    sizes
+	max     sizes
 }
 
-// A drop is a record that is no longer kept.
-type drop struct {
-	channel string // "" for a message of the journal
-	id      pubsub.ID
+// sizes are counts of bytes.
+type sizes struct {
+	file          int64
+	jobs, dropped int // of these buckets
 }
 
 // A publication is a record that is to be committed.
@@ -57,154 +55,63 @@ type result struct {
 	err     error
 }
 
-// Open opens the data file, or creates it with mode 0600, and loads its channels, of
-// which it keeps as much as pubsub.NewMemory says. The file takes at most four times
-// maxBytes, and 8 MiB. Errors name the file. Call Start before use, and Close after.
-func Open(path string, maxEvents, maxBytes int) (*Broker, error) {
+// New returns a broker on a data file, which Start opens. It keeps as much of its
+// channels as [pubsub.NewMemory] says. The file takes at most four times maxBytes, and
+// 8 MiB.
+func New(path string, maxEvents, maxBytes int) *Broker {
 	b := &Broker{
-		queue:      make(chan *publication),
-		stop:       make(chan struct{}),
-		maxJournal: maxBytes/2 + 1<<20,
-		maxDropped: maxBytes/4 + 1<<20,
-		maxFile:    4*int64(maxBytes) + 8<<20,
+		path:  path,
+		queue: make(chan *publication),
+		stop:  make(chan struct{}),
+		max:   sizes{file: 4*int64(maxBytes) + 8<<20, jobs: maxBytes/2 + 1<<20, dropped: maxBytes/4 + 1<<20},
 	}
-	b.journal.broker = b
-	b.replica = pubsub.NewReplica(maxEvents, maxBytes, 0, func(channel string, id pubsub.ID) { b.dropped = append(b.dropped, drop{channel, id}) })
-	var err error
-	if b.db, err = openFile(path); err != nil {
-		return nil, named(path, err)
-	}
-	file := b.db.Path()
-	if err := b.db.View(b.load); err != nil {
-		return nil, named(path, errors.Join(err, b.db.Close()))
-	}
-	if b.probe, err = os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".probe-*"); err != nil {
-		return nil, named(path, errors.Join(err, b.db.Close()))
-	}
-	_ = os.Remove(b.probe.Name()) // Windows cannot yet, and does in Close
-	return b, nil
+	b.replica = pubsub.NewReplica(maxEvents, maxBytes, 0, func(channel string, id pubsub.ID) {
+		b.dropped = append(b.dropped, record{id: id, channel: channel})
+	})
+	return b
 }
 
-func named(path string, err error) error {
-	if pathError, ok := errors.AsType[*os.PathError](err); ok {
-		err = pathError.Err // it may name another file
-	}
-	return fmt.Errorf("%s: %w", path, err)
-}
-
-// load fills the replica. Ids go on after the newest in the file.
-func (b *Broker) load(tx *bbolt.Tx) error {
-	for _, name := range buckets {
-		if tx.Bucket(name) == nil {
-			return errOther
-		}
-	}
-	about := tx.Bucket(aboutBucket)
-	if string(about.Get(formKey)) != form {
-		return errOther
-	}
-	begin, err := parseID(beginKey, about.Get(beginKey))
-	if err != nil {
-		return err
-	}
-	b.last = begin
-	b.replica.LoseBefore(after(begin))
-	if text := about.Get(forgottenKey); text != nil {
-		forgotten, err := parseID(forgottenKey, text)
-		if err != nil {
-			return err
-		}
-		b.replica.LoseBefore(after(forgotten))
-	}
-	err = tx.Bucket(droppedBucket).ForEach(func(channel, value []byte) error {
-		id, err := parseID(channel, value)
-		b.droppedBytes += droppedSize + len(channel)
-		b.replica.LoseBefore(after(id), string(channel))
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return read(tx, func(r record) error {
-		b.last = r.id
-		if r.channel == "" {
-			return nil // Start reads it
-		}
-		_, err := b.replica.Append(r.id, r.channel, r.name, r.data)
-		return err
-	})
-}
-
-// after is the first id above id.
-func after(id pubsub.ID) pubsub.ID { return pubsub.ID{id[0], id[1] + 1} }
-
-// Start lets the observers of the journal see what is in the file, and accepts
-// publications from then on.
-func (b *Broker) Start() error {
-	err := b.db.View(func(tx *bbolt.Tx) error {
-		return read(tx, func(r record) error {
-			if r.channel == "" {
-				b.journal.see(r)
-			}
-			return nil
-		})
-	})
-	if err == nil {
-		err = b.shrink()
+// Start opens the file, or creates it, loads what it keeps, and accepts publications
+// from then on. Its errors name the file, which is as it was then. The end of ctx ends
+// a start that takes long.
+func (b *Broker) Start(ctx context.Context) error {
+	if err := b.open(ctx); err != nil {
+		return fmt.Errorf("%s: %w", b.path, plain(err))
 	}
 	b.running.Go(b.run)
-	return err
+	return nil
 }
 
-// shrink makes the file smaller if it was written with a larger history. bbolt itself
-// never does. While the disk is full the file stays as it is.
-func (b *Broker) shrink() error {
-	info, err := os.Stat(b.db.Path())
-	if err != nil || info.Size() <= b.maxFile {
-		return err
-	}
-	if err := b.db.Update(func(tx *bbolt.Tx) error { return b.write(tx, nil) }); err != nil {
-		return nil //nolint:nilerr // publishing says that the disk is full
-	}
-	b.dropped = nil
-	db, err := compact(b.db)
-	if db != nil {
-		b.db = db
-	}
-	return err
-}
-
-// Journal returns the journal in the same file.
-func (b *Broker) Journal() *Journal { return &b.journal }
-
-// Close ends what is being published, and closes the file.
+// Close ends what is being published, and closes the file. Call it also after a Start
+// that has failed.
 func (b *Broker) Close() error {
 	close(b.stop)
 	b.running.Wait()
-	_ = b.probe.Close()
-	_ = os.Remove(b.probe.Name())
+	if b.db == nil {
+		return nil
+	}
 	return b.db.Close()
 }
 
 // Publish implements [pubsub.Broker]. It returns when the event is on the disk.
 func (b *Broker) Publish(ctx context.Context, channel, name string, data []byte) (pubsub.Receipt, error) {
-	if channel == "" {
-		return pubsub.Receipt{}, fmt.Errorf("publish: %w: a channel has a name", sse.ErrInvalidField)
+	if channel == "" || len(channel) > maxChannel {
+		return pubsub.Receipt{}, fmt.Errorf("publish: %w: the name of a channel has 1 to %d bytes", sse.ErrInvalidField, maxChannel)
 	}
 	if _, err := (sse.Event{Name: name}).Append(nil); err != nil { // the data may be any
 		return pubsub.Receipt{}, fmt.Errorf("publish to %q: %w", channel, err)
 	}
-	receipt, err := b.publish(ctx, &publication{record: record{channel: channel, name: name, data: data}})
+	receipt, err := b.publish(ctx, record{channel: channel, name: name, data: data})
 	if err != nil {
 		return pubsub.Receipt{}, fmt.Errorf("publish to %q: %w", channel, err)
 	}
 	return receipt, nil
 }
 
-func (b *Broker) publish(ctx context.Context, p *publication) (pubsub.Receipt, error) {
+func (b *Broker) publish(ctx context.Context, r record) (pubsub.Receipt, error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	p.done = make(chan result, 1)
+	p := &publication{r, make(chan result, 1)}
 	select {
 	case b.queue <- p:
 	case <-b.stop:
@@ -235,3 +142,31 @@ func (b *Broker) Err() error {
 	}
 	return nil
 }
+
+// A Journal is the one order of what happens to jobs, as routes/job needs it, in the
+// file of a broker. It keeps the newest messages, up to half of what the broker keeps
+// and 1 MiB.
+type Journal struct{ broker *Broker }
+
+// Journal returns the journal in the same file.
+func (b *Broker) Journal() Journal { return Journal{b} }
+
+// Publish appends a message. It returns when the message is on the disk and was
+// observed.
+func (j Journal) Publish(ctx context.Context, name string, data []byte) error {
+	_, err := j.broker.publish(ctx, record{name: name, data: data})
+	return err
+}
+
+// Observe passes every message to see, in order: those in the file when the broker
+// starts, and then each that is published. Call it before that. see must not keep the
+// data.
+func (j Journal) Observe(see func(id pubsub.ID, name string, data []byte)) {
+	j.broker.observers = append(j.broker.observers, see)
+}
+
+// Sync returns at once: no other process has messages that could be missing.
+func (j Journal) Sync(context.Context) error { return nil }
+
+// Err returns why nothing can be published at present; nil if it can.
+func (j Journal) Err() error { return j.broker.Err() }

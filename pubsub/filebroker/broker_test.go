@@ -1,7 +1,9 @@
 package filebroker
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"os"
@@ -13,15 +15,13 @@ import (
 	"go.etcd.io/bbolt"
 
 	"example.com/sse-demo/pubsub"
+	"example.com/sse-demo/sse"
 )
 
 func open(t *testing.T, path string, maxEvents, maxBytes int) *Broker {
 	t.Helper()
-	b, err := Open(path, maxEvents, maxBytes)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := b.Start(); err != nil {
+	b := New(path, maxEvents, maxBytes)
+	if err := b.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return b
@@ -86,17 +86,54 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// TestMode: only the user of the service can read the file, also one that was copied.
 func TestMode(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "data")
-	shut(t, open(t, path, 1, 1))
-	info, err := os.Stat(path)
-	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Error(info.Mode(), err)
+	for range 2 {
+		shut(t, open(t, path, 1, 1))
+		info, err := os.Stat(path)
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Error(info.Mode(), err)
+		}
+		if err := os.Chmod(path, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestInterrupted: a start ends with its context, and leaves the file as it is.
+func TestInterrupted(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data")
+	b := open(t, path, 10, 1<<20)
+	publish(t, b, "a", "1")
+	shut(t, b)
+	before, _ := os.ReadFile(path)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	b = New(path, 10, 1<<20)
+	defer shut(t, b)
+	if err := b.Start(ctx); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if after, _ := os.ReadFile(path); string(after) != string(before) {
+		t.Error("the file has changed")
+	}
+}
+
+// TestChannelName: what cannot be a key of the file is refused, and harms no other event.
+func TestChannelName(t *testing.T) {
+	b := open(t, filepath.Join(t.TempDir(), "data"), 10, 1<<20)
+	defer shut(t, b)
+	for size, ok := range map[int]bool{0: false, 1: true, maxChannel: true, maxChannel + 1: false} {
+		_, err := b.Publish(t.Context(), strings.Repeat("a", size), "", nil)
+		if ok && err != nil || !ok && !errors.Is(err, sse.ErrInvalidField) {
+			t.Errorf("%d bytes: %v", size, err)
+		}
 	}
 }
 
 // TestDamage cuts the file at every page, and damages each byte of the first pages and
-// of a page of each kind: either Open refuses the file, or all events are there.
+// of a page of each kind: either Start refuses the file, or all events are there.
 func TestDamage(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "data")
@@ -123,18 +160,17 @@ func TestDamage(t *testing.T) {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		b, err := Open(path, 1000, 1<<20)
+		b := New(path, 1000, 1<<20)
+		err := b.Start(t.Context())
 		if after, _ := os.ReadFile(path); err != nil {
 			refused++
+			shut(t, b)
 			if string(after) != string(content) || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "\n") {
 				t.Fatalf("%s: %v; changed: %v", what, err, string(after) != string(content))
 			}
 			return
 		}
 		fine++
-		if err := b.Start(); err != nil {
-			t.Fatal(what, err)
-		}
 		if got := text(t, b.Subscribe(names, all)); got != want {
 			t.Fatalf("%s: events are missing", what)
 		}
@@ -178,11 +214,11 @@ func TestDamagedBytes(t *testing.T) {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		b, err := Open(path, 3, 1<<20)
-		if err != nil {
+		b := New(path, 3, 1<<20)
+		defer shut(t, b)
+		if b.Start(t.Context()) != nil {
 			return ""
 		}
-		defer shut(t, b)
 		all := b.last.String()
 		for _, after := range []string{"1-0", all} {
 			all += "\n" + text(t, b.Subscribe([]string{"a", "b"}, pubsub.Start{After: after}))
@@ -221,7 +257,9 @@ func TestManyPages(t *testing.T) {
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(path, 1, 1); err == nil || !strings.Contains(err.Error(), path) {
+	b := New(path, 1, 1)
+	defer shut(t, b)
+	if err := b.Start(t.Context()); err == nil || !strings.Contains(err.Error(), path) {
 		t.Error(err)
 	}
 }
@@ -291,7 +329,7 @@ func TestHistory(t *testing.T) {
 		b = open(t, path, 3, 1<<20)
 	}
 	_ = b.db.View(func(tx *bbolt.Tx) error {
-		if n := tx.Bucket(recordsBucket).Stats().KeyN; n != 3+2 {
+		if n := tx.Bucket(eventsBucket).Stats().KeyN; n != 3+2 {
 			t.Errorf("the file has %d events", n)
 		}
 		return nil
@@ -305,14 +343,15 @@ func TestForgotten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "data")
 	b := open(t, path, 10, 10_000)
 	b.db.NoSync = true // it is quicker
-	b.maxDropped = 100 * (droppedSize + len("channel 000"))
+	b.max.dropped = 100 * (entrySize + len("channel 000"))
 	begin := publish(t, b, "channel 000", "0")
 	var seen, newer pubsub.ID
-	forgotten := func() (has bool) {
-		_ = b.db.View(func(tx *bbolt.Tx) error { has = tx.Bucket(aboutBucket).Get(forgottenKey) != nil; return nil })
-		return has
+	order := func() (begin string) {
+		_ = b.db.View(func(tx *bbolt.Tx) error { begin = string(tx.Bucket(orderBucket).Get(beginKey)); return nil })
+		return begin
 	}
-	for i := 0; !forgotten(); i++ {
+	first := order()
+	for i := 0; order() == first; i++ {
 		seen, newer = newer, publish(t, b, "kept", fmt.Sprint(i))
 		publish(t, b, fmt.Sprintf("channel %03d", i), "x")
 	}
@@ -344,18 +383,26 @@ func TestLaterThanNow(t *testing.T) {
 	}
 }
 
-// TestLink: the disk that is tried is the one that the file is on, not a link to it.
+// TestLink: a link is followed, and never replaced.
 func TestLink(t *testing.T) {
 	dir, other := t.TempDir(), t.TempDir()
 	path, link := filepath.Join(dir, "data"), filepath.Join(other, "link")
-	shut(t, open(t, path, 10, 1<<20))
 	if err := os.Symlink(path, link); err != nil {
 		t.Skip("links: ", err)
 	}
-	b := open(t, link, 10, 1<<20)
+	b := New(link, 10, 1<<20)
+	if err := b.Start(t.Context()); err == nil || !strings.Contains(err.Error(), link) {
+		t.Errorf("a link to nothing: %v", err)
+	}
+	shut(t, b)
+	shut(t, open(t, path, 10, 1<<20))
+	b = open(t, link, 10, 1<<20)
 	defer shut(t, b)
-	if got := filepath.Dir(b.probe.Name()); got == other {
-		t.Errorf("%s is tried", got)
+	if got := b.db.Path(); got != path {
+		t.Errorf("%s is open", got)
+	}
+	if target, err := os.Readlink(link); target != path {
+		t.Errorf("the link leads to %q, %v", target, err)
 	}
 }
 

@@ -2,6 +2,9 @@ package filebroker
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"time"
 
@@ -17,44 +20,44 @@ const (
 	// probeSize bytes.
 	probeEvery = 2 * time.Second
 	probeSize  = 512 << 10
-	// droppedSize is counted for a channel in droppedBucket on top of its name.
-	droppedSize = 64
 )
 
 // run commits what is published, until the broker is closed.
 func (b *Broker) run() {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
-	room := make([]byte, probeSize)
 	for {
 		select {
 		case <-b.stop:
 			return
 		case <-tick.C:
-			b.tryRoom(room)
+			b.tryRoom()
 		case p := <-b.queue:
+			runtime.Gosched() // publishers that were just answered may publish again, and share the commit
 			b.commit(b.gather(p))
 		}
 	}
 }
 
-// tryRoom finds out whether the disk has room. What it writes is taken back before
-// the system writes it to the disk. A failure of a commit is over when there is room:
-// it would be tried with a small event, and the next large one would fail again.
-func (b *Broker) tryRoom(room []byte) {
-	_, err := b.probe.WriteAt(room, 0)
-	if back := b.probe.Truncate(0); err == nil {
-		err = back
+// tryRoom finds out whether the disk has room, with a file that is gone before the
+// system writes it to the disk. Room also ends the failure of a commit: another commit
+// could not tell, because a small event may fit where the next large one does not.
+func (b *Broker) tryRoom() {
+	file, err := os.CreateTemp(filepath.Dir(b.db.Path()), filepath.Base(b.db.Path())+".probe-*")
+	if err == nil {
+		_ = os.Remove(file.Name())
+		_, err = file.Write(make([]byte, probeSize))
+		_ = file.Close()
+		_ = os.Remove(file.Name()) // Windows cannot before
 	}
-	if err != nil {
-		b.fail(err)
-		return
-	}
-	b.failure.Store(nil)
+	b.note(err)
 }
 
-func (b *Broker) fail(err error) {
-	err = fmt.Errorf("the data file cannot be written: %w", err)
+// note keeps the reason why nothing can be published, if there is one.
+func (b *Broker) note(err error) {
+	if err != nil {
+		err = fmt.Errorf("the data file cannot be written: %w", err)
+	}
 	b.failure.Store(&err)
 }
 
@@ -72,87 +75,84 @@ func (b *Broker) gather(first *publication) []*publication {
 	return batch
 }
 
-// commit writes a batch to the file, and then appends it to the replica and answers.
+// commit writes a batch to the file, delivers it, and answers its publishers.
 func (b *Broker) commit(batch []*publication) {
 	err := b.Err()
 	if err == nil {
-		for _, p := range batch {
-			b.last = b.last.Next()
-			p.id = b.last
-		}
-		before := b.droppedBytes
-		if err = b.db.Update(func(tx *bbolt.Tx) error { return b.write(tx, batch) }); err != nil {
-			b.droppedBytes = before
-			b.fail(err)
-		}
+		err = b.save(batch)
 	}
 	if err != nil {
 		b.refuse(batch, err)
 		return
 	}
-	b.dropped = b.dropped[:0]
 	for _, p := range batch {
-		p.done <- b.deliver(p.record)
+		receipt, err := b.deliver(p.record)
+		p.done <- result{receipt, err}
 	}
 }
 
-// write also deletes what is no longer kept since the last commit.
-func (b *Broker) write(tx *bbolt.Tx, batch []*publication) error {
-	records := tx.Bucket(recordsBucket)
-	records.FillPercent = 1 // ids rise: nothing is inserted into a page later; and half empty pages are merged
+// save writes a batch to the file, and deletes what is no longer kept.
+func (b *Broker) save(batch []*publication) error {
 	for _, p := range batch {
-		if err := records.Put(key(p.id), p.value()); err != nil {
-			return err
-		}
+		b.last = b.last.Next()
+		p.id = b.last
 	}
-	for _, d := range b.dropped {
-		if err := records.Delete(key(d.id)); err != nil {
-			return err
-		}
-		if err := b.noteDropped(tx, d); err != nil {
-			return err
-		}
+	before := b.size
+	if err := b.db.Update(func(tx *bbolt.Tx) error { return b.write(tx, batch) }); err != nil {
+		b.size = before
+		b.note(err)
+		return err
 	}
+	b.dropped = b.dropped[:0]
 	return nil
 }
 
-// noteDropped keeps what a client of a channel has to know: that events are missing.
-func (b *Broker) noteDropped(tx *bbolt.Tx, d drop) error {
-	if d.channel == "" {
-		return nil
+func (b *Broker) write(tx *bbolt.Tx, batch []*publication) error {
+	w := writer{Tx: tx}
+	for _, p := range batch {
+		if p.channel == "" {
+			b.size.jobs += p.size()
+		}
+		w.put(p.bucket(), p.key(), p.value())
 	}
-	channels := tx.Bucket(droppedBucket)
-	if channels.Get([]byte(d.channel)) == nil {
-		b.droppedBytes += droppedSize + len(d.channel)
+	newest := map[string]pubsub.ID{}
+	for _, d := range b.dropped {
+		w.remove(eventsBucket, d.key())
+		newest[d.channel] = d.id
 	}
-	if err := putID(channels, []byte(d.channel), d.id); err != nil || b.droppedBytes <= b.maxDropped {
-		return err
+	for channel, id := range newest {
+		if tx.Bucket(droppedBucket).Get([]byte(channel)) == nil {
+			b.size.dropped += entrySize + len(channel)
+		}
+		w.put(droppedBucket, []byte(channel), appendID(nil, id))
 	}
-	return b.forgetOlder(tx)
+	if b.size.dropped > b.max.dropped {
+		b.forgetOlder(&w)
+	}
+	for jobs := tx.Bucket(jobsBucket).Cursor(); b.size.jobs > b.max.jobs; {
+		oldest := parseRecord(jobs.First())
+		b.size.jobs -= oldest.size()
+		w.remove(jobsBucket, oldest.key())
+	}
+	return w.err
 }
 
-// forgetOlder deletes the older half of droppedBucket, because there are too many
-// channels to know each: any channel may have lost events up to the newest of it.
-func (b *Broker) forgetOlder(tx *bbolt.Tx) error {
-	channels := tx.Bucket(droppedBucket)
-	var all []drop
-	err := channels.ForEach(func(channel, value []byte) error {
-		id, err := parseID(channel, value)
-		all = append(all, drop{string(channel), id})
-		return err
+// forgetOlder removes the older half of droppedBucket, because there are too many
+// channels to know each. The order of ids begins after them then: in every channel, a
+// client with an older id gets a gap after the next start.
+func (b *Broker) forgetOlder(w *writer) {
+	var all []record
+	_ = w.Bucket(droppedBucket).ForEach(func(channel, id []byte) error {
+		all = append(all, record{channel: string(channel), id: parseID(id)})
+		return nil
 	})
-	if err != nil {
-		return err
-	}
-	slices.SortFunc(all, func(a, b drop) int { return a.id.Compare(b.id) })
+	slices.SortFunc(all, func(a, b record) int { return a.id.Compare(b.id) })
 	older := all[:(len(all)+1)/2]
 	for _, d := range older {
-		b.droppedBytes -= droppedSize + len(d.channel)
-		if err := channels.Delete([]byte(d.channel)); err != nil {
-			return err
-		}
+		b.size.dropped -= entrySize + len(d.channel)
+		w.remove(droppedBucket, []byte(d.channel))
 	}
-	return putID(tx.Bucket(aboutBucket), forgottenKey, older[len(older)-1].id)
+	w.put(orderBucket, beginKey, appendID(nil, older[len(older)-1].id))
 }
 
 // refuse answers publishers after a commit that failed. If only its last sync failed,
@@ -160,7 +160,7 @@ func (b *Broker) forgetOlder(tx *bbolt.Tx) error {
 func (b *Broker) refuse(batch []*publication, err error) {
 	outcome := pubsub.ErrNotPublished
 	_ = b.db.View(func(tx *bbolt.Tx) error {
-		if tx.Bucket(recordsBucket).Get(key(batch[0].id)) != nil {
+		if first := batch[0]; tx.Bucket(first.bucket()).Get(first.key()) != nil {
 			outcome = pubsub.ErrUnconfirmed
 		}
 		return nil
@@ -170,12 +170,14 @@ func (b *Broker) refuse(batch []*publication, err error) {
 	}
 }
 
-// deliver gives a committed record to those who follow.
-func (b *Broker) deliver(r record) result {
+// deliver passes a record of the file to those who follow.
+func (b *Broker) deliver(r record) (pubsub.Receipt, error) {
 	if r.channel == "" {
-		b.journal.see(r)
-		return result{}
+		for _, see := range b.observers {
+			see(r.id, r.name, r.data)
+		}
+		return pubsub.Receipt{}, nil
 	}
 	delivered, err := b.replica.Append(r.id, r.channel, r.name, r.data)
-	return result{receipt: pubsub.Receipt{ID: r.id, Delivered: delivered}, err: err}
+	return pubsub.Receipt{ID: r.id, Delivered: delivered}, err
 }
