@@ -1,18 +1,17 @@
 package relay
 
 import (
-	"cmp"
 	"encoding/json"
 
 	"example.com/sse-demo/routes/job"
 )
 
-// chat is OpenAI's chat completions, which most servers speak. Its events have no names.
-// Of several choices only the first counts; an event without any says nothing.
+// chat is OpenAI's chat completions, which most servers speak. Of several choices only
+// the first counts; an event without any says nothing.
 var chat = dialect{
 	ask:       func(question map[string]any, conversation []job.Message) { question["messages"] = conversation },
 	authorize: bearer,
-	read: func(name string, data []byte) (s said, err error) {
+	read: func(a *answer, _ string, data []byte) error {
 		var chunk struct {
 			Choices []struct {
 				Index int
@@ -21,19 +20,20 @@ var chat = dialect{
 					Refusal string
 				}
 				Finish string `json:"finish_reason"`
-				Error  json.RawMessage
+				Error  any
 			}
 		}
-		if name == "" || name == "message" {
-			err = json.Unmarshal(data, &chunk)
-		}
+		err := json.Unmarshal(data, &chunk)
 		for _, choice := range chunk.Choices {
 			if choice.Index == 0 {
-				s.text = append(s.text, choice.Delta.Content...)
-				s.why += choice.Delta.Refusal + reason(choice.Error)
-				s.word = cmp.Or(choice.Finish, s.word)
+				a.text = append(a.text, choice.Delta.Content...)
+				a.why += choice.Delta.Refusal
+				if isSet(choice.Error) {
+					a.why, choice.Finish = words(choice.Error), "error"
+				}
+				a.end(choice.Finish)
 			}
 		}
-		return s, err
+		return err
 	},
 }

@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"cmp"
 	"encoding/json"
 	"net/http"
 
@@ -26,29 +25,27 @@ var messages = dialect{
 			header.Set("x-api-key", key)
 		}
 	},
-	read: func(name string, data []byte) (s said, err error) {
-		var event struct {
-			Type  string
-			Block json.RawMessage `json:"content_block"`
-			Delta json.RawMessage
+	isTyped: true,
+	read: func(a *answer, kind string, data []byte) (err error) {
+		var block struct {
+			Content text `json:"content_block"`
+			Delta   text
 		}
-		var part struct {
-			Type    string
-			Text    text
-			Stop    string                       `json:"stop_reason"`
-			Details struct{ Explanation string } `json:"stop_details"`
+		var message struct {
+			Delta struct {
+				Stop    string                       `json:"stop_reason"`
+				Details struct{ Explanation string } `json:"stop_details"`
+			}
 		}
-		err = json.Unmarshal(data, &event)
-		switch cmp.Or(event.Type, name) {
-		case "content_block_start":
-			err = json.Unmarshal(event.Block, &part)
-		case "content_block_delta", "message_delta":
-			err = json.Unmarshal(event.Delta, &part)
+		switch kind {
+		case "content_block_start", "content_block_delta":
+			err = json.Unmarshal(data, &block)
+			a.text = append(append(a.text, block.Content...), block.Delta...)
+		case "message_delta":
+			err = json.Unmarshal(data, &message)
+			a.why += message.Delta.Details.Explanation
+			a.end(message.Delta.Stop)
 		}
-		if part.Type == "text" || part.Type == "text_delta" {
-			s.text = part.Text
-		}
-		s.word, s.why = part.Stop, part.Details.Explanation
-		return s, err
+		return err
 	},
 }

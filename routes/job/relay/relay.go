@@ -1,21 +1,26 @@
+// Package relay makes jobs whose text is the answer of a language model. It sends a
+// conversation to a model API, and passes on the pieces that come back as an event
+// stream. It speaks three dialects, a file each: chat completions (OpenAI, llama.cpp,
+// Ollama, vLLM and most others), OpenAI's Responses, and Anthropic's Messages.
+//
+// An answer succeeds only if the upstream has said that it is complete, in a word that
+// is known to mean that. Every other end is an error that quotes the upstream and says
+// what to do; the pieces until then are kept. No error contains the key, which is sent
+// to the host of the URL only: a redirect is not followed.
 package relay
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"regexp"
-	"slices"
+	"net/url"
+	"path"
 	"strings"
 	"time"
 
 	"example.com/sse-demo/routes/job"
-	"example.com/sse-demo/sse"
 )
 
 // What an upstream may take.
@@ -30,12 +35,49 @@ const (
 	lastWords = 5 * time.Second
 )
 
-// New returns the kind of jobs that relay the answers of the upstream. It fails if
-// the upstream is not valid.
+// An Upstream is a model API.
+type Upstream struct {
+	URL     string        // its endpoint, as http://localhost:11434/v1/chat/completions
+	API     string        // how it speaks: "chat", "responses" or "messages"; anything else leaves it to the end of the URL's path
+	Model   string        // "" leaves the choice to the upstream
+	Key     string        // the bearer token, or for messages the x-api-key; "" for none
+	Silence time.Duration // how long it may say nothing; 0 for DefaultSilence
+
+	// Transport is for tests; nil is one that connects to the host of URL.
+	Transport http.RoundTripper
+}
+
+// New returns the kind of jobs that relay the answers of the upstream. Its error contains
+// neither the URL, which may hold a secret, nor the key.
 func New(u Upstream) (job.Kind, error) {
-	c, err := newClient(u)
-	if err != nil {
+	parsed, err := url.Parse(u.URL)
+	if bad, ok := errors.AsType[*url.Error](err); ok {
+		err = bad.Err
+	}
+	switch {
+	case err != nil:
 		return job.Kind{}, err
+	case parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Hostname() == "":
+		return job.Kind{}, errors.New("it must be like https://host/v1/chat/completions")
+	case parsed.User != nil:
+		return job.Kind{}, errors.New("it must have no user and password; a key goes into SSE_ANSWER_KEY")
+	case strings.ContainsFunc(u.Key, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return job.Kind{}, errors.New("SSE_ANSWER_KEY has characters that a key cannot have, such as spaces")
+	}
+	u.Silence = cmp.Or(u.Silence, DefaultSilence)
+	if u.Transport == nil {
+		own := http.DefaultTransport.(*http.Transport).Clone()
+		own.DisableKeepAlives = true // an answer takes seconds, and a connection kept for the next may be dead by then
+		if parsed.Scheme == "http" {
+			own.Proxy = nil // it would see the key
+		}
+		u.Transport = own
+	}
+	c := &client{Upstream: u, dialect: chat}
+	for _, name := range []string{path.Base(parsed.Path), u.API} {
+		if d, ok := dialects[name]; ok {
+			c.dialect = d
+		}
 	}
 	return job.Kind{Write: c.answer}, nil
 }
@@ -45,133 +87,26 @@ func New(u Upstream) (job.Kind, error) {
 func (c *client) answer(ctx context.Context, r job.Request, write func(piece string) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	silent := fmt.Errorf("the upstream sent nothing for %v; try again", c.Silence)
-	silence := time.AfterFunc(c.Silence, func() { cancel(silent) })
+	silence := time.AfterFunc(c.Silence, func() { cancel(fmt.Errorf("the upstream sent nothing for %v; try again", c.Silence)) })
 	defer silence.Stop()
 	body, err := c.open(ctx, r.Messages)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = body.Close() }()
-	overdue := time.AfterFunc(MaxTime, func() { cancel(errOverdue) })
+	overdue := time.AfterFunc(MaxTime, func() { cancel(fmt.Errorf("the answer was not complete after %v; ask for a shorter one", MaxTime)) })
 	defer overdue.Stop()
 
-	a := answer{client: c, write: write}
-	events := newReader(body, func() {
-		if a.word == "" {
-			silence.Reset(c.Silence)
-		}
-	})
-	events.OnFault = func(f sse.Fault) {
-		if err := c.readField(f.Text); err != nil {
-			a.failure = err
-			cancel(err) // nothing more may come
-		}
-	}
+	a := &answer{client: c, body: body, silence: silence}
+	events := a.events()
 	for {
 		event, err := events.Next()
-		switch {
-		case a.failure != nil:
-			return a.failure
-		case err != nil && a.word == "" && a.why == "":
-			return c.explain(ctx, err)
-		case err != nil || isDone(event): // after its last word it may close as it likes
-			return a.judge()
-		}
-		said, err := c.read(event)
-		if err == nil {
-			err = a.add(said)
-		}
-		if err != nil {
+		isOver := err != nil || a.read(event.Name, event.Data)
+		if err := write(a.take(isOver)); err != nil {
 			return err
 		}
-		if said.word != "" {
-			silence.Reset(min(lastWords, c.Silence))
+		if isOver {
+			return a.judge(ctx, err)
 		}
 	}
 }
-
-var errOverdue = fmt.Errorf("the answer was not complete after %v; ask for a shorter one", MaxTime)
-
-// newReader returns the events of a body. The last one needs no blank line.
-func newReader(body io.ReadCloser, alive onWrite) *sse.Reader {
-	bounded := http.MaxBytesReader(nil, body, MaxResponse)
-	events := sse.NewReader(io.TeeReader(io.MultiReader(bounded, strings.NewReader("\n\n")), alive))
-	events.MaxEvent = MaxEvent
-	return events
-}
-
-// onWrite is called whenever something has come.
-type onWrite func()
-
-func (f onWrite) Write(p []byte) (int, error) {
-	f()
-	return len(p), nil
-}
-
-// An answer is what the upstream has said so far.
-type answer struct {
-	client  *client
-	write   func(piece string) error
-	half    []byte // of a surrogate pair, at the end of the last piece
-	begun   bool
-	word    string // with which the answer ends
-	why     string // it ends so, or what the model refuses
-	failure error  // that no event has reported
-}
-
-// complete are the words that mean that an answer is complete. Any other word means that
-// it is not.
-var complete = []string{"stop", "eos", "end_turn", "stop_sequence", "completed"}
-
-// judge returns nil if the answer is complete. An answer without a word, which ends with
-// [DONE], is complete, too.
-func (a *answer) judge() error {
-	switch {
-	case a.word != "" && !slices.Contains(complete, a.word):
-		why := cmp.Or(a.why, "it may be cut off; ask for a shorter one, or try again")
-		return fmt.Errorf("the upstream ended the answer with %q: %s", a.client.quote(a.word), a.client.quote(why))
-	case a.why != "":
-		return fmt.Errorf("the model refuses to answer: %s", a.client.quote(a.why))
-	case !a.begun:
-		return errors.New("the upstream ended the answer before its first word; try again, or ask in other words")
-	default:
-		return nil
-	}
-}
-
-// add writes the pieces, and keeps what is said about the end.
-func (a *answer) add(s said) error {
-	for _, raw := range s.text {
-		piece := a.join(raw)
-		if err := a.write(piece); err != nil {
-			return err
-		}
-		a.begun = a.begun || piece != ""
-	}
-	a.why += s.why
-	if a.word == "" || slices.Contains(complete, a.word) {
-		a.word = cmp.Or(s.word, a.word)
-	}
-	return nil
-}
-
-// endsInHalf finds the first half of a surrogate pair at the end of a JSON string.
-var endsInHalf = regexp.MustCompile(`^"(?:[^"\\]|\\.)*?(\\u[dD][89abAB][0-9a-fA-F]{2})"$`)
-
-// join decodes a piece. The first half of a surrogate pair waits for the next piece.
-func (a *answer) join(raw json.RawMessage) (piece string) {
-	if len(raw) > len(`""`) {
-		raw = slices.Concat(raw[:1], a.half, raw[1:])
-		a.half = nil
-	}
-	if at := endsInHalf.FindSubmatchIndex(raw); at != nil {
-		a.half = slices.Clone(raw[at[2]:at[3]])
-		raw = slices.Concat(raw[:at[2]], raw[at[3]:])
-	}
-	_ = json.Unmarshal(raw, &piece) // text has tried
-	return piece
-}
-
-// isDone: every dialect may end so.
-func isDone(e sse.Event) bool { return string(bytes.TrimSpace(e.Data)) == "[DONE]" }

@@ -8,32 +8,35 @@ import (
 	"example.com/sse-demo/routes/job"
 )
 
-// responses is OpenAI's Responses.
+// responses is OpenAI's Responses. A refusal comes in pieces, then as a whole.
 var responses = dialect{
 	ask:       func(question map[string]any, conversation []job.Message) { question["input"] = conversation },
 	authorize: bearer,
-	read: func(name string, data []byte) (s said, err error) {
+	isTyped:   true,
+	read: func(a *answer, kind string, data []byte) error {
 		var event struct {
-			Type     string
-			Delta    json.RawMessage
+			Delta    text
+			Refusal  string
 			Response struct {
 				Status     string
-				Error      json.RawMessage
+				Error      any
 				Incomplete struct{ Reason string } `json:"incomplete_details"`
 			}
 		}
-		if err := json.Unmarshal(data, &event); err != nil {
-			return s, err
-		}
-		switch kind := cmp.Or(event.Type, name); kind {
+		err := json.Unmarshal(data, &event)
+		switch kind {
 		case "response.output_text.delta":
-			err = json.Unmarshal(event.Delta, &s.text)
+			a.text = append(a.text, event.Delta...)
 		case "response.refusal.delta":
-			err = json.Unmarshal(event.Delta, &s.why)
+			a.why += event.Delta.String()
+		case "response.refusal.done":
+			a.why = cmp.Or(event.Refusal, a.why)
 		case "response.completed", "response.incomplete", "response.failed", "response.cancelled":
-			s.word = cmp.Or(event.Response.Incomplete.Reason, event.Response.Status, strings.TrimPrefix(kind, "response."))
-			s.why = reason(event.Response.Error)
+			a.why += words(event.Response.Error)
+			a.end(cmp.Or(event.Response.Incomplete.Reason, event.Response.Status, strings.TrimPrefix(kind, "response.")))
+		default: // its delta may be anything
+			return nil
 		}
-		return s, err
+		return err
 	},
 }

@@ -1,0 +1,176 @@
+package relay
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"example.com/sse-demo/routes/job"
+	"example.com/sse-demo/sse"
+)
+
+// A dialect is how the model APIs of one kind are asked, and how they answer.
+type dialect struct {
+	ask       func(question map[string]any, conversation []job.Message)
+	authorize func(header http.Header, key string)
+	isTyped   bool // an event has a type, or a name that says it; otherwise it has choices and no name
+	read      func(a *answer, kind string, data []byte) error
+}
+
+// dialects have the names of --answer-api.
+var dialects = map[string]dialect{"chat": chat, "responses": responses, "messages": messages}
+
+// An answer is what the upstream has said so far.
+type answer struct {
+	*client
+	body    io.Reader
+	silence *time.Timer
+
+	text  text   // what take has not returned yet
+	begun bool   // take has returned some
+	word  string // with which the answer ends
+	why   string // it ends so, or what the model refuses
+}
+
+// events returns the reader of the answer. The last event needs no blank line.
+func (a *answer) events() *sse.Reader {
+	events := sse.NewReader(io.MultiReader(a, strings.NewReader("\n\n")))
+	events.MaxEvent = MaxEvent
+	events.OnFault = func(f sse.Fault) {
+		isOver := false
+		text, isField := strings.CutPrefix(f.Text, "error:")
+		switch {
+		case f.Kind != sse.UnknownField:
+		case isField: // to llama.cpp
+			isOver = a.read("error", []byte(text))
+		case text[0] == '{': // some servers say only then that they have failed
+			isOver = a.read("", []byte(text))
+		}
+		if isOver {
+			a.silence.Reset(0) // nothing more may come
+		}
+	}
+	return events
+}
+
+// Read reads the body. Every byte is a sign of life.
+func (a *answer) Read(p []byte) (int, error) {
+	n, err := a.body.Read(p)
+	if a.word == "" {
+		a.silence.Reset(a.Silence)
+	}
+	return n, err
+}
+
+// read notes what an event says. It reports whether the answer is over.
+func (a *answer) read(name string, data []byte) bool {
+	if name == "message" { // as if it had none
+		name = ""
+	}
+	data = bytes.TrimSpace(data)
+	var object map[string]any
+	err := json.Unmarshal(data, &object)
+	kind, _ := object["type"].(string)
+	switch {
+	case string(data) == "[DONE]": // in every dialect
+		a.end("[DONE]")
+		return true
+	case a.dialect.isError(name, object):
+		a.why = cmp.Or(words(object), string(data), "no reason is given")
+		a.end("error")
+		return true
+	case len(data) == 0, name != "" && (!a.dialect.isTyped || data[0] != '{'):
+		// such as a ping with the time
+	case err != nil || a.dialect.read(a, cmp.Or(kind, name), data) != nil:
+		a.why = "it sent what is no part of an answer, or is cut off: " + string(data)
+		a.end("error")
+		return true
+	}
+	return false
+}
+
+// complete are the words that mean that an answer is complete. Any other word means that
+// it is not. [DONE] is the last line of most streams, and counts if no word was before it.
+var complete = []string{"stop", "eos", "end_turn", "stop_sequence", "completed", "[DONE]"}
+
+// end notes a word with which the answer ends. After a bad one no other counts.
+func (a *answer) end(word string) {
+	if word != "" && (a.word == "" || slices.Contains(complete, a.word)) {
+		a.word = word
+		a.silence.Reset(lastWords)
+	}
+}
+
+// judge returns nil if the answer is complete. err is why nothing more can be read.
+func (a *answer) judge(ctx context.Context, err error) error {
+	switch {
+	case a.word == "" && a.why == "":
+		return broken(ctx, err)
+	case a.word != "" && !slices.Contains(complete, a.word):
+		why := cmp.Or(a.why, "it may be cut off; ask for a shorter one, or try again")
+		return fmt.Errorf("the upstream ended the answer with %q: %s", a.quote(a.word), a.quote(why))
+	case a.why != "":
+		return fmt.Errorf("the model refuses to answer: %s", a.quote(a.why))
+	case !a.begun:
+		return errors.New("the upstream ended the answer before its first word; try again, or ask in other words")
+	default:
+		return nil
+	}
+}
+
+// take returns the text that has come since the last call. The first half of a surrogate
+// pair waits for the second one, unless nothing follows.
+func (a *answer) take(isLast bool) (piece string) {
+	end := len(a.text)
+	if half := firstHalf.FindSubmatchIndex(a.text); half != nil && !isLast {
+		end = half[2]
+	}
+	piece, a.text = a.text[:end].String(), a.text[end:]
+	a.begun = a.begun || piece != ""
+	return piece
+}
+
+// firstHalf finds the first half of a surrogate pair at the end of a text.
+var firstHalf = regexp.MustCompile(`^(?:[^\\]|\\.)*?(\\u[dD][89abAB][0-9a-fA-F]{2})$`)
+
+// A text is the inside of a JSON string, with its escapes, because a surrogate pair may be
+// split over two strings. In JSON it is a string, null, a part of a message, or a list of
+// parts. Parts of types other than text have none.
+type text []byte
+
+// UnmarshalJSON implements [json.Unmarshaler]. It appends.
+func (t *text) UnmarshalJSON(data []byte) (err error) {
+	switch data[0] {
+	case '"':
+		*t = append(*t, data[1:len(data)-1]...)
+	case '{':
+		var part struct {
+			Type string
+			Text json.RawMessage
+		}
+		err = json.Unmarshal(data, &part)
+		if slices.Contains([]string{"text", "output_text", "text_delta"}, part.Type) && part.Text != nil {
+			err = t.UnmarshalJSON(part.Text)
+		}
+	default:
+		var parts []text
+		err = json.Unmarshal(data, &parts)
+		*t = append(*t, slices.Concat(parts...)...)
+	}
+	return err
+}
+
+// String decodes the text. Half a surrogate pair becomes U+FFFD.
+func (t text) String() (s string) {
+	_ = json.Unmarshal(slices.Concat([]byte{'"'}, t, []byte{'"'}), &s) // it was valid in an event
+	return s
+}
