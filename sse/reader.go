@@ -88,8 +88,8 @@ func (r *Reader) Next() (Event, error) {
 			}
 			break
 		}
-		if len(line) > 0 {
-			r.readField(r.decode(line))
+		if line = r.decode(line); len(line) > 0 {
+			r.readField(line)
 			continue
 		}
 		if event, ok := r.dispatch(); ok {
@@ -104,45 +104,40 @@ func (r *Reader) Next() (Event, error) {
 func (r *Reader) readLine() ([]byte, error) {
 	r.line = r.line[:0]
 	for {
-		c, err := r.in.ReadByte()
-		if err != nil {
+		if _, err := r.in.Peek(1); err != nil {
 			return r.line, err
 		}
+		ahead, _ := r.in.Peek(r.in.Buffered())
 		if r.afterCR {
 			r.afterCR = false
-			if c == '\n' {
+			if ahead[0] == '\n' {
+				_, _ = r.in.Discard(1) // as below, it is in the buffer
 				continue
 			}
 			r.fault(LoneCR, "")
 		}
-		if c == '\n' || c == '\r' {
-			r.afterCR = c == '\r'
+		length := bytes.IndexAny(ahead, "\r\n")
+		if length < 0 {
+			length = len(ahead)
+		}
+		r.line = append(r.line, ahead[:length]...)
+		if r.block.size += length; r.block.size > r.maxEvent() {
+			return r.line, fmt.Errorf("%w: over %d bytes", ErrTooLong, r.maxEvent())
+		}
+		if length < len(ahead) {
+			r.afterCR = ahead[length] == '\r'
+			_, _ = r.in.Discard(length + 1)
 			return r.line, nil
 		}
-		if err := r.readPlain(c); err != nil {
-			return r.line, err
-		}
+		_, _ = r.in.Discard(length)
 	}
 }
 
-// readPlain adds c, and what the buffer holds of the same line, to the line.
-func (r *Reader) readPlain(c byte) error {
-	r.line = append(r.line, c)
-	ahead, _ := r.in.Peek(r.in.Buffered())
-	if end := bytes.IndexAny(ahead, "\r\n"); end >= 0 {
-		ahead = ahead[:end]
+func (r *Reader) maxEvent() int {
+	if r.MaxEvent > 0 {
+		return r.MaxEvent
 	}
-	r.line = append(r.line, ahead...)
-	_, _ = r.in.Discard(len(ahead)) // it is in the buffer
-	r.block.size += 1 + len(ahead)
-	limit := r.MaxEvent
-	if limit <= 0 {
-		limit = DefaultMaxEvent
-	}
-	if r.block.size > limit {
-		return fmt.Errorf("%w: over %d bytes", ErrTooLong, limit)
-	}
-	return nil
+	return DefaultMaxEvent
 }
 
 // decode replaces what is not UTF-8 and takes off a byte order mark.
@@ -167,7 +162,7 @@ func (r *Reader) readField(line []byte) {
 	value = bytes.TrimPrefix(value, []byte(" "))
 	switch string(name) {
 	case "":
-		r.readComment(len(line) > 0, value)
+		r.readComment(value)
 		return
 	case "event":
 		r.block.name = string(value)
@@ -184,10 +179,9 @@ func (r *Reader) readField(line []byte) {
 	r.block.isOpen = r.block.isOpen || string(name) != "retry"
 }
 
-// readComment lets a stream send any number of comments between two events. What is
-// nothing but a byte order mark is no comment.
-func (r *Reader) readComment(is bool, text []byte) {
-	if is && r.OnComment != nil {
+// readComment lets a stream send any number of comments between two events.
+func (r *Reader) readComment(text []byte) {
+	if r.OnComment != nil {
 		r.OnComment(string(text))
 	}
 	if r.block.first == "" {
@@ -222,8 +216,7 @@ func (r *Reader) setRetry(value string) {
 // dispatch ends a block; ok is false if it has no data and so is no event.
 func (r *Reader) dispatch() (event Event, ok bool) {
 	b := r.block
-	r.started, r.block = true, block{}
-	r.lastID, r.hasID = r.id, b.hasID
+	r.block, r.lastID, r.hasID = block{}, r.id, b.hasID
 	if len(b.data) > 0 {
 		return Event{ID: r.id, Name: b.name, Data: b.data[:len(b.data)-1]}, true
 	}
