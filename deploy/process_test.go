@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -19,7 +20,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	ssetest.SetParallel(8)
+	_ = flag.Set("test.parallel", "8") // -parallel wins; the tests mostly wait for processes
 	code := m.Run()
 	for _, dir := range removeLater {
 		_ = os.RemoveAll(dir)

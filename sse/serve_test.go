@@ -26,8 +26,8 @@ func TestServe(t *testing.T) {
 func TestPanic(t *testing.T) {
 	source := new(ssetest.Source).Add(2)
 	source.After = func() {
-		if source.Calls() == 2 {
-			source.Panic = "in the source"
+		if source.Calls.Load() == 3 {
+			panic("in the source")
 		}
 	}
 	var outcomes []sse.Outcome
@@ -35,8 +35,8 @@ func TestPanic(t *testing.T) {
 		if p := recover(); p != "in the source" {
 			t.Error(p)
 		}
-		if len(outcomes) != 1 || outcomes[0].Reason != sse.SourceFailed || outcomes[0].Events != 2 || outcomes[0].Bytes == 0 || source.Closed() != 1 {
-			t.Errorf("%+v, closed %d times", outcomes, source.Closed())
+		if len(outcomes) != 1 || outcomes[0].Reason != sse.SourceFailed || outcomes[0].Events != 2 || outcomes[0].Bytes == 0 || source.Closed.Load() != 1 {
+			t.Errorf("%+v, closed %d times", outcomes, source.Closed.Load())
 		}
 	}()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
@@ -51,7 +51,7 @@ func TestContextOfRequest(t *testing.T) {
 	source := new(ssetest.Source).Add(1)
 	source.After = func() {
 		source.Add(1)
-		if source.Calls() == 10 {
+		if source.Calls.Load() == 10 {
 			cancel()
 		}
 	}

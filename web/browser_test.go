@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"mime"
@@ -295,7 +296,7 @@ func sharedChromium(path string) context.Context {
 }
 
 func TestMain(m *testing.M) {
-	ssetest.SetParallel(4)
+	_ = flag.Set("test.parallel", "4") // -parallel wins; the tests mostly wait for processes
 	code := m.Run()
 	endShared()
 	os.Exit(code)

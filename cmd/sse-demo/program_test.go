@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -31,7 +32,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	ssetest.SetParallel(5)
+	_ = flag.Set("test.parallel", "5") // -parallel wins; the tests mostly wait for processes
 	os.Exit(m.Run())
 }
 

@@ -2,6 +2,7 @@ package redisbroker
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"slices"
@@ -17,7 +18,6 @@ import (
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/pubsub/redistest"
 	"example.com/sse-demo/sse"
-	"example.com/sse-demo/sse/ssetest"
 )
 
 // patience is how long a test waits for what should come soon.
@@ -262,7 +262,7 @@ func fill(t testing.TB, server *redistest.Server, key string, n, size int) {
 }
 
 func TestMain(m *testing.M) {
-	logging.Disable() // go-redis logs every attempt to connect
-	ssetest.SetParallel(6)
+	logging.Disable()                  // go-redis logs every attempt to connect
+	_ = flag.Set("test.parallel", "6") // -parallel wins; the tests mostly wait for processes
 	os.Exit(m.Run())
 }

@@ -155,7 +155,7 @@ func (b *broken) Close() error {
 }
 
 func (b *broken) Next(frames [][]byte) ([][]byte, error) {
-	if b.Calls() > 0 {
+	if b.Calls.Load() > 0 {
 		b.at("second Next")
 	}
 	b.at("Next")

@@ -81,7 +81,7 @@ func (w *worker) run() {
 			w.serve(s)
 		}
 		if took := time.Since(w.buffer.now); took > pause {
-			time.Sleep(max(pause, took/8))
+			<-time.After(max(pause, took/8))
 		}
 	}
 }

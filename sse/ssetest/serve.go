@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"sync"
 	"testing"
@@ -20,18 +21,16 @@ type serveFunc = func(http.ResponseWriter, *http.Request, sse.Source, sse.Option
 // and HTTP/2. Begin is called for each test, in a bubble of testing/synctest, and
 // returns what serves its streams and a function that ends it.
 func TestServe(t *testing.T, begin func() (serve serveFunc, end func())) {
-	for name, test := range map[string]func(s *server){
-		"head": testHead, "HEAD": testHEAD, "batches": testBatches, "end": testEnd, "failure": testFailure,
-		"heartbeat": testHeartbeat, "longest durations": testLongest,
-		"poll": testPoll, "poll of what is there": testPollBehind, "poll of what comes late": testPollSlow,
-		"poll of nothing": testPollNothing, "poll that has waited": testPollWaited,
-		"deadline": testDeadline, "deadline that has passed": testPassedDeadline,
-		"shutdown": testShutdown, "shutdown before the stream": testEarlyShutdown,
-		"shutdown right after an empty batch": testShutdownAfterNext,
-		"endless source":                      testEndless, "endless source at shutdown": testEndlessShutdown,
+	tests := map[string]func(s *server){
+		"head": testHead, "HEAD": testHEAD, "batches": testBatches, "heartbeat": testHeartbeat, "longest durations": testLongest,
+		"shutdown": testShutdown, "endless source": testEndless, "endless source at shutdown": testEndlessShutdown,
 		"client that leaves": testLeave, "client that stalls": testStall, "client that stops later": testStop,
 		"client that is slow": testSlow, "client that reads in bursts": testBursts, "batch that is not taken": testUnsent,
-	} {
+	}
+	for name, end := range ends {
+		tests[name] = end.test
+	}
+	for name, test := range tests {
 		for protocol, http2 := range map[string]bool{"1.1": false, "2": true} {
 			t.Run(name+"/HTTP "+protocol, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
@@ -49,34 +48,23 @@ func TestServe(t *testing.T, begin func() (serve serveFunc, end func())) {
 	t.Run("writer that cannot flush", func(t *testing.T) {
 		serve, end := begin()
 		defer end()
-		w, source := &plainWriter{}, new(Source).Add(1)
-		err := serve(w, newRequest(t), source, sse.Options{Ended: func(sse.Outcome) { t.Error("Ended was called") }})
-		if !errors.Is(err, http.ErrNotSupported) || w.written != 0 || source.Closed() != 1 {
-			t.Errorf("error %v, %d bytes written, source closed %d times", err, w.written, source.Closed())
+		w, source := httptest.NewRecorder(), new(Source).Add(1)
+		err := serve(struct{ http.ResponseWriter }{w}, newRequest(t, http.MethodGet), source, sse.Options{Ended: func(sse.Outcome) { t.Error("Ended was called") }})
+		if !errors.Is(err, http.ErrNotSupported) || len(w.Header()) > 0 || w.Body.Len() > 0 || source.Closed.Load() != 1 {
+			t.Errorf("error %v, written %v %q, source closed %d times", err, w.Header(), w.Body, source.Closed.Load())
 		}
 	})
 }
 
-func newRequest(t *testing.T) *http.Request {
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://sse.test/", nil)
+func newRequest(t *testing.T, method string) *http.Request {
+	r, err := http.NewRequestWithContext(t.Context(), method, "http://sse.test/", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
-// plainWriter is a ResponseWriter that can do nothing else.
-type plainWriter struct{ written int }
-
-func (w *plainWriter) Header() http.Header { return http.Header{} }
-func (w *plainWriter) WriteHeader(int)     { w.written++ }
-
-func (w *plainWriter) Write(p []byte) (int, error) {
-	w.written++
-	return len(p), nil
-}
-
-// server serves source, the same for each request, to one client.
+// A server serves source, the same for each request, to one client.
 type server struct {
 	*testing.T
 	source   Source
@@ -85,7 +73,7 @@ type server struct {
 	client   *http.Client
 	http     *http.Server
 	outcomes chan sse.Outcome
-	sent     [3]int // what Options.Sent was told: events, gaps, bytes
+	sent     sse.Outcome // what Options.Sent has reported
 	running  sync.WaitGroup
 }
 
@@ -97,7 +85,9 @@ func newServer(t *testing.T, serve serveFunc, http2 bool) *server {
 	s.http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o := s.options
 		o.Sent = func(events, gaps int, bytes int64) {
-			s.sent = [3]int{s.sent[0] + events, s.sent[1] + gaps, s.sent[2] + int(bytes)}
+			s.sent.Events += events
+			s.sent.Gaps += gaps
+			s.sent.Bytes += bytes
 		}
 		o.Ended = func(o sse.Outcome) { s.outcomes <- o }
 		if err := serve(w, r, &s.source, o); err != nil {
@@ -120,58 +110,88 @@ func (s *server) stop() {
 	}
 }
 
-// client is one that reads an open stream.
-type client struct {
-	*Reader
-	header http.Header
-	body   io.ReadCloser
-}
-
-// open opens a stream.
-func (s *server) open() *client {
-	s.Helper()
-	response, err := s.client.Do(newRequest(s.T))
-	if err != nil {
-		s.Fatal(err)
-	}
-	s.Cleanup(func() { _ = response.Body.Close() })
-	return &client{NewReader(response.Body), response.Header, response.Body}
-}
-
-// reads expects the events up to number last, and then, if ends, the end.
-func (s *server) reads(r *client, first, last int, ends bool) {
-	s.Helper()
-	for n := first; n <= last; n++ {
-		if e, err := r.Next(); err != nil || e.ID != strconv.Itoa(n) || e.Data != e.ID {
-			s.Fatalf("event %d: %+v, %v", n, e, err)
-		}
-	}
-	if ends {
-		if e, err := r.Next(); !errors.Is(err, io.EOF) {
-			s.Fatalf("the stream goes on, or was cut: %+v, %v", e, err)
-		}
-	}
-	if len(r.Faults) > 0 {
-		s.Error(r.Faults)
-	}
-}
-
 // some is any number of events.
 const some = -1
 
-// outcome expects the end of a stream, for this reason and after so many events.
+// outcome expects the end of the stream, for this reason and after so many events.
 func (s *server) outcome(reason sse.Reason, events int) sse.Outcome {
 	s.Helper()
 	o := <-s.outcomes
 	if o.Reason != reason || events != some && o.Events != events {
 		s.Errorf("%+v, want %s after %d events", o, reason, events)
 	}
-	if s.sent != [3]int{o.Events, o.Gaps, int(o.Bytes)} {
-		s.Errorf("%+v, but Sent was told %v", o, s.sent)
+	if s.sent != (sse.Outcome{Events: o.Events, Gaps: o.Gaps, Bytes: o.Bytes}) {
+		s.Errorf("%+v, but Sent was called with %+v", o, s.sent)
 	}
-	s.sent = [3]int{}
-	if s.source.Closed() != 1 {
+	if s.source.Closed.Load() != 1 {
 		s.Error("the source was not closed once")
 	}
 	return o
+}
+
+// A client reads an open stream.
+type client struct {
+	*Reader
+	server *server
+	header http.Header
+	body   io.ReadCloser
+	events int
+	bytes  int64
+	atOnce int // bytes of a read at most, each second; 0 for all there are
+}
+
+// open opens the stream.
+func (s *server) open() *client {
+	s.Helper()
+	response, err := s.client.Do(newRequest(s.T, http.MethodGet))
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.Cleanup(func() { _ = response.Body.Close() })
+	r := &client{server: s, header: response.Header, body: response.Body}
+	r.Reader = NewReader(r)
+	return r
+}
+
+// Read implements [io.Reader].
+func (r *client) Read(p []byte) (int, error) {
+	if r.atOnce > 0 {
+		<-time.After(time.Second)
+		p = p[:r.atOnce]
+	}
+	n, err := r.body.Read(p)
+	r.bytes += int64(n)
+	return n, err
+}
+
+// reads expects so many further events.
+func (r *client) reads(events int) {
+	r.server.Helper()
+	for range events {
+		r.events++
+		if e, err := r.Next(); err != nil || e.ID != strconv.Itoa(r.events) || e.Data != e.ID {
+			r.server.Fatalf("event %d: %+v, %v", r.events, e, err)
+		}
+	}
+}
+
+// ends expects that the stream ends after so many events, and is complete.
+func (r *client) ends(reason sse.Reason, events int) sse.Outcome {
+	r.server.Helper()
+	r.reads(events - r.events)
+	if e, err := r.Next(); !errors.Is(err, io.EOF) {
+		r.server.Fatalf("the stream goes on, or was cut: %+v, %v", e, err)
+	}
+	o := r.server.outcome(reason, events)
+	if o.Bytes != r.bytes || len(r.Faults) > 0 {
+		r.server.Errorf("%+v, but %d bytes were read; %q", o, r.bytes, r.Faults)
+	}
+	return o
+}
+
+// leaves closes the connection.
+func (r *client) leaves() {
+	r.server.Helper()
+	_ = r.body.Close()
+	r.server.outcome(sse.ClientGone, r.events)
 }

@@ -1,10 +1,8 @@
 package ssetest
 
 import (
-	"errors"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"example.com/sse-demo/sse"
@@ -13,12 +11,11 @@ import (
 
 func testLeave(s *server) {
 	s.options.Heartbeat = time.Hour
-	r := s.open()
 	s.source.Add(1)
-	s.reads(r, 1, 1, false)
+	r := s.open()
+	r.reads(1)
 	began := time.Now()
-	_ = r.body.Close()
-	s.outcome(sse.ClientGone, 1)
+	r.leaves()
 	if took := time.Since(began); took > time.Second {
 		s.Errorf("noticed after %v", took)
 	}
@@ -29,9 +26,9 @@ func testLeave(s *server) {
 func testStall(s *server) {
 	s.options.WriteTimeout = 8 * time.Second
 	s.client.Transport.(*http.Transport).ReadBufferSize = 1
-	r := s.open()
 	s.source.Add(1)
-	s.reads(r, 1, 1, false)
+	r := s.open()
+	r.reads(1)
 	<-time.After(time.Minute)
 	began := time.Now()
 	s.source.Add(200_000) // more than the window of HTTP/2 takes
@@ -72,9 +69,9 @@ func testStop(s *server) {
 func testUnsent(s *server) {
 	s.options.WriteTimeout = 8 * time.Second
 	s.source.Batch = 200_000 // more than the window of HTTP/2 takes
-	r := s.open()
 	s.source.Add(1)
-	s.reads(r, 1, 1, false)
+	r := s.open()
+	r.reads(1)
 	s.source.Add(s.source.Batch)
 	s.outcome(sse.ClientStalled, 1)
 	_ = r.body.Close()
@@ -84,24 +81,10 @@ func testUnsent(s *server) {
 // it needs longer than the write timeout for what one step writes.
 func testSlow(s *server) {
 	s.options.WriteTimeout = 4 * time.Second
-	s.source.Add(20)
-	s.source.End()
+	s.source.Add(20).End()
 	r := s.open()
-	var got strings.Builder
-	p := make([]byte, 10)
-	for {
-		<-time.After(time.Second)
-		n, err := r.body.Read(p)
-		got.Write(p[:n])
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			s.Fatalf("%v after %d bytes, %+v", err, got.Len(), <-s.outcomes)
-		}
-	}
-	s.reads(&client{Reader: NewReader(strings.NewReader(got.String()))}, 1, 20, true)
-	s.outcome(sse.SourceDone, 20)
+	r.atOnce = 10
+	r.ends(sse.SourceDone, 20)
 }
 
 // testBursts: a client that takes much at once and then nothing until it has read
@@ -109,8 +92,7 @@ func testSlow(s *server) {
 func testBursts(s *server) {
 	const events = 100_000
 	s.options.WriteTimeout = time.Second
-	s.source.Add(events)
-	s.source.End()
+	s.source.Add(events).End()
 	r := s.open()
 	burst := make([]byte, 512<<10) // eight seconds of a client that reads 64 KiB a second
 	for {

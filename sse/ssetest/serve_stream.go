@@ -26,27 +26,22 @@ func testHead(s *server) {
 			s.Errorf("%s: %q", name, got)
 		}
 	}
-	s.reads(r, 1, 0, true)
+	r.ends(sse.SourceDone, 0)
 	if r.Retry() < 2*time.Second || r.Retry() > 6*time.Second {
 		s.Errorf("retry %v", r.Retry())
-	}
-	if o := s.outcome(sse.SourceDone, 0); o.Bytes != int64(len("retry: 1234\n")) {
-		s.Errorf("%d bytes", o.Bytes)
 	}
 }
 
 func testHEAD(s *server) {
 	s.source.Add(1)
 	s.source.Begin = "41"
-	r := newRequest(s.T)
-	r.Method = http.MethodHead
-	response, err := s.client.Do(r)
+	response, err := s.client.Do(newRequest(s.T, http.MethodHead))
 	if err != nil || response.Header.Get("Last-Event-Id") != "41" {
 		s.Fatal(err, response)
 	}
-	defer func() { _ = response.Body.Close() }()
+	_ = response.Body.Close()
 	s.outcome(sse.SourceDone, 0)
-	if n := s.source.Calls(); n > 0 {
+	if n := s.source.Calls.Load(); n > 0 {
 		s.Errorf("%d calls of Next", n)
 	}
 }
@@ -55,184 +50,11 @@ func testHEAD(s *server) {
 func testBatches(s *server) {
 	s.source.Add(100)
 	r := s.open()
-	s.reads(r, 1, 100, false)
+	r.reads(100)
 	<-time.After(time.Minute)
 	s.source.Add(1)
-	s.reads(r, 101, 101, false)
-	_ = r.body.Close()
-	s.outcome(sse.ClientGone, 101)
-}
-
-func testEnd(s *server) {
-	r := s.open()
-	s.source.Add(2)
-	s.source.End()
-	s.reads(r, 1, 2, true)
-	if o := s.outcome(sse.SourceDone, 2); o.Err != nil || o.Bytes != int64(2*len("id: 1\ndata: 1\n\n")) {
-		s.Errorf("%+v", o)
-	}
-}
-
-func testFailure(s *server) {
-	failure := errors.New("the disk is gone")
-	s.source.Add(1).Err = failure
-	r := s.open()
-	s.reads(r, 1, 1, true)
-	if o := s.outcome(sse.SourceFailed, 1); !errors.Is(o.Err, failure) {
-		s.Error(o.Err)
-	}
-}
-
-// testPoll: a poll of a source that has nothing ends with the first batch.
-func testPoll(s *server) {
-	s.options.PollUntil = time.Now().Add(time.Hour)
-	r := s.open()
-	<-time.After(time.Minute)
-	s.source.Add(1)
-	s.reads(r, 1, 1, true)
-	s.outcome(sse.SourceDone, 1)
-}
-
-// testPollBehind: a poll is answered with all that was there, in however many batches,
-// even if its time is over before, and although more comes all the time.
-func testPollBehind(s *server) {
-	s.options.PollUntil = time.Now()
-	s.source.Lag, s.source.Batch = 100, 7
-	s.source.After = func() { s.source.Add(7) }
-	s.source.Add(s.source.Lag)
-	s.reads(s.open(), 1, 105, true)
-	s.outcome(sse.SourceDone, 105)
-}
-
-// testPollSlow: a source may be behind, and have nothing to give for some time.
-func testPollSlow(s *server) {
-	s.options.PollUntil = time.Now()
-	s.source.Lag = 2
-	r := s.open()
-	for n := range 2 {
-		<-time.After(time.Minute)
-		s.source.Add(1)
-		s.reads(r, n+1, n+1, n == 1)
-	}
-	s.outcome(sse.SourceDone, 2)
-}
-
-// testPollNothing: a poll that does not wait, and for which there is nothing, ends at once.
-func testPollNothing(s *server) {
-	s.options.PollUntil = time.Now().Add(-time.Hour)
-	s.reads(s.open(), 1, 0, true)
-	s.outcome(sse.SourceDone, 0)
-}
-
-// testPollWaited: a poll for which nothing has come ends when its time is over.
-func testPollWaited(s *server) {
-	s.options.PollUntil = time.Now().Add(time.Minute)
-	s.reads(s.open(), 1, 0, true)
-	if late := time.Since(s.options.PollUntil); late != 0 {
-		s.Errorf("%v late", late)
-	}
-	s.outcome(sse.SourceDone, 0)
-}
-
-// testEndless: a client that leaves ends its stream, even if the source always has more.
-func testEndless(s *server) {
-	s.source.After = func() { s.source.Add(1) }
-	s.source.Add(1)
-	r := s.open()
-	s.reads(r, 1, 1000, false)
-	_ = r.body.Close()
-	s.outcome(sse.ClientGone, some)
-}
-
-// testEndlessShutdown: so does the shutdown, cleanly, after a while.
-func testEndlessShutdown(s *server) {
-	shutdown := make(chan struct{})
-	s.options.Shutdown = shutdown
-	s.source.After = func() {
-		<-time.After(time.Second)
-		s.source.Add(1)
-	}
-	s.source.Add(1)
-	r := s.open()
-	s.reads(r, 1, 3, false)
-	close(shutdown)
-	began := time.Now()
-	if _, err := io.ReadAll(r.body); err != nil {
-		s.Error(err)
-	}
-	if took := time.Since(began); took < 4*time.Second || took > 7*time.Second {
-		s.Errorf("it goes on for %v", took)
-	}
-	s.outcome(sse.ShutdownReached, some)
-}
-
-// testLongest: "never" may be the longest duration there is.
-func testLongest(s *server) {
-	s.options = sse.Options{Retry: math.MaxInt64, Heartbeat: math.MaxInt64, WriteTimeout: math.MaxInt64, Deadline: time.Unix(1<<40, 0)}
-	r := s.open()
-	<-time.After(time.Hour)
-	s.source.Add(1)
-	s.source.End()
-	s.reads(r, 1, 1, true)
-	s.outcome(sse.SourceDone, 1)
-}
-
-func testDeadline(s *server) {
-	s.options = sse.Options{Heartbeat: 15 * time.Second, Deadline: time.Now().Add(time.Minute)}
-	s.source.Add(1)
-	r := s.open()
-	s.reads(r, 1, 1, true)
-	if late := time.Since(s.options.Deadline); late != 0 || len(r.Comments) != 3 {
-		s.Errorf("ended %v after the deadline; comments %q", late, r.Comments)
-	}
-	s.outcome(sse.DeadlineReached, 1)
-}
-
-func testPassedDeadline(s *server) {
-	s.options.Deadline = time.Now()
-	s.source.Add(2)
-	r := s.open()
-	s.reads(r, 1, 1, true)
-	s.outcome(sse.DeadlineReached, 1)
-}
-
-// testShutdown ends the stream after all that came before it.
-func testShutdown(s *server) {
-	shutdown := make(chan struct{})
-	s.options = sse.Options{Shutdown: shutdown, WriteTimeout: time.Minute}
-	r := s.open()
-	synctest.Wait()
-	s.source.Add(100)
-	close(shutdown)
-	s.reads(r, 1, 100, true)
-	s.outcome(sse.ShutdownReached, 100)
-}
-
-// testShutdownAfterNext sends what came before the shutdown, even if both came just
-// after the source was asked.
-func testShutdownAfterNext(s *server) {
-	shutdown := make(chan struct{})
-	s.options.Shutdown = shutdown
-	var once sync.Once
-	s.source.After = func() {
-		once.Do(func() {
-			s.source.Add(3)
-			close(shutdown)
-		})
-	}
-	r := s.open()
-	s.reads(r, 1, 3, true)
-	s.outcome(sse.ShutdownReached, 3)
-}
-
-func testEarlyShutdown(s *server) {
-	shutdown := make(chan struct{})
-	close(shutdown)
-	s.options.Shutdown = shutdown
-	s.source.Add(3)
-	r := s.open()
-	s.reads(r, 1, 3, true)
-	s.outcome(sse.ShutdownReached, 3)
+	r.reads(1)
+	r.leaves()
 }
 
 // testHeartbeat: a comment after 15 s without an event, and no sooner.
@@ -247,11 +69,141 @@ func testHeartbeat(s *server) {
 			s.source.Add(1)
 		}
 	})
-	s.reads(r, 1, 3, false)
+	r.reads(3)
 	adding.Wait()
 	if time.Since(began) != 70*time.Second || !slices.Equal(r.Comments, []string{"heartbeat", "heartbeat", "heartbeat"}) {
 		s.Errorf("%v, %q", time.Since(began), r.Comments)
 	}
+	r.leaves()
+}
+
+// testLongest: "never" may be the longest duration there is.
+func testLongest(s *server) {
+	s.options = sse.Options{Retry: math.MaxInt64, Heartbeat: math.MaxInt64, WriteTimeout: math.MaxInt64, Deadline: time.Unix(1<<40, 0)}
+	r := s.open()
+	<-time.After(time.Hour)
+	s.source.Add(1)
+	s.source.End()
+	r.ends(sse.SourceDone, 1)
+}
+
+var errDisk = errors.New("the disk is gone")
+
+// ends are the ways in which a stream ends by itself.
+var ends = map[string]end{
+	"end of the source": {func(s *server) { s.source.Add(2).End() }, 0, 2, sse.SourceDone, 0},
+	"failure":           {func(s *server) { s.source.Add(1).Err = errDisk }, 0, 1, sse.SourceFailed, 0},
+
+	"poll of nothing": {func(s *server) { s.options.PollUntil = time.Now().Add(-time.Hour) }, 0, 0, sse.SourceDone, 0},
+	"poll in vain":    {func(s *server) { s.options.PollUntil = time.Now().Add(time.Minute) }, 0, 0, sse.SourceDone, time.Minute},
+	"poll":            {func(s *server) { s.options.PollUntil = time.Now().Add(time.Hour) }, 1, 1, sse.SourceDone, time.Minute},
+	"poll of what is there, in many batches, while more comes": {func(s *server) {
+		s.options.PollUntil = time.Now()
+		s.source.Lag, s.source.Batch = 100, 7
+		s.source.After = func() { s.source.Add(7) }
+		s.source.Add(100)
+	}, 0, 105, sse.SourceDone, 0},
+	"poll of a source that needs time": {func(s *server) {
+		s.options.PollUntil = time.Now()
+		s.source.Lag = 2
+	}, 2, 2, sse.SourceDone, 2 * time.Minute},
+
+	"deadline": {func(s *server) {
+		s.options = sse.Options{Heartbeat: 15 * time.Second, Deadline: time.Now().Add(time.Minute)}
+		s.source.Add(1)
+	}, 0, 1, sse.DeadlineReached, time.Minute},
+	"deadline that has passed": {func(s *server) {
+		s.options.Deadline = time.Now()
+		s.source.Add(2)
+	}, 0, 1, sse.DeadlineReached, 0},
+
+	"shutdown before the stream": {func(s *server) {
+		s.source.Add(3)
+		s.shutDown()
+	}, 0, 3, sse.ShutdownReached, 0},
+	"shutdown right after an empty batch": {func(s *server) { // what came before it is still sent
+		shutdown := make(chan struct{})
+		s.options.Shutdown = shutdown
+		s.source.After = sync.OnceFunc(func() {
+			s.source.Add(3)
+			close(shutdown)
+		})
+	}, 0, 3, sse.ShutdownReached, 0},
+}
+
+// An end is the test of one of them.
+type end struct {
+	begin  func(s *server)
+	late   int // events that come one by one, a minute apart
+	events int // in total
+	reason sse.Reason
+	after  time.Duration
+}
+
+func (e end) test(s *server) {
+	e.begin(s)
+	began := time.Now()
+	r := s.open()
+	for range e.late {
+		<-time.After(time.Minute)
+		s.source.Add(1)
+		r.reads(1)
+	}
+	o := r.ends(e.reason, e.events)
+	if took := time.Since(began); took != e.after {
+		s.Errorf("after %v", took)
+	}
+	if e.reason == sse.SourceFailed && !errors.Is(o.Err, errDisk) || e.reason != sse.SourceFailed && o.Err != nil {
+		s.Error(o.Err)
+	}
+}
+
+// shutDown has the service shut down from the beginning.
+func (s *server) shutDown() {
+	shutdown := make(chan struct{})
+	close(shutdown)
+	s.options.Shutdown = shutdown
+}
+
+// testShutdown ends the stream after all that came before it.
+func testShutdown(s *server) {
+	shutdown := make(chan struct{})
+	s.options = sse.Options{Shutdown: shutdown, WriteTimeout: time.Minute}
+	r := s.open()
+	synctest.Wait()
+	s.source.Add(100)
+	close(shutdown)
+	r.ends(sse.ShutdownReached, 100)
+}
+
+// testEndless: a client that leaves ends its stream, even if the source always has more.
+func testEndless(s *server) {
+	s.source.After = func() { s.source.Add(1) }
+	s.source.Add(1)
+	r := s.open()
+	r.reads(1000)
 	_ = r.body.Close()
-	s.outcome(sse.ClientGone, 3)
+	s.outcome(sse.ClientGone, some)
+}
+
+// testEndlessShutdown: so does the shutdown, cleanly, after a while.
+func testEndlessShutdown(s *server) {
+	shutdown := make(chan struct{})
+	s.options.Shutdown = shutdown
+	s.source.After = func() {
+		<-time.After(time.Second)
+		s.source.Add(1)
+	}
+	s.source.Add(1)
+	r := s.open()
+	r.reads(3)
+	close(shutdown)
+	began := time.Now()
+	if _, err := io.ReadAll(r.body); err != nil {
+		s.Error(err)
+	}
+	if took := time.Since(began); took < 4*time.Second || took > 7*time.Second {
+		s.Errorf("it goes on for %v", took)
+	}
+	s.outcome(sse.ShutdownReached, some)
 }

@@ -4,6 +4,7 @@ import (
 	"io"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"example.com/sse-demo/sse"
 )
@@ -14,16 +15,15 @@ type Source struct {
 	Begin string // its position
 	Batch int    // events of one Next at most; 0 for one
 	Err   error  // of Next, once all events were given; nil for a source that goes on
-	Panic any    // of Next, if not nil
 	Lag   int    // events that are there at the beginning: it is behind until they were given
 	After func() // called by each Next, when its result is settled; may be nil
 
-	mu     sync.Mutex
-	added  int // the id of the newest event
-	given  int
-	calls  int
-	closed int
-	wake   func()
+	Calls, Closed atomic.Int32 // calls of Next and Close
+
+	mu    sync.Mutex
+	added int // the id of the newest event
+	given int
+	wake  func()
 }
 
 // Add adds events: number 1 has the id 1 and the data "1", and so on.
@@ -47,15 +47,12 @@ func (s *Source) End() {
 
 // Next implements [sse.Source].
 func (s *Source) Next(frames [][]byte) ([][]byte, error) {
+	s.Calls.Add(1)
 	if s.After != nil {
 		defer s.After()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.calls++
-	if s.Panic != nil {
-		panic(s.Panic)
-	}
 	if s.given == s.added {
 		return frames, s.Err
 	}
@@ -80,13 +77,6 @@ func (s *Source) Notify(wake func()) {
 // Position implements [sse.Source].
 func (s *Source) Position() string { return s.Begin }
 
-// Calls is how often Next was called.
-func (s *Source) Calls() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.calls
-}
-
 // Behind reports whether some of the first Lag events were not given yet.
 func (s *Source) Behind() bool {
 	s.mu.Lock()
@@ -96,15 +86,6 @@ func (s *Source) Behind() bool {
 
 // Close implements [io.Closer].
 func (s *Source) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed++
+	s.Closed.Add(1)
 	return nil
-}
-
-// Closed is how often Close was called.
-func (s *Source) Closed() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closed
 }
