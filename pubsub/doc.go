@@ -35,16 +35,16 @@
 // # Memory
 //
 // A channel keeps a number of events; all channels together keep a number of
-// bytes, beyond which the channel that was not used for the longest time is
-// dropped as a whole. What counts are the bytes that subscribers get, encoded. The
-// last id of each dropped channel is remembered, so that its clients get a gap, and
-// clients of a channel that never had an event get none: of 262,144 channels at
-// least, which take up to 20 MB on top.
+// bytes, as subscribers get them. Beyond that the channel that was not used for the
+// longest time is dropped as a whole. Its last id is remembered, so that its clients
+// get a gap, and clients of a channel that never had an event get none: of 262,144
+// channels at least, which take up to 20 MB on top.
 //
 // # Other brokers
 //
-// A [Broker] is two methods. Package redisbroker is one over several processes. It
-// feeds a [Replica] in each of them, and subscribers read that.
+// A [Broker] is two methods. Package filebroker is one that survives a restart, and
+// package redisbroker one over several processes. Each feeds a [Replica], which
+// subscribers read.
 //
 // # Concurrency
 //

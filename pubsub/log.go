@@ -24,7 +24,6 @@ type Log struct {
 
 	ring       []entry // event n is at n modulo its length
 	first, end uint64  // the events first ≤ n < end are kept
-	bytes      int     // what these are counted as
 	dropped    ID      // id of event first-1, or what the log began after
 	hole       ID      // events up to this id may be missing between those that are kept
 	holes      uint32  // how many there have been
@@ -53,7 +52,7 @@ func (l *Log) Append(id ID, frame []byte) {
 func (l *Log) Subscribe(start Start) Subscription {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return subscribe(l.mu, []*Log{l}, start, order{newest: l.lastID(), latest: l.lastID()})
+	return subscribe(l.mu, []*Log{l}, start, l.lastID(), l.lastID())
 }
 
 func (l *Log) at(n uint64) *entry { return &l.ring[n%uint64(len(l.ring))] }
@@ -88,7 +87,6 @@ func (l *Log) append(e entry) {
 	}
 	*l.at(l.end) = e
 	l.end++
-	l.bytes += entrySize + len(e.frame)
 	l.mu.notify(l)
 }
 
@@ -113,10 +111,9 @@ func (l *Log) leave(c *cursor) {
 
 // drop forgets the oldest event.
 func (l *Log) drop() {
-	e := l.at(l.first)
-	l.dropped = e.id
-	l.bytes -= entrySize + len(e.frame)
-	*e = entry{}
+	oldest := l.at(l.first)
+	l.dropped = oldest.id
+	*oldest = entry{}
 	l.first++
 }
 

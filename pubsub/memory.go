@@ -3,16 +3,15 @@ package pubsub
 import "context"
 
 // Memory is a Broker in one process.
-type Memory struct{ channels channels }
+type Memory struct{ channels *Replica }
 
 // NewMemory returns a broker that keeps up to maxEvents events a channel, and
 // maxBytes over all. The newest event of the channel that was used last is always
 // kept. The order of its ids begins now: any older id begins with a gap.
 func NewMemory(maxEvents, maxBytes int) *Memory {
-	m := new(Memory)
-	m.channels.init(maxEvents, maxBytes)
-	m.channels.begin = ID{}.Next()
-	m.channels.newest = m.channels.begin
+	m := &Memory{NewReplica(maxEvents, maxBytes, 0, nil)}
+	m.channels.newest = ID{}.Next()
+	m.channels.dropped.addAll(m.channels.newest)
 	return m
 }
 
@@ -30,9 +29,8 @@ func (m *Memory) Publish(_ context.Context, channel, name string, data []byte) (
 
 // Subscribe implements [Broker].
 func (m *Memory) Subscribe(channels []string, start Start) Subscription {
-	return m.channels.subscribe(channels, start)
+	return m.channels.Subscribe(channels, start)
 }
 
-// Subscribers counts the subscriptions of each channel that has any, of up to limit
-// channels. It is quick, however many channels there are.
-func (m *Memory) Subscribers(limit int) map[string]int { return m.channels.subscribers(limit) }
+// Subscribers counts subscriptions as [Replica.Subscribers] does.
+func (m *Memory) Subscribers(limit int) map[string]int { return m.channels.Subscribers(limit) }

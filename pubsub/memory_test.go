@@ -76,6 +76,18 @@ func expect(t *testing.T, what string, got []string, want ...string) {
 	}
 }
 
+// TestNewestEventIsKept: also by a broker without any room.
+func TestNewestEventIsKept(t *testing.T) {
+	m := pubsub.NewMemory(0, 0)
+	defer m.Subscribe([]string{"a"}, pubsub.Start{}).Close()
+	for _, data := range []string{"1", "2", "3"} {
+		id := publish(t, m, "a", data)
+		s := m.Subscribe([]string{"a"}, pubsub.Start{Replay: 2})
+		expect(t, "after "+id, next(t, s), data)
+		s.Close()
+	}
+}
+
 func TestLiveAndReplay(t *testing.T) {
 	m := pubsub.NewMemory(100, plenty)
 	publish(t, m, "a", "1")

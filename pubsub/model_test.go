@@ -62,7 +62,7 @@ func TestModel(t *testing.T) {
 		}
 		m.subs = nil
 		m.checkAccounts()
-		if n := m.broker.channels.followed.Len(); n > 0 {
+		if n := m.broker.followed.Len(); n > 0 {
 			t.Errorf("%d channels are followed after all have left", n)
 		}
 		if t.Failed() {
@@ -209,12 +209,12 @@ func (m *model) checkAccounts() {
 		m.t.Errorf("subscribers %v, want %v", got, want)
 	}
 	bytes := 0
-	for name, c := range m.broker.channels.byName {
+	for name, c := range m.broker.byName {
 		if bytes += c.size(); c.len() == 0 && len(c.subs) == 0 {
 			m.t.Errorf("%s has neither events nor subscribers", name)
 		}
 	}
-	if counted := m.broker.channels.history.bytes; counted != bytes {
+	if counted := m.broker.bytes; counted != bytes {
 		m.t.Errorf("%d bytes are counted, %d are there", counted, bytes)
 	}
 }

@@ -10,23 +10,16 @@ type Start struct {
 	Replay int
 }
 
-// order is what a broker knows of the one order that its ids are positions in.
-type order struct {
-	begin  ID // what came before is unknown
-	newest ID // that was given out
-	latest ID // that may have been given out, here or on another replica
-}
-
-// subscribe needs the lock of the logs.
-func subscribe(mu *notifier, logs []*Log, start Start, o order) *subscription {
-	cursors := make([]cursor, len(logs))
+// subscribe needs the lock of the logs. newest is the last id that was given out, and
+// latest the last that may have been, here or by another process.
+func subscribe(mu *notifier, logs []*Log, start Start, newest, latest ID) *subscription {
+	s := &subscription{mu: mu, cursors: make([]cursor, len(logs)), last: newest, until: newest, wake: func() {}}
 	for i, l := range logs {
-		cursors[i] = cursor{log: l, next: l.end}
+		s.cursors[i] = cursor{log: l, next: l.end, of: s}
+		l.join(&s.cursors[i])
 	}
-	s := newSubscription(mu, cursors, o.newest)
-	s.until = o.newest
 	if start.After != "" {
-		s.resume(start.After, o)
+		s.resume(start.After, latest)
 		return s
 	}
 	for range start.Replay {
@@ -42,13 +35,12 @@ func subscribe(mu *notifier, logs []*Log, start Start, o order) *subscription {
 
 // resume continues after the id that a client gave. Nothing has to be known of
 // the event itself, only whether anything after it is missing.
-func (s *subscription) resume(after string, o order) {
+func (s *subscription) resume(after string, latest ID) {
 	s.after = after
 	id, ok := ParseID(after)
-	if !ok || id == (ID{}) || id.Compare(o.latest) > 0 { // not an id of this broker: begin with all that is kept
+	if !ok || id == (ID{}) || id.Compare(latest) > 0 { // not an id of this broker: begin with all that is kept
 		id, s.lost = ID{}, true
 	}
-	s.lost = s.lost || id.Compare(o.begin) < 0
 	for i := range s.cursors {
 		c := &s.cursors[i]
 		c.next = c.log.after(id)

@@ -30,16 +30,6 @@ type cursor struct {
 	of    *subscription
 }
 
-func newSubscription(mu *notifier, cursors []cursor, last ID) *subscription {
-	s := &subscription{mu: mu, cursors: cursors, last: last, wake: func() {}}
-	for i := range cursors {
-		c := &cursors[i]
-		c.of = s
-		c.log.join(c)
-	}
-	return s
-}
-
 func (s *subscription) Position() string { return s.last.String() }
 
 func (s *subscription) Notify(wake func()) {
