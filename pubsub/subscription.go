@@ -36,14 +36,9 @@ func (s *subscription) Notify(wake func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wake = wake
-	if s.hasMore() {
+	if _, more := s.peek(); more || s.fellBehind() {
 		wake()
 	}
-}
-
-func (s *subscription) hasMore() bool {
-	_, more := s.peek()
-	return more || s.fellBehind()
 }
 
 func (s *subscription) Behind() bool {

@@ -41,16 +41,13 @@ type Broker struct {
 // sizes are counts of bytes.
 type sizes struct {
 	file          int64
-	jobs, dropped int // of these buckets
+	jobs, dropped int // of these kinds
 }
 
 // A publication is a record that is to be committed.
 type publication struct {
 	record
-	done chan result // has room for one
-}
-
-type result struct {
+	done    chan struct{} // closed when there is a receipt or an error
 	receipt pubsub.Receipt
 	err     error
 }
@@ -111,7 +108,7 @@ func (b *Broker) Publish(ctx context.Context, channel, name string, data []byte)
 func (b *Broker) publish(ctx context.Context, r record) (pubsub.Receipt, error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	p := &publication{r, make(chan result, 1)}
+	p := &publication{record: r, done: make(chan struct{})}
 	select {
 	case b.queue <- p:
 	case <-b.stop:
@@ -120,8 +117,8 @@ func (b *Broker) publish(ctx context.Context, r record) (pubsub.Receipt, error) 
 		return pubsub.Receipt{}, fmt.Errorf("%w: %w", pubsub.ErrNotPublished, ctx.Err())
 	}
 	select {
-	case r := <-p.done:
-		return r.receipt, r.err
+	case <-p.done:
+		return p.receipt, p.err
 	case <-ctx.Done():
 		return pubsub.Receipt{}, fmt.Errorf("%w: %w", pubsub.ErrUnconfirmed, ctx.Err())
 	}

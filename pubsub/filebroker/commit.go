@@ -1,6 +1,7 @@
 package filebroker
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -77,97 +78,90 @@ func (b *Broker) gather(first *publication) []*publication {
 
 // commit writes a batch to the file, delivers it, and answers its publishers.
 func (b *Broker) commit(batch []*publication) {
-	err := b.Err()
-	if err == nil {
-		err = b.save(batch)
-	}
-	if err != nil {
-		b.refuse(batch, err)
-		return
-	}
+	err := b.save(batch)
 	for _, p := range batch {
-		receipt, err := b.deliver(p.record)
-		p.done <- result{receipt, err}
+		if p.err = err; err == nil {
+			p.receipt, p.err = b.deliver(p.record)
+		}
+		close(p.done)
 	}
 }
 
 // save writes a batch to the file, and deletes what is no longer kept.
 func (b *Broker) save(batch []*publication) error {
+	if err := b.Err(); err != nil {
+		return fmt.Errorf("%w: %w", pubsub.ErrNotPublished, err)
+	}
 	for _, p := range batch {
 		b.last = b.last.Next()
 		p.id = b.last
 	}
 	before := b.size
-	if err := b.db.Update(func(tx *bbolt.Tx) error { return b.write(tx, batch) }); err != nil {
-		b.size = before
-		b.note(err)
-		return err
+	err := b.db.Update(func(tx *bbolt.Tx) error { return b.write(tx, batch) })
+	if err == nil {
+		b.dropped = b.dropped[:0]
+		return nil
 	}
-	b.dropped = b.dropped[:0]
-	return nil
+	b.size = before
+	b.note(err)
+	if len(batch) > 0 && b.has(batch[0].key()) { // only the last sync has failed: it appears after a restart
+		return fmt.Errorf("%w: %w", pubsub.ErrUnconfirmed, err)
+	}
+	return fmt.Errorf("%w: %w", pubsub.ErrNotPublished, err)
+}
+
+func (b *Broker) has(key []byte) (has bool) {
+	_ = b.db.View(func(tx *bbolt.Tx) error { has = tx.Bucket(bucketName).Get(key) != nil; return nil })
+	return has
 }
 
 func (b *Broker) write(tx *bbolt.Tx, batch []*publication) error {
-	w := writer{Tx: tx}
+	w := &writer{Bucket: tx.Bucket(bucketName)}
+	w.FillPercent = 1 // ids rise: nothing is inserted into a page later; and half empty pages are merged
 	for _, p := range batch {
 		if p.channel == "" {
 			b.size.jobs += p.size()
 		}
-		w.put(p.bucket(), p.key(), p.value())
+		w.put(p.key(), p.value())
 	}
 	newest := map[string]pubsub.ID{}
 	for _, d := range b.dropped {
-		w.remove(eventsBucket, d.key())
+		w.remove(d.key())
 		newest[d.channel] = d.id
 	}
 	for channel, id := range newest {
-		if tx.Bucket(droppedBucket).Get([]byte(channel)) == nil {
+		if w.Get(droppedKey(channel)) == nil {
 			b.size.dropped += entrySize + len(channel)
 		}
-		w.put(droppedBucket, []byte(channel), appendID(nil, id))
+		w.put(droppedKey(channel), appendID(nil, id))
 	}
 	if b.size.dropped > b.max.dropped {
-		b.forgetOlder(&w)
+		b.forgetOlder(w)
 	}
-	for jobs := tx.Bucket(jobsBucket).Cursor(); b.size.jobs > b.max.jobs; {
-		oldest := parseRecord(jobs.First())
+	for jobs := w.Cursor(); b.size.jobs > b.max.jobs; {
+		oldest := parseRecord(jobs.Seek([]byte{jobKind}))
 		b.size.jobs -= oldest.size()
-		w.remove(jobsBucket, oldest.key())
+		w.remove(oldest.key())
 	}
 	return w.err
 }
 
-// forgetOlder removes the older half of droppedBucket, because there are too many
-// channels to know each. The order of ids begins after them then: in every channel, a
-// client with an older id gets a gap after the next start.
+// forgetOlder removes the older half of the dropped channels, because there are too many
+// to know each. The order of ids begins after them then: in every channel, a client with
+// an older id gets a gap after the next start.
 func (b *Broker) forgetOlder(w *writer) {
 	var all []record
-	_ = w.Bucket(droppedBucket).ForEach(func(channel, id []byte) error {
-		all = append(all, record{channel: string(channel), id: parseID(id)})
-		return nil
-	})
+	c := w.Cursor()
+	for key, id := c.Seek(droppedKey("")); bytes.HasPrefix(key, droppedKey("")); key, id = c.Next() {
+		all = append(all, record{id: parseID(id), channel: string(key[1:])})
+	}
 	slices.SortFunc(all, func(a, b record) int { return a.id.Compare(b.id) })
 	older := all[:(len(all)+1)/2]
 	for _, d := range older {
 		b.size.dropped -= entrySize + len(d.channel)
-		w.remove(droppedBucket, []byte(d.channel))
+		w.remove(droppedKey(d.channel))
 	}
-	w.put(orderBucket, beginKey, appendID(nil, older[len(older)-1].id))
-}
-
-// refuse answers publishers after a commit that failed. If only its last sync failed,
-// the batch is in the file all the same, and appears after a restart.
-func (b *Broker) refuse(batch []*publication, err error) {
-	outcome := pubsub.ErrNotPublished
-	_ = b.db.View(func(tx *bbolt.Tx) error {
-		if first := batch[0]; tx.Bucket(first.bucket()).Get(first.key()) != nil {
-			outcome = pubsub.ErrUnconfirmed
-		}
-		return nil
-	})
-	for _, p := range batch {
-		p.done <- result{err: fmt.Errorf("%w: %w", outcome, err)}
-	}
+	w.put([]byte{beginKind}, appendID(nil, older[len(older)-1].id))
 }
 
 // deliver passes a record of the file to those who follow.

@@ -102,13 +102,12 @@ func create(path string) error {
 	}
 	return writeAnew(path, func(db *bbolt.DB) error {
 		return db.Update(func(tx *bbolt.Tx) error {
-			for _, name := range buckets {
-				if _, err := tx.CreateBucket(name); err != nil {
-					return err
-				}
+			bucket, err := tx.CreateBucket(bucketName)
+			if err != nil {
+				return err
 			}
-			w := writer{Tx: tx}
-			w.put(orderBucket, beginKey, appendID(nil, pubsub.ID{}.Next()))
+			w := writer{Bucket: bucket}
+			w.put([]byte{beginKind}, appendID(nil, pubsub.ID{}.Next()))
 			return w.err
 		})
 	})

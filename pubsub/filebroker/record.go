@@ -11,45 +11,47 @@ import (
 	"example.com/sse-demo/pubsub"
 )
 
-// The buckets of the file. The sequence number of each, which bbolt keeps for any
-// purpose, is the sum of the checksums of its entries.
-var (
-	eventsBucket  = []byte("events")  // records, in the order of their ids
-	jobsBucket    = []byte("jobs")    // the same
-	droppedBucket = []byte("dropped") // by channel: the id of the newest event that is no longer kept
-	orderBucket   = []byte("order")
-	buckets       = [][]byte{eventsBucket, jobsBucket, droppedBucket, orderBucket}
+// The file has one bucket. Its sequence number, which bbolt keeps for any purpose, is
+// the sum of the checksums of all entries.
+var bucketName = []byte("sse-demo")
 
-	beginKey = []byte("begin") // in orderBucket: the id after which the order of ids begins
+// The first byte of a key is the kind of its entry. They are loaded in this order.
+const (
+	beginKind   = 'a' // the id after which the order of ids begins
+	droppedKind = 'b' // a channel, and the id of its newest event that is no longer kept
+	eventKind   = 'c' // a record
+	jobKind     = 'd' // a record
 )
 
-// entrySize is counted for an entry of a bucket on top of its content.
+// entrySize is counted for an entry on top of what it contains.
 const entrySize = 64
 
 // A record is an event, or a message of the journal, which has no channel. Its key is
-// the id and the channel, its value the name, a line feed, and the data.
+// the kind, the id and the channel, its value the name, a line feed, and the data.
 type record struct {
 	id            pubsub.ID
 	channel, name string
 	data          []byte
 }
 
-func (r *record) bucket() []byte {
+func (r *record) key() []byte {
+	kind := byte(eventKind)
 	if r.channel == "" {
-		return jobsBucket
+		kind = jobKind
 	}
-	return eventsBucket
+	return append(appendID([]byte{kind}, r.id), r.channel...)
 }
 
-func (r *record) size() int     { return entrySize + len(r.name) + len(r.data) }
-func (r *record) key() []byte   { return append(appendID(nil, r.id), r.channel...) }
 func (r *record) value() []byte { return append([]byte(r.name+"\n"), r.data...) }
+func (r *record) size() int     { return entrySize + len(r.name) + len(r.data) }
 
 // parseRecord reads a record, whose data shares the memory of value.
 func parseRecord(key, value []byte) record {
 	name, data, _ := bytes.Cut(value, []byte("\n"))
-	return record{id: parseID(key), channel: string(key[idSize:]), name: string(name), data: data}
+	return record{id: parseID(key[1:]), channel: string(key[1+idSize:]), name: string(name), data: data}
 }
+
+func droppedKey(channel string) []byte { return append([]byte{droppedKind}, channel...) }
 
 const idSize = 16
 
@@ -68,68 +70,64 @@ func checksum(key, value []byte) uint64 {
 	return uint64(crc32.Update(crc32.Checksum(key, checksums), checksums, value))
 }
 
-// A writer changes buckets, and the sums of their checksums. After an error it does
+// A writer changes the bucket, and the sum of its checksums. After an error it does
 // nothing more.
 type writer struct {
-	*bbolt.Tx
+	*bbolt.Bucket
 	err error
 }
 
-func (w *writer) put(bucket, key, value []byte) {
-	w.remove(bucket, key)
-	if b := w.Bucket(bucket); w.err == nil {
-		b.FillPercent = 1 // most keys rise: nothing is inserted into a page later; and half empty pages are merged
-		w.err = b.Put(key, value)
-		w.add(b, checksum(key, value))
-	}
-}
-
-func (w *writer) remove(bucket, key []byte) {
-	b := w.Bucket(bucket)
-	if old := b.Get(key); old != nil && w.err == nil {
-		w.add(b, -checksum(key, old))
-		w.err = b.Delete(key)
-	}
-}
-
-func (w *writer) add(b *bbolt.Bucket, sum uint64) {
+func (w *writer) put(key, value []byte) {
+	w.remove(key)
 	if w.err == nil {
-		w.err = b.SetSequence(b.Sequence() + sum)
+		w.err = w.Put(key, value)
+		w.add(checksum(key, value))
+	}
+}
+
+func (w *writer) remove(key []byte) {
+	if old := w.Get(key); old != nil && w.err == nil {
+		w.add(-checksum(key, old))
+		w.err = w.Delete(key)
+	}
+}
+
+func (w *writer) add(sum uint64) {
+	if w.err == nil {
+		w.err = w.SetSequence(w.Sequence() + sum)
 	}
 }
 
 // load fills the replica, and passes the journal to its observers. Ids go on after the
 // newest in the file.
 func (b *Broker) load(ctx context.Context, tx *bbolt.Tx) error {
-	for _, name := range buckets {
-		if tx.Bucket(name) == nil {
-			return errContent
-		}
+	bucket := tx.Bucket(bucketName)
+	if bucket == nil {
+		return errContent
 	}
-	b.last = parseID(tx.Bucket(orderBucket).Get(beginKey))
-	b.replica.LoseBefore(after(b.last))
-	_ = tx.Bucket(droppedBucket).ForEach(func(channel, id []byte) error {
-		b.size.dropped += entrySize + len(channel)
-		b.replica.LoseBefore(after(parseID(id)), string(channel))
-		return nil
-	})
-	read := func(key, value []byte) error {
-		r := parseRecord(key, value)
-		if r.id.Compare(b.last) > 0 {
-			b.last = r.id
-		}
-		if r.channel == "" {
-			b.size.jobs += r.size()
-		}
-		if _, err := b.deliver(r); err != nil {
-			return err
+	return bucket.ForEach(func(key, value []byte) error {
+		switch key[0] {
+		case beginKind:
+			b.last = parseID(value)
+			b.replica.LoseBefore(after(b.last))
+		case droppedKind:
+			channel := string(key[1:])
+			b.size.dropped += entrySize + len(channel)
+			b.replica.LoseBefore(after(parseID(value)), channel)
+		default:
+			r := parseRecord(key, value)
+			if r.id.Compare(b.last) > 0 {
+				b.last = r.id
+			}
+			if r.channel == "" {
+				b.size.jobs += r.size()
+			}
+			if _, err := b.deliver(r); err != nil {
+				return err
+			}
 		}
 		return ctx.Err()
-	}
-	if err := tx.Bucket(eventsBucket).ForEach(read); err != nil {
-		return err
-	}
-	return tx.Bucket(jobsBucket).ForEach(read)
+	})
 }
 
 // after is the first id above id.
