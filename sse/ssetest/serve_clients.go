@@ -26,6 +26,7 @@ func testLeave(s *server) {
 func testStall(s *server) {
 	s.options.WriteTimeout = 8 * time.Second
 	s.client.Transport.(*http.Transport).ReadBufferSize = 1
+	s.source.Batch = 1000
 	s.source.Add(1)
 	r := s.open()
 	r.reads(1)
@@ -92,6 +93,7 @@ func testSlow(s *server) {
 func testBursts(s *server) {
 	const events = 100_000
 	s.options.WriteTimeout = time.Second
+	s.source.Batch = 1000
 	s.source.Add(events).End()
 	r := s.open()
 	burst := make([]byte, 512<<10) // eight seconds of a client that reads 64 KiB a second
