@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -15,69 +14,78 @@ import (
 	"unsafe"
 )
 
-// server is a server under test: one child process in a process group of its
-// own, pinned to one core, with whatever processes it starts itself.
-type server struct {
+// The cores: servers, and Redis, share the first; the generator has the second.
+const serverCore, clientCore = 0, 1
+
+// process is one server in its own process group, with whatever processes it
+// starts itself.
+type process struct {
 	cmd  *exec.Cmd
+	port int
 	pid  int
 	done chan struct{}
 }
 
-func startServer(o *options) (*server, error) {
-	_, port, err := net.SplitHostPort(o.addr)
+// startProcess runs a command on the servers' core until it listens on port.
+func startProcess(name, command string, port int, env map[string]string) (*process, error) {
+	address := "127.0.0.1:" + strconv.Itoa(port)
+	if listens(address) {
+		return nil, fmt.Errorf("something already listens on %s", address)
+	}
+	log, err := os.Create(filepath.Join(os.TempDir(), fmt.Sprintf("bench-%s-%d.log", name, port)))
 	if err != nil {
 		return nil, err
 	}
-	if c, err := net.Dial("tcp", o.addr); err == nil {
-		c.Close()
-		return nil, fmt.Errorf("something already listens on %s", o.addr)
+	defer func() { _ = log.Close() }()
+	p := &process{port: port, done: make(chan struct{})}
+	p.cmd = exec.Command("taskset", "-c", strconv.Itoa(serverCore), "sh", "-c", "exec "+command)
+	p.cmd.Env = os.Environ()
+	for key, value := range env {
+		p.cmd.Env = append(p.cmd.Env, key+"="+value)
 	}
-	logf, err := os.Create(filepath.Join(os.TempDir(), "bench-"+o.name+".log"))
-	if err != nil {
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
-	defer logf.Close()
-	command := strings.NewReplacer("{port}", port, "{addr}", o.addr).Replace(o.cmd)
-	s := &server{done: make(chan struct{})}
-	s.cmd = exec.Command("taskset", "-c", strconv.Itoa(o.serverCPU), "sh", "-c", "exec "+command)
-	s.cmd.Dir = o.dir
-	s.cmd.Env = append(os.Environ(), "PORT="+port, "ADDR="+o.addr)
-	s.cmd.Stdout, s.cmd.Stderr = logf, logf
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
-	if err := s.cmd.Start(); err != nil {
-		return nil, err
-	}
-	s.pid = s.cmd.Process.Pid
-	go func() { s.cmd.Wait(); close(s.done) }()
+	p.pid = p.cmd.Process.Pid
+	go func() { _ = p.cmd.Wait(); close(p.done) }()
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
 		select {
-		case <-s.done:
-			return nil, fmt.Errorf("%s exited at start, see %s", o.name, logf.Name())
-		case <-time.After(50 * time.Millisecond):
+		case <-p.done:
+			return nil, fmt.Errorf("%s ended at its start, see %s", name, log.Name())
+		case <-time.After(20 * time.Millisecond):
 		}
-		if c, err := net.Dial("tcp", o.addr); err == nil {
-			c.Close()
-			time.Sleep(700 * time.Millisecond)
-			return s, nil
+		if listens(address) {
+			return p, nil
 		}
 	}
-	s.stop()
-	return nil, fmt.Errorf("%s does not listen on %s", o.name, o.addr)
+	p.stop()
+	return nil, fmt.Errorf("%s does not listen on %s, see %s", name, address, log.Name())
 }
 
-func (s *server) stop() {
-	syscall.Kill(-s.pid, syscall.SIGTERM)
-	select {
-	case <-s.done:
-	case <-time.After(3 * time.Second):
+func listens(address string) bool {
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		return false
 	}
-	syscall.Kill(-s.pid, syscall.SIGKILL) // what is left of the group
-	<-s.done
+	_ = c.Close()
+	return true
 }
 
-func (s *server) alive() bool {
+func (p *process) stop() {
+	_ = syscall.Kill(-p.pid, syscall.SIGTERM)
 	select {
-	case <-s.done:
+	case <-p.done:
+	case <-time.After(time.Second):
+	}
+	_ = syscall.Kill(-p.pid, syscall.SIGKILL) // what is left of the group
+	<-p.done
+}
+
+func (p *process) alive() bool {
+	select {
+	case <-p.done:
 		return false
 	default:
 		return true
@@ -85,7 +93,7 @@ func (s *server) alive() bool {
 }
 
 // pids lists the server's process and its descendants.
-func (s *server) pids() []int {
+func (p *process) pids() []int {
 	parent := map[int]int{}
 	names, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, name := range names {
@@ -96,8 +104,8 @@ func (s *server) pids() []int {
 	}
 	var out []int
 	for pid := range parent {
-		for p := pid; p > 1; p = parent[p] {
-			if p == s.pid {
+		for ancestor := pid; ancestor > 1; ancestor = parent[ancestor] {
+			if ancestor == p.pid {
 				out = append(out, pid)
 				break
 			}
@@ -116,23 +124,20 @@ func statFields(path string) []string {
 	return strings.Fields(string(b[i+1:]))
 }
 
-const tick = 10 * time.Millisecond // USER_HZ is 100 on Linux
-
-func (s *server) cpu() (sum time.Duration) {
-	for _, pid := range s.pids() {
-		if f := statFields(fmt.Sprintf("/proc/%d/stat", pid)); len(f) > 12 {
-			u, _ := strconv.Atoi(f[11])
-			k, _ := strconv.Atoi(f[12])
-			sum += time.Duration(u+k) * tick
-		}
+// cpu is the processor time that the process has taken, to the microsecond:
+// /proc/PID/stat would round it to 10 ms.
+func (p *process) cpu() (sum time.Duration) {
+	for _, pid := range p.pids() {
+		const schedClock = 2 // of the process, as clock_getcpuclockid(3) makes it
+		sum += clock(^pid<<3 | schedClock)
 	}
 	return sum
 }
 
 // rss is the proportional set size in bytes, so pages shared between a
 // server's processes count once.
-func (s *server) rss() (sum int64) {
-	for _, pid := range s.pids() {
+func (p *process) rss() (sum int64) {
+	for _, pid := range p.pids() {
 		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 		for _, line := range strings.Split(string(b), "\n") {
 			if f := strings.Fields(line); len(f) > 1 && f[0] == "Pss:" {
@@ -144,9 +149,19 @@ func (s *server) rss() (sum int64) {
 	return sum
 }
 
+// kernelMemory is what the sockets of TCP hold on this machine, in bytes.
+func kernelMemory() (bytes int64) {
+	b, _ := os.ReadFile("/proc/net/sockstat")
+	_, rest, _ := strings.Cut(string(b), "\nTCP:")
+	_, rest, _ = strings.Cut(rest, " mem ")
+	rest, _, _ = strings.Cut(rest, "\n")
+	pages, _ := strconv.ParseInt(rest, 10, 64)
+	return pages * int64(os.Getpagesize())
+}
+
 // sockets counts the server's open socket descriptors.
-func (s *server) sockets() (n int) {
-	for _, pid := range s.pids() {
+func (p *process) sockets() (n int) {
+	for _, pid := range p.pids() {
 		dir := fmt.Sprintf("/proc/%d/fd/", pid)
 		fds, _ := os.ReadDir(dir)
 		for _, fd := range fds {
@@ -168,68 +183,32 @@ func busy(core int) (sum time.Duration) {
 		}
 		for _, i := range []int{1, 2, 3, 6, 7, 8} { // user nice system irq softirq steal
 			v, _ := strconv.Atoi(f[i])
-			sum += time.Duration(v) * tick
+			sum += time.Duration(v) * 10 * time.Millisecond // USER_HZ is 100
 		}
 	}
 	return sum
 }
 
 // waitQuiet waits, no longer than limit, for both cores to be nearly idle.
-func waitQuiet(o *options, limit time.Duration) {
-	const window = 500 * time.Millisecond
+func waitQuiet(limit time.Duration) {
+	const window = 300 * time.Millisecond
 	for end := time.Now().Add(limit); time.Now().Before(end); {
-		before := busy(o.serverCPU) + busy(o.clientCPU)
+		before := busy(serverCore) + busy(clientCore)
 		time.Sleep(window)
-		if busy(o.serverCPU)+busy(o.clientCPU)-before < window/5 {
+		if busy(serverCore)+busy(clientCore)-before < window/5 {
 			return
 		}
 	}
 }
 
-func ownCPU() time.Duration {
-	var r syscall.Rusage
-	syscall.Getrusage(syscall.RUSAGE_SELF, &r)
-	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
-}
+const threadClock = 3 // CLOCK_THREAD_CPUTIME_ID
 
-func threadCPU() time.Duration {
-	const threadCPUTime = 3
+func threadCPU() time.Duration { return clock(threadClock) }
+
+func clock(id int) time.Duration {
 	var ts syscall.Timespec
-	syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, threadCPUTime, uintptr(unsafe.Pointer(&ts)), 0)
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, uintptr(id), uintptr(unsafe.Pointer(&ts)), 0); errno != 0 {
+		return 0
+	}
 	return time.Duration(ts.Nano())
-}
-
-func load1() float64 {
-	b, _ := os.ReadFile("/proc/loadavg")
-	v, _ := strconv.ParseFloat(strings.Fields(string(b) + " 0")[0], 64)
-	return v
-}
-
-// calibrate is the CPU time of one 150-byte send and receive on a loopback
-// connection, measured here and now. The speed of a shared machine drifts;
-// figures taken at different times can be put on one scale with it.
-func calibrate() float64 {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return 0
-	}
-	defer l.Close()
-	a, err := net.Dial("tcp4", l.Addr().String())
-	if err != nil {
-		return 0
-	}
-	defer a.Close()
-	b, err := l.Accept()
-	if err != nil {
-		return 0
-	}
-	defer b.Close()
-	buf := make([]byte, 150)
-	const n = 20000
-	before := threadCPU()
-	for range n {
-		a.Write(buf)
-		io.ReadFull(b, buf)
-	}
-	return (threadCPU() - before).Seconds() * 1e6 / n
 }

@@ -1,220 +1,195 @@
 package main
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
 	"math"
 	"os"
+	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 )
 
-const reference = "floor" // ratios are taken to the median of this server
+const reference = "floor" // ratios are taken to this peer
 
-type key struct{ name, scenario string }
+// section is what was measured in a scenario, as Markdown: what happens, the table,
+// and what went wrong. It is empty if the scenario was not run.
+func (sc scenario) section(results []result) string {
+	results = slices.DeleteFunc(slices.Clone(results), func(r result) bool { return r.Scenario != sc.name })
+	if len(results) == 0 {
+		return ""
+	}
+	last := results[len(results)-1]
+	rounds := map[int]bool{}
+	for _, r := range results {
+		rounds[r.Round] = true
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\n| server |", wrap(fmt.Sprintf("`%s`: %s Rounds: %d, %s.", sc.name, sc.text, len(rounds), last.Date)))
+	for _, c := range sc.columns {
+		fmt.Fprintf(&b, " %s |", c.head)
+	}
+	fmt.Fprintf(&b, "\n| --- |%s\n", strings.Repeat(" --- |", len(sc.columns)))
+	for _, peer := range sc.peers {
+		if row := sc.row(results, peer); row != "" {
+			fmt.Fprintf(&b, "| %s | %s |\n", peer, row)
+		}
+	}
+	if notes := notes(results); len(notes) > 0 {
+		fmt.Fprintf(&b, "\n%s\n", wrap(strings.Join(notes, " ")))
+	}
+	return b.String()
+}
 
-// report prints Markdown tables of medians (min-max) from result files.
-func report(files []string) error {
-	runs := map[key]map[int]result{}
-	var names []string
-	for _, name := range files {
-		f, err := os.Open(name)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		for sc := bufio.NewScanner(f); sc.Scan(); {
-			var r result
-			if err := json.Unmarshal(sc.Bytes(), &r); err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			k := key{r.Name, r.Scenario}
-			if runs[k] == nil {
-				runs[k] = map[int]result{}
-			}
-			runs[k][r.Rep] = r // a later line replaces an earlier one
-			if !slices.Contains(names, r.Name) {
-				names = append(names, r.Name)
-			}
-		}
+func (sc scenario) row(results []result, peer string) string {
+	cells := make([]string, len(sc.columns))
+	for i, c := range sc.columns {
+		cells[i] = cell(results, peer, c)
 	}
+	if strings.Join(cells, "") == "" {
+		return ""
+	}
+	return strings.Join(cells, " | ")
+}
 
-	// A column formats one server's repetitions of a scenario.
-	cpuPer := func(r result) float64 { return r.CPUPer }
-	toFloor := func(scenario string, get func(result) float64) func(map[int]result) string {
-		return func(rs map[int]result) string {
-			floor := median(values(runs[key{reference, scenario}], get))
-			return fmt.Sprintf("%.2f", median(values(rs, get))/floor)
+// notes are sentences about what should not happen, each once.
+func notes(results []result) (notes []string) {
+	note := func(format string, args ...any) {
+		if text := fmt.Sprintf(format, args...); !slices.Contains(notes, text) {
+			notes = append(notes, text)
 		}
 	}
-	field := func(format string, get func(result) float64) func(map[int]result) string {
-		return func(rs map[int]result) string { return spread(values(rs, get), format) }
-	}
-	worst := func(get func(result) float64) func(map[int]result) string {
-		return func(rs map[int]result) string {
-			x := 0.0
-			for _, r := range rs {
-				x = max(x, get(r))
-			}
-			return fmt.Sprintf("%.0f", x)
-		}
-	}
-	errors := func(rs map[int]result) string {
-		var e []string
-		for _, r := range rs {
-			if r.Error != "" {
-				e = append(e, r.Error)
-			}
-		}
-		return strings.Join(e, "; ")
-	}
-	type column struct {
-		head string
-		cell func(map[int]result) string
-	}
-	ms := func(get func(result) float64) func(result) float64 {
-		return func(r result) float64 { return get(r) / 1e3 }
-	}
-	stream := func(sc string) []column {
-		return []column{
-			{"server CPU, µs per delivery", field("%.2f", cpuPer)},
-			{"× floor", toFloor(sc, cpuPer)},
-			{"deliveries/s", field("%.0f", func(r result) float64 { return r.PerSec })},
-			{"per read", field("%.1f", func(r result) float64 {
-				if r.PerRead == 0 { // not recorded in the first rounds
-					return math.NaN()
+	for _, r := range results {
+		for _, bad := range []struct{ value, text string }{
+			{"lost", "lost messages."}, {"wrong", "sent messages twice or out of order."}, {"cut", "cut clients off."},
+		} {
+			for _, part := range []string{"", "alone ", "2 ", "4 ", "8 "} {
+				if r.Values[part+bad.value] > 0 {
+					note("%s %s", r.Peer, bad.text)
 				}
-				return r.PerRead
-			})},
-			{"p50 ms", field("%.1f", ms(func(r result) float64 { return r.P50 }))},
-			{"p99 ms", field("%.1f", ms(func(r result) float64 { return r.P99 }))},
-			{"p99.9 ms", field("%.1f", ms(func(r result) float64 { return r.P999 }))},
-			{"lost %", field("%.2f", lostPercent)},
-			{"dup", worst(func(r result) float64 { return float64(r.Dup) })},
-			{"swapped", worst(func(r result) float64 { return float64(r.Swapped) })},
-			{"orders", worst(func(r result) float64 { return float64(r.Orders) })},
-			{"cut off", worst(func(r result) float64 { return float64(r.Dropped) })},
-			{"RSS after, MB", field("%.0f", func(r result) float64 { return float64(r.RSSAfter) / 1e6 })},
-			{"failed", errors},
-		}
-	}
-	idle := []column{
-		{"RSS per connection, bytes", field("%.0f", func(r result) float64 { return r.RSSPerSub })},
-		{"RSS before, MB", field("%.1f", func(r result) float64 { return float64(r.RSSBase) / 1e6 })},
-		{"failed", errors},
-	}
-	type table struct {
-		scenario string
-		columns  []column
-	}
-	tables := []table{
-		{"idle1000", idle},
-		{"idle8000", idle},
-		{"paced", stream("paced")},
-		{"burst", stream("burst")},
-		{"churn", []column{
-			{"cycles/s", field("%.0f", func(r result) float64 { return r.CyclesPer })},
-			{"server CPU, µs per cycle", field("%.1f", func(r result) float64 { return r.CPUCycle })},
-			{"× floor", toFloor("churn", func(r result) float64 { return r.CPUCycle })},
-			{"left open after 2 s", worst(func(r result) float64 { return float64(r.LeakQuiet) })},
-			{"and after 5 messages", worst(func(r result) float64 { return float64(r.LeakPoked) })},
-			{"failed", errors},
-		}},
-	}
-	for _, n := range []string{"publish1", "publish8"} {
-		tables = append(tables, table{n, []column{
-			{"publishes/s", field("%.0f", func(r result) float64 { return r.PubPerSec })},
-			{"server CPU, µs", field("%.1f", func(r result) float64 { return r.CPUPub })},
-			{"p50 µs", field("%.0f", func(r result) float64 { return r.PubP50 })},
-			{"p99 µs", field("%.0f", func(r result) float64 { return r.PubP99 })},
-			{"failed", errors},
-		}})
-	}
-	short := func(name, scenario, format string, get func(result) float64) string {
-		x := values(runs[key{name, scenario}], get)
-		if len(x) == 0 {
-			return "-"
-		}
-		return fmt.Sprintf(format, median(x))
-	}
-	fmt.Print("### Summary (medians)\n\n| server | paced µs | × floor | paced p99 ms | burst µs | × floor | burst deliveries/s | ",
-		"burst p99 ms | burst lost % | RSS per idle connection (8,000) | churn µs |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
-	for _, name := range names {
-		fmt.Println("|", name,
-			"|", short(name, "paced", "%.1f", cpuPer), "|", toFloor("paced", cpuPer)(runs[key{name, "paced"}]),
-			"|", short(name, "paced", "%.0f", ms(func(r result) float64 { return r.P99 })),
-			"|", short(name, "burst", "%.2f", cpuPer), "|", toFloor("burst", cpuPer)(runs[key{name, "burst"}]),
-			"|", short(name, "burst", "%.0f", func(r result) float64 { return r.PerSec }),
-			"|", short(name, "burst", "%.0f", ms(func(r result) float64 { return r.P99 })),
-			"|", short(name, "burst", "%.1f", lostPercent),
-			"|", short(name, "idle8000", "%.0f", func(r result) float64 { return r.RSSPerSub }),
-			"|", short(name, "churn", "%.0f", func(r result) float64 { return r.CPUCycle }), "|")
-	}
-	fmt.Println()
-	for _, t := range tables {
-		fmt.Printf("### %s\n\n| server |", t.scenario)
-		for _, c := range t.columns {
-			fmt.Printf(" %s |", c.head)
-		}
-		fmt.Print(" runs |\n|---|", strings.Repeat("---|", len(t.columns)+1), "\n")
-		for _, name := range names {
-			rs := runs[key{name, t.scenario}]
-			if len(rs) == 0 {
-				continue
-			}
-			fmt.Printf("| %s |", name)
-			for _, c := range t.columns {
-				fmt.Printf(" %s |", c.cell(rs))
-			}
-			fmt.Printf(" %d |\n", len(rs))
-		}
-		fmt.Println()
-	}
-	var gen, cal, other []float64
-	for k, rs := range runs {
-		for _, r := range rs {
-			cal = append(cal, r.CalUs)
-			other = append(other, 100*r.OtherCPU)
-			if k.scenario == "paced" {
-				gen = append(gen, r.GenPer)
 			}
 		}
+		if r.Error != "" {
+			note("%s failed: %s.", r.Peer, r.Error)
+		}
 	}
-	fmt.Printf("Generator in paced: %s µs per delivery. Calibration: %s µs. Other work on the server's core: %s %%.\n",
-		spread(gen, "%.1f"), spread(cal, "%.1f"), spread(other, "%.0f"))
-	return nil
+	return notes
 }
 
-func lostPercent(r result) float64 { return 100 * float64(r.Lost) / float64(max(r.Expected, 1)) }
-
-func values(rs map[int]result, get func(result) float64) (x []float64) {
-	for _, r := range rs {
-		if v := get(r); r.Error == "" && !math.IsNaN(v) {
-			x = append(x, v)
+// cell formats a column of a peer; it is empty if nothing was measured.
+func cell(results []result, peer string, c column) string {
+	values, floor := map[int]float64{}, map[int]float64{} // by round
+	for _, r := range results {
+		value, ok := r.Values[c.value]
+		if ok && r.Peer == peer {
+			values[r.Round] = value
+		}
+		if ok && r.Peer == reference {
+			floor[r.Round] = value
 		}
 	}
-	slices.Sort(x)
-	return x
+	var list []float64
+	for round, value := range values {
+		if c.kind == toFloor {
+			value /= floor[round]
+		}
+		if !math.IsInf(value, 0) && !math.IsNaN(value) {
+			list = append(list, value)
+		}
+	}
+	switch {
+	case len(list) == 0:
+		return ""
+	case c.kind == median:
+		return fmt.Sprintf(c.format, medianOf(list))
+	case c.kind == worst:
+		return fmt.Sprintf(c.format, slices.Max(list))
+	}
+	return medianAndRange(list, c.format)
 }
 
-func median(sorted []float64) float64 {
+func medianOf(list []float64) float64 {
+	sorted := slices.Sorted(slices.Values(list))
 	n := len(sorted)
-	if n == 0 {
-		return math.NaN()
-	}
 	return (sorted[n/2] + sorted[(n-1)/2]) / 2
 }
 
-// spread is the median, with the range where it is more than rounding.
-func spread(x []float64, format string) string {
-	if len(x) == 0 {
-		return "-"
+// medianAndRange leaves the range out if it is not more than rounding.
+func medianAndRange(list []float64, format string) string {
+	low, high := fmt.Sprintf(format, slices.Min(list)), fmt.Sprintf(format, slices.Max(list))
+	if low == high {
+		return low
 	}
-	slices.Sort(x)
-	lo, hi := fmt.Sprintf(format, x[0]), fmt.Sprintf(format, x[len(x)-1])
-	if lo == hi {
-		return lo
+	return fmt.Sprintf(format+" (%s–%s)", medianOf(list), low, high)
+}
+
+// machine says on what the results were measured, if that was here, and how much
+// other work disturbed them.
+func machine(results []result) string {
+	cpus, _ := os.ReadFile("/proc/cpuinfo")
+	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	model := regexp.MustCompile(`(?m)^model name\s*: (.*)$`).FindSubmatch(cpus)
+	text := fmt.Sprintf("%d cores", strings.Count(string(cpus), "processor\t:"))
+	if model != nil {
+		text += fmt.Sprintf(" (%s)", model[1])
 	}
-	return fmt.Sprintf(format+" (%s–%s)", median(x), lo, hi)
+	var others []float64
+	for _, r := range results {
+		if value, ok := r.Values["others"]; ok {
+			others = append(others, value)
+		}
+	}
+	text += fmt.Sprintf(", Linux %s, %s.", strings.TrimSpace(string(kernel)), strings.Replace(runtime.Version(), "go", "Go ", 1))
+	if len(others) > 0 {
+		text += fmt.Sprintf(" Other work on the servers' core: %s %%.", medianAndRange(others, "%.0f"))
+	}
+	return wrap(text) + "\n"
+}
+
+// fill replaces the sections of a page that were measured: what is between
+// <!-- bench: NAME --> and <!-- end -->.
+func fill(page string, results []result) error {
+	text, err := os.ReadFile(page)
+	if err != nil {
+		return err
+	}
+	places := regexp.MustCompile(`(?s)(<!-- bench: ([a-z0-9-]+) -->\n).*?(<!-- end -->)`)
+	filled := places.ReplaceAllStringFunc(string(text), func(place string) string {
+		match := places.FindStringSubmatch(place)
+		section := sections(results)[match[2]]
+		if section == "" {
+			return place
+		}
+		return match[1] + "\n" + section + "\n" + match[3]
+	})
+	return os.WriteFile(page, []byte(filled), 0o644)
+}
+
+// sections are all that can be filled in, by name.
+func sections(results []result) map[string]string {
+	all := map[string]string{"machine": machine(results)}
+	for _, sc := range scenarios {
+		all[sc.name] = sc.section(results)
+	}
+	return all
+}
+
+// wrap breaks a paragraph into lines of 120 characters.
+func wrap(paragraph string) string {
+	var b strings.Builder
+	length := 0
+	for i, word := range strings.Fields(paragraph) {
+		switch {
+		case i == 0:
+		case length+len(word) >= 120:
+			b.WriteByte('\n')
+			length = 0
+		default:
+			b.WriteByte(' ')
+			length++
+		}
+		b.WriteString(word)
+		length += len(word)
+	}
+	return b.String()
 }

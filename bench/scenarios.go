@@ -1,307 +1,175 @@
 package main
 
-import (
-	"fmt"
-	"strconv"
-	"strings"
-	"time"
+// A scenario is what is done to a server, and the table of what was measured.
+type scenario struct {
+	name     string
+	text     string // what happens, and what the columns count
+	peers    []string
+	over     transport
+	replicas bool // with Redis; it starts its servers itself
+	odd      bool // only in every other round: it takes long, or varies little
+	run      func(*run) error
+	columns  []column
+}
+
+// A column is one value of all rounds: median, and range if it has one.
+type column struct {
+	head, value, format string
+	kind                kind
+}
+
+type kind int
+
+const (
+	spread  kind = iota
+	median       // the median alone
+	toFloor      // its ratio to the same value of the floor in the same round
+	worst        // the largest
 )
 
-func scenario(o *options, name string, r *result) error {
-	srv, err := startServer(o)
-	if err != nil {
-		return err
-	}
-	defer srv.stop()
-	l, err := newLoop(o)
-	if err != nil {
-		return err
-	}
-	defer l.close()
-	r.RSSBase = srv.rss()
-	publishers := o.publishers
-	alone, isAlone := strings.CutPrefix(name, "publish")
-	if isAlone {
-		if publishers, err = strconv.Atoi(alone); err != nil {
-			return err
-		}
-	}
-	for i := range publishers {
-		if err := l.publisher(i); err != nil {
-			return err
-		}
-	}
-	l.rest(100 * time.Millisecond)
-	if r.RSSBase == 0 {
-		return fmt.Errorf("no memory figures for pid %d", srv.pid)
-	}
+var (
+	all      = []string{"floor", "sse-demo", "sse.Serve", "nchan", "go-sse", "r3labs", "echo-textbook", "mercure", "centrifuge"}
+	main6    = []string{"floor", "sse-demo", "sse.Serve", "nchan", "go-sse", "echo-textbook"}
+	speakTLS = []string{"sse-demo", "nchan", "echo-textbook", "go-sse", "mercure"}
+	shared   = []string{"sse-demo", "centrifuge", "nchan"}
 
-	if n, ok := strings.CutPrefix(name, "idle"); ok {
-		subs, err := strconv.Atoi(n)
-		if err != nil {
-			return err
+	delivery = []column{
+		{"CPU, µs", "cpu", "%.1f", spread},
+		{"× floor", "cpu", "%.2f", toFloor},
+		{"p50, ms", "latency p50", "%.1f", spread},
+		{"p99, ms", "latency p99", "%.1f", spread},
+		{"publish p50, ms", "publish p50", "%.2f", median},
+		{"publish p99, ms", "publish p99", "%.2f", spread},
+	}
+	burstDelivery = []column{
+		{"CPU, µs", "cpu", "%.2f", spread},
+		{"× floor", "cpu", "%.2f", toFloor},
+		{"deliveries/s", "rate", "%.0f", spread},
+		{"p99, ms", "latency p99", "%.1f", spread},
+		{"publish p99, ms", "publish p99", "%.2f", spread},
+		{"lost, %", "lost", "%.0f", worst},
+	}
+	memoryAndDelivery = append([]column{{"idle, kB", "rss", "%.1f", spread}}, withoutRatio(delivery)...)
+)
+
+func withoutRatio(columns []column) (kept []column) {
+	for _, c := range columns {
+		if c.kind != toFloor {
+			kept = append(kept, c)
 		}
-		err = l.idleMemory(srv, r, subs)
-		return err
 	}
-	if isAlone {
-		return l.publishAlone(srv, r)
-	}
-	switch name {
-	case "paced":
-		return l.stream(srv, r, o.pacedSubs, int(o.pacedFor.Seconds()*float64(o.rate)), time.Second/time.Duration(o.rate))
-	case "burst":
-		return l.stream(srv, r, o.burstSubs, o.burstMsgs, 0)
-	case "churn":
-		return l.churn(srv, r)
-	}
-	return fmt.Errorf("unknown scenario %q", name)
+	return kept
 }
 
-// rest runs the loop for d without spinning.
-func (l *loop) rest(d time.Duration) {
-	spin := l.spin
-	l.spin = false
-	for end := l.tick() + d; l.now < end; {
-		l.step(end - l.now)
-	}
-	l.spin = spin
-}
-
-// connect opens n subscribers, at most 64 unanswered at a time.
-func (l *loop) connect(n int, r *result) error {
-	spin := l.spin
-	l.spin = false
-	defer func() { l.spin = spin }()
-	end := l.tick() + 60*time.Second
-	for l.ready < n {
-		for l.pending < 64 && l.ready+l.pending < n {
-			s, err := l.subscribe()
-			if err != nil {
-				return err
-			}
-			l.subs = append(l.subs, s)
-		}
-		l.step(10 * time.Millisecond)
-		if l.now > end || l.refused > 100 {
-			return fmt.Errorf("only %d of %d subscribers got their head, %d refused", l.ready, n, l.refused)
-		}
-	}
-	r.Subs = n
-	return nil
-}
-
-// warm publishes until every subscriber has received something, which proves
-// the subscription and not only the response head.
-func (l *loop) warm() error {
-	cold := 0
-	for range 100 {
-		l.publish(0, -1)
-		l.rest(100 * time.Millisecond)
-		cold = 0
-		for _, s := range l.subs {
-			if s.warm == 0 && !s.closed {
-				cold++
-			}
-		}
-		if cold == 0 {
-			l.rest(300 * time.Millisecond)
-			return nil
-		}
-	}
-	return fmt.Errorf("%d subscribers never received anything, %d publish errors", cold, l.pubErr)
-}
-
-func (l *loop) idleMemory(srv *server, r *result, n int) error {
-	start := l.tick()
-	if err := l.connect(n, r); err != nil {
-		return err
-	}
-	r.Secs = (l.tick() - start).Seconds()
-	l.rest(2 * time.Second)
-	r.RSSIdle = srv.rss()
-	r.RSSPerSub = float64(r.RSSIdle-r.RSSBase) / float64(n)
-	if err := l.warm(); err != nil {
-		return err
-	}
-	r.RSSAfter = srv.rss()
-	r.Dropped, r.Refused, r.PubErrors = l.dropped, l.refused, l.pubErr
-	return nil
-}
-
-// meter takes CPU readings at both ends of a measured phase.
-type meter struct {
-	at                        time.Time
-	server, own, core0, core1 time.Duration
-}
-
-func (l *loop) meter(srv *server) meter {
-	l.idle = 0
-	l.tick()
-	return meter{time.Now(), srv.cpu(), ownCPU(), busy(l.o.serverCPU), busy(l.o.clientCPU)}
-}
-
-func (m meter) read(l *loop, srv *server, r *result) (own time.Duration) {
-	cpu, own, c0, c1 := srv.cpu()-m.server, ownCPU()-m.own, busy(l.o.serverCPU)-m.core0, busy(l.o.clientCPU)-m.core1
-	wall := time.Since(m.at).Seconds()
-	r.CPUSecs = cpu.Seconds()
-	r.OtherCPU = max(0, (c0-cpu).Seconds()/wall)
-	r.OtherOnGen = max(0, (c1-own).Seconds()/wall)
-	if l.spin {
-		own -= l.idle
-	}
-	return own
-}
-
-// publishAlone publishes to a channel without subscribers, each publisher its next
-// message when the last was answered.
-func (l *loop) publishAlone(srv *server, r *result) error {
-	l.owner, l.pubLat = make([]uint8, 2), hist{}
-	m := l.meter(srv)
-	start := l.tick()
-	for l.tick()-start < l.o.publishFor {
-		for l.publish(1, -1) {
-		}
-		l.step(100 * time.Millisecond)
-	}
-	m.read(l, srv, r)
-	r.Secs = (l.tick() - start).Seconds()
-	r.Published, r.PubErrors = int(l.pubLat.n), l.pubErr
-	n := float64(max(r.Published, 1))
-	r.PubPerSec, r.CPUPub = n/r.Secs, r.CPUSecs*1e6/n
-	r.PubP50, r.PubP99 = float64(l.pubLat.quantile(.5))/1e3, float64(l.pubLat.quantile(.99))/1e3
-	return nil
-}
-
-// stream publishes msgs messages to n subscribers, one every gap, or as fast
-// as the publishers get their answers when gap is zero.
-func (l *loop) stream(srv *server, r *result, n, msgs int, gap time.Duration) error {
-	if err := l.connect(n, r); err != nil {
-		return err
-	}
-	r.RSSIdle = srv.rss()
-	if err := l.warm(); err != nil {
-		return err
-	}
-	l.total, l.owner, l.reads = msgs, make([]uint8, msgs+1), 0
-	m := l.meter(srv)
-	start := l.tick()
-	published := start
-	const quiet = 3 * time.Second
-	for l.got < int64(n)*int64(msgs) || l.pubBusy > 0 {
-		for l.published < msgs {
-			at := time.Duration(-1)
-			if gap > 0 {
-				if at = start + time.Duration(l.published)*gap; at > l.tick() {
-					break
-				}
-			}
-			if !l.publish(l.published+1, at) {
-				break
-			}
-		}
-		if l.published < msgs || l.pubBusy > 0 {
-			published = l.now
-		}
-		wait := 100 * time.Millisecond
-		if gap > 0 && l.published < msgs {
-			wait = start + time.Duration(l.published)*gap - l.now
-		}
-		l.step(wait)
-		if l.now-start > l.o.limit || l.now-max(l.lastGot, published) > quiet || l.dropped == n || !srv.alive() {
-			break
-		}
-	}
-	own := m.read(l, srv, r)
-
-	r.Published, r.PubErrors, r.PubSecs = l.published, l.pubErr, (published - start).Seconds()
-	r.Expected, r.Got, r.Dup, r.Swapped = int64(n)*int64(l.published), l.got, l.dup, l.swapped
-	r.Lost = r.Expected - r.Got
-	r.Dropped, r.Refused = l.dropped, l.refused
-	orders := map[uint64]bool{}
-	for _, s := range l.subs {
-		if s.got == l.published {
-			orders[s.order] = true
-		}
-	}
-	r.Orders = len(orders)
-	r.Secs = (l.lastGot - start).Seconds()
-	if l.got > 0 {
-		got := float64(l.got)
-		r.PerSec = got / r.Secs
-		r.CPUPer = r.CPUSecs * 1e6 / got
-		r.GenPer = own.Seconds() * 1e6 / got
-		r.PerRead = got / float64(l.reads)
-		us := func(q float64) float64 { return float64(l.lat.quantile(q)) / 1e3 }
-		r.P50, r.P99, r.P999, r.Max = us(.5), us(.99), us(.999), float64(l.lat.max)/1e3
-	}
-	r.RSSAfter = srv.rss()
-	if !srv.alive() {
-		return fmt.Errorf("the server died")
-	}
-	return nil
-}
-
-// churn lets a fixed number of slots connect, wait for one event and close,
-// over and over, while messages flow at 500 per second.
-func (l *loop) churn(srv *server, r *result) error {
-	base := srv.sockets()
-	r.Subs = l.o.churn
-	cycles, running := 0, true
-	var failed error
-	again := func() {
-		if _, err := l.subscribe(); err != nil {
-			failed = err
-		}
-	}
-	l.onSub = func(s *sock, ok bool) {
-		if s.closed && ok {
-			return // more events in the same read
-		}
-		if ok {
-			cycles++
-			l.drop(s)
-		}
-		if running {
-			again()
-		}
-	}
-	m := l.meter(srv)
-	start := l.tick()
-	for range l.o.churn {
-		again()
-	}
-	const gap = 2 * time.Millisecond
-	for next := start; l.tick()-start < l.o.churnFor && failed == nil && l.refused < 1000; {
-		if l.now >= next && l.publish(0, -1) {
-			next = l.now + gap
-		}
-		l.step(next - l.now)
-	}
-	r.Secs = (l.now - start).Seconds()
-	own := m.read(l, srv, r)
-	running = false
-	for _, s := range l.socks {
-		if s != nil && !s.pub {
-			l.drop(s)
-		}
-	}
-	l.rest(2 * time.Second)
-	r.LeakQuiet = srv.sockets() - base
-	for range 5 {
-		l.publish(0, -1)
-		l.rest(200 * time.Millisecond)
-	}
-	r.LeakPoked = srv.sockets() - base
-	r.RSSAfter = srv.rss()
-	r.Cycles, r.Refused, r.Dropped, r.PubErrors = cycles, l.refused, l.dropped, l.pubErr
-	if cycles > 0 {
-		r.CyclesPer = float64(cycles) / r.Secs
-		r.CPUCycle = r.CPUSecs * 1e6 / float64(cycles)
-		r.GenPer = own.Seconds() * 1e6 / float64(cycles)
-	}
-	if !srv.alive() {
-		return fmt.Errorf("the server died")
-	}
-	return failed
+var scenarios = []scenario{
+	{
+		name: "paced", run: paced, peers: all, columns: delivery,
+		text: "1,000 subscribers, 50 messages a second.",
+	},
+	{
+		name: "burst", run: burst, peers: main6, columns: burstDelivery,
+		text: "500 subscribers; 8 publishers, each of which sends its next message when the last was answered.",
+	},
+	{
+		name: "idle", run: idle, peers: all[1:],
+		text:    "8,000 subscribers, and nothing is published. Memory of the server (PSS) for one of them.",
+		columns: []column{{"kB", "rss", "%.1f", spread}},
+	},
+	{
+		name: "churn", run: churn, peers: main6,
+		text: "50 clients connect, wait for one message and leave, over and over.",
+		columns: []column{
+			{"CPU, µs", "cpu", "%.1f", spread},
+			{"× floor", "cpu", "%.2f", toFloor},
+			{"a second", "cycles", "%.0f", median},
+			{"sockets left after 2 s", "left", "%.0f", worst},
+		},
+	},
+	{
+		name: "publish", run: publish, peers: []string{"floor", "sse-demo", "sse.Serve", "data-file", "nchan", "echo-textbook"},
+		text: "No subscribers; one publisher, and then eight, each of which sends its next message when the last was answered.",
+		columns: []column{
+			{"one: a second", "1 publish rate", "%.0f", spread},
+			{"CPU, µs", "1 cpu", "%.0f", median},
+			{"p50, ms", "1 publish p50", "%.3f", median},
+			{"p99, ms", "1 publish p99", "%.3f", median},
+			{"eight: a second", "8 publish rate", "%.0f", spread},
+			{"CPU, µs", "8 cpu", "%.0f", median},
+			{"p50, ms", "8 publish p50", "%.3f", median},
+			{"p99, ms", "8 publish p99", "%.3f", median},
+		},
+	},
+	{
+		name: "data-file", run: paced, peers: []string{"sse-demo", "data-file"}, columns: withoutRatio(delivery), odd: true,
+		text: "As paced, without and with `--data-file`.",
+	},
+	{
+		name: "tls", run: idleAndPaced, peers: speakTLS, columns: memoryAndDelivery, over: transport{tls: true},
+		text: "1,000 subscribers over TLS and HTTP/1.1: idle, and then 50 messages a second. The floor and r3labs have no TLS here, and centrifuge is left out.",
+	},
+	{
+		name: "h2", run: idleAndPaced, peers: speakTLS, columns: memoryAndDelivery, over: transport{tls: true, http2: true, streams: 100},
+		text: "As tls, over HTTP/2 with 100 streams a connection.",
+	},
+	{
+		name: "h2-alone", run: idleAndPaced, peers: speakTLS[:3], columns: memoryAndDelivery, over: transport{tls: true, http2: true, streams: 1}, odd: true,
+		text: "As tls, over HTTP/2 with one stream a connection.",
+	},
+	{
+		name: "h2c", run: idleAndPaced, peers: []string{"sse-demo", "echo-textbook", "go-sse"}, columns: memoryAndDelivery,
+		over: transport{http2: true, streams: 100}, odd: true,
+		text: "As h2, without TLS (prior knowledge). nginx 1.22 cannot have HTTP/2 without TLS and HTTP/1.1 on one port.",
+	},
+	{
+		name: "slow", run: slow, peers: []string{"sse-demo", "sse.Serve", "nchan", "go-sse", "centrifuge"}, odd: true,
+		text: "500 subscribers, 25 messages of 2,000 bytes a second: alone, and then beside 1,000 more that read 1,000 bytes a second. All but the memory is of the 500.",
+		columns: []column{
+			{"alone: CPU, µs", "alone cpu", "%.1f", spread},
+			{"p99, ms", "alone latency p99", "%.1f", spread},
+			{"publish p99, ms", "alone publish p99", "%.2f", spread},
+			{"beside slow: CPU, µs", "cpu", "%.1f", spread},
+			{"p99, ms", "latency p99", "%.1f", spread},
+			{"publish p99, ms", "publish p99", "%.2f", spread},
+			{"kB a slow one", "rss", "%.1f", spread},
+			{"and in the kernel", "kernel", "%.0f", spread},
+		},
+	},
+	{
+		name: "channels", run: channels, peers: []string{"sse-demo", "sse.Serve", "nchan", "go-sse", "echo-textbook"}, columns: memoryAndDelivery, odd: true,
+		text: "5,000 subscribers, each of its own channel; 2,000 messages a second, each for one of them. CPU is of a publication and its delivery. The floor has no channels.",
+	},
+	{
+		name: "many", run: many, peers: []string{"sse-demo", "sse.Serve", "nchan"}, odd: true,
+		text:    "50,000 subscribers, or as many as file descriptors allow; one message a second.",
+		columns: append([]column{{"streams", "streams", "%.0f", median}}, memoryAndDelivery...),
+	},
+	{
+		name: "many-h2c", run: many, peers: []string{"sse.Serve"}, over: transport{http2: true, streams: 100}, odd: true,
+		text:    "As many, over HTTP/2 without TLS with 100 streams a connection.",
+		columns: append([]column{{"streams", "streams", "%.0f", median}}, memoryAndDelivery...),
+	},
+	{
+		name: "replicas", run: replicas, peers: shared, replicas: true, odd: true,
+		text: "Two replicas. 100 messages a second are published on one, for 10 subscribers on the other; then 1,000 a second to a channel that nobody follows.",
+		columns: []column{
+			{"p50, ms", "latency p50", "%.2f", spread},
+			{"p99, ms", "latency p99", "%.2f", spread},
+			{"publish p50, ms", "publish p50", "%.2f", spread},
+			{"publish p99, ms", "publish p99", "%.2f", spread},
+			{"Redis, µs a message and replica", "redis", "%.1f", spread},
+			{"unheard: CPU of the other replica, µs a message", "unheard cpu", "%.2f", spread},
+		},
+	},
+	{
+		name: "follow", run: follow, peers: shared, replicas: true, odd: true,
+		text: "As many messages a second as 2, 4 and 8 replicas follow, with one subscriber on each but the first, which publishes. Redis and all replicas have one core together.",
+		columns: []column{
+			{"2: a second", "2 publish rate", "%.0f", spread},
+			{"Redis, µs a message and replica", "2 redis", "%.1f", spread},
+			{"4: a second", "4 publish rate", "%.0f", spread},
+			{"Redis, µs", "4 redis", "%.1f", spread},
+			{"8: a second", "8 publish rate", "%.0f", spread},
+			{"Redis, µs", "8 redis", "%.1f", spread},
+		},
+	},
 }

@@ -4,12 +4,11 @@ package main
 
 import (
 	"log"
-	"net/http"
-	"os"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"example.com/sse-demo/bench/peers/listen"
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/routes"
 	"example.com/sse-demo/routes/job"
@@ -19,7 +18,7 @@ import (
 func main() {
 	handler, err := routes.New(routes.Config{
 		Stream:     sse.Options{Retry: 3 * time.Second, Heartbeat: 15 * time.Second, WriteTimeout: 10 * time.Second},
-		MaxStreams: 20_000,
+		MaxStreams: 60_000,
 		Logger:     zerolog.Nop(),
 		Broker:     pubsub.NewMemory(1024, 64<<20),
 		Jobs:       job.NewManager(zerolog.Nop(), job.NewJournal()),
@@ -27,5 +26,5 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Fatal(http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), handler))
+	listen.AndServe(handler)
 }
