@@ -4,6 +4,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"example.com/sse-demo/pubsub"
+	"example.com/sse-demo/sse"
 )
 
 type channelParams struct {
@@ -23,7 +24,7 @@ func (s *Server) channel(c echo.Context) error {
 			return err
 		}
 	}
-	return s.stream(c, channelStream, p.Wait, func(lastEventID string) (source, error) {
+	return s.stream(c, channelStream, p.Wait, func(lastEventID string) (sse.Source, error) {
 		return s.config.Broker.Subscribe(p.Names, pubsub.Start{After: lastEventID, Replay: p.Replay}), nil
 	})
 }

@@ -38,7 +38,7 @@ func (s *Server) startJob(c echo.Context) error {
 	}
 	id := p.id()
 	if accepts(c.Request(), sse.MediaType) {
-		return s.stream(c, progressStream, nil, func(string) (source, error) {
+		return s.stream(c, progressStream, nil, func(string) (sse.Source, error) {
 			return s.start(c, id, p)
 		})
 	}
@@ -50,10 +50,9 @@ func (s *Server) startJob(c echo.Context) error {
 	return c.JSON(http.StatusAccepted, map[string]string{"id": id})
 }
 
-// start starts a job and returns its events from the first.
-func (s *Server) start(c echo.Context, id string, p jobParams) (source, error) {
-	var watch *job.Watch
-	err := s.write(func() (err error) {
+// start starts a job and returns its events from the first, to be closed after use.
+func (s *Server) start(c echo.Context, id string, p jobParams) (watch *job.Watch, err error) {
+	err = s.write(func() error {
 		watch, err = s.config.Jobs.Start(c.Request().Context(), id, p.kind(), p.request())
 		return err
 	})

@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"example.com/sse-demo/routes/tail"
+	"example.com/sse-demo/sse"
 )
 
 // maxGrep is the length of an expression, in bytes.
@@ -47,7 +48,7 @@ func (s *Server) log(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.stream(c, logStream, p.Wait, func(lastEventID string) (source, error) {
+	return s.stream(c, logStream, p.Wait, func(lastEventID string) (sse.Source, error) {
 		feed := file.Follow(p.Lines, grep, lastEventID)
 		if p.Wait != nil && grep != nil {
 			s.prefill(c.Request().Context(), feed, time.Duration(*p.Wait)*time.Millisecond)

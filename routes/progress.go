@@ -22,7 +22,7 @@ func (s *Server) progress(c echo.Context) error {
 	if err := s.bindQuery(c, &p); err != nil {
 		return err
 	}
-	err := s.stream(c, progressStream, p.Wait, func(lastEventID string) (source, error) {
+	err := s.stream(c, progressStream, p.Wait, func(lastEventID string) (sse.Source, error) {
 		return s.watch(c, p.ID, lastEventID)
 	})
 	if errors.Is(err, job.ErrSeen) { // 204 tells EventSource to stop
@@ -31,7 +31,7 @@ func (s *Server) progress(c echo.Context) error {
 	return err
 }
 
-func (s *Server) watch(c echo.Context, id, lastEventID string) (source, error) {
+func (s *Server) watch(c echo.Context, id, lastEventID string) (sse.Source, error) {
 	for {
 		watch, err := s.config.Jobs.Watch(c.Request().Context(), id, lastEventID)
 		if err == nil {
@@ -44,7 +44,7 @@ func (s *Server) watch(c echo.Context, id, lastEventID string) (source, error) {
 			return nil, err
 		}
 		if c.Request().Method == http.MethodHead {
-			return unstarted{sse.SourceOf()}, s.jobProblem(s.config.Jobs.Ready())
+			return sse.SourceOf(), s.jobProblem(s.config.Jobs.Ready())
 		}
 		if err := s.startBuild(c, id); err != nil && !errors.Is(err, job.ErrRunning) { // another client was faster
 			return nil, s.jobProblem(err)
@@ -68,8 +68,3 @@ func writing(r *http.Request) *http.Request {
 	w.Method = http.MethodPost
 	return w
 }
-
-// unstarted is what a HEAD request opens of a job that nobody has started.
-type unstarted struct{ sse.Source }
-
-func (unstarted) Close() {}

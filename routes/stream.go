@@ -18,15 +18,9 @@ import (
 // of the service are under 40.
 const maxLastEventID = 4096
 
-// A source is what a route opens for a client. It is closed when the stream has ended.
-type source interface {
-	sse.Source
-	Close()
-}
-
 // stream answers a request whose parameters are valid with an event stream, from
 // a source that begins after the client's last event.
-func (s *Server) stream(c echo.Context, name string, wait *int, open func(lastEventID string) (source, error)) error {
+func (s *Server) stream(c echo.Context, name string, wait *int, open func(lastEventID string) (sse.Source, error)) error {
 	if err := mayUse(c, name); err != nil {
 		return err
 	}
@@ -52,7 +46,7 @@ func (s *Server) stream(c echo.Context, name string, wait *int, open func(lastEv
 
 // openSession takes a slot, which session.end releases, and opens the source, which
 // Serve closes.
-func (s *Server) openSession(c echo.Context, name string, open func(lastEventID string) (source, error)) (*session, source, error) {
+func (s *Server) openSession(c echo.Context, name string, open func(lastEventID string) (sse.Source, error)) (*session, sse.Source, error) {
 	if !s.gate.openStream() {
 		return nil, nil, s.unavailable("no more streams can be opened now")
 	}

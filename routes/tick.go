@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"example.com/sse-demo/sse"
 )
 
 type tickParams struct {
@@ -19,7 +21,7 @@ func (s *Server) tick(c echo.Context) error {
 	if err := s.bindQuery(c, &p); err != nil {
 		return err
 	}
-	return s.stream(c, tickStream, p.Wait, func(lastEventID string) (source, error) {
+	return s.stream(c, tickStream, p.Wait, func(lastEventID string) (sse.Source, error) {
 		interval := time.Duration(p.Interval) * time.Millisecond
 		return s.market.Follow(strings.ToUpper(p.Symbol), interval, lastEventID), nil
 	})
