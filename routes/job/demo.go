@@ -9,8 +9,7 @@ import (
 
 const (
 	defaultDuration = 12 * time.Second
-	// buildStep is the shortest time between two reports. Otherwise there is one
-	// for each hundredth of the duration.
+	// buildStep is the shortest time between two reports. There are 100 at most.
 	buildStep = 100 * time.Millisecond
 )
 
@@ -22,42 +21,29 @@ func build(ctx context.Context, r Request, report func(Progress)) error {
 	}
 	stages := []string{"checkout", "build", "test", "package", "deploy"}
 	report(Progress{Stage: "started", Message: "the job has started"})
-	start := time.Now()
-	step := time.NewTicker(max(duration/100, buildStep))
-	defer step.Stop()
-	end := time.NewTimer(duration)
-	defer end.Stop()
-	for {
+	start, steps := time.Now(), max(1, min(duration/buildStep, 100))
+	for step := time.Duration(1); ; step++ {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-end.C:
-			report(Progress{Percent: 100, Stage: stages[len(stages)-1], Message: "all done"})
-			return nil
-		case <-step.C:
-			percent := int(time.Since(start) * 100 / duration)
-			if percent >= 100 {
-				continue // the end is due
-			}
-			stage := percent * len(stages) / 100
-			report(Progress{
-				Percent: percent,
-				Stage:   stages[stage],
-				Message: fmt.Sprintf("%s, stage %d of %d", stages[stage], stage+1, len(stages)),
-			})
+		case <-time.After(time.Until(start.Add(duration * step / steps))):
 		}
+		if step >= steps {
+			report(Progress{Percent: 100, Stage: "deploy", Message: "all done"})
+			return nil
+		}
+		percent := int(100 * step / steps)
+		stage := percent * len(stages) / 100
+		message := fmt.Sprintf("%s, stage %d of %d", stages[stage], stage+1, len(stages))
+		report(Progress{Percent: percent, Stage: stages[stage], Message: message})
 	}
 }
 
-const (
-	// pieceTime is the time between two pieces of the canned answer, about as a
-	// language model writes.
-	pieceTime = time.Second / 30
-	// quotedRunes of the prompt appear in the canned answer.
-	quotedRunes = 80
-)
+// pieceTime is the time between two pieces of the canned answer, about as a language
+// model writes.
+const pieceTime = time.Second / 30
 
-const canned = "You asked: “%s”. No language model is configured, so this is a canned answer. " +
+const canned = "You asked: “%.80s”. No language model is configured, so this is a canned answer. " +
 	"Server-Sent Events are a response that does not end. The server answers a request with the type " +
 	"text/event-stream and then writes events, each a few lines of text and a blank line. A browser reads them with " +
 	"EventSource, any other client with an HTTP library. An event may have an id. If the connection breaks, the client " +
@@ -69,7 +55,8 @@ const canned = "You asked: “%s”. No language model is configured, so this is
 func cannedAnswer(ctx context.Context, r Request, write func(string) error) error {
 	pause := time.NewTicker(pieceTime)
 	defer pause.Stop()
-	for _, piece := range strings.SplitAfter(fmt.Sprintf(canned, quote(r.Prompt())), " ") {
+	prompt := strings.Join(strings.Fields(r.Prompt()), " ")
+	for _, piece := range strings.SplitAfter(fmt.Sprintf(canned, prompt), " ") {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -80,13 +67,4 @@ func cannedAnswer(ctx context.Context, r Request, write func(string) error) erro
 		}
 	}
 	return nil
-}
-
-// quote returns the beginning of the prompt on one line.
-func quote(prompt string) string {
-	runes := []rune(strings.Join(strings.Fields(prompt), " "))
-	if len(runes) > quotedRunes {
-		return string(runes[:quotedRunes]) + "…"
-	}
-	return string(runes)
 }

@@ -28,8 +28,7 @@
 // Everything that happens to jobs is published to one [Journal], and every replica
 // applies it in the journal's order, so all of them come to the same result: the first
 // claim of a job's id wins, and so does the first end. Therefore a job runs once, and
-// can be watched and cancelled on any replica. A replica with running jobs publishes
-// every ten seconds that it is alive. If it stops doing so, the others end its jobs as
-// failed. A journal in memory is the same thing with one replica. Watching publishes
-// nothing.
+// can be watched and cancelled on any replica. A replica publishes every ten seconds
+// which jobs it runs. The others end a job that is not heard of for thirty as failed. A
+// journal in memory is the same thing with one replica. Watching publishes nothing.
 package job

@@ -4,20 +4,27 @@ import (
 	"context"
 	"encoding/json"
 	"math"
-	"sync/atomic"
 	"time"
 
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/sse"
 )
 
-// status is how a job ended.
-type status string
-
+// How a job ended.
 const (
-	succeeded status = "succeeded"
-	failed    status = "failed"
-	cancelled status = "cancelled"
+	succeeded = "succeeded"
+	failed    = "failed"
+	cancelled = "cancelled"
+)
+
+// Why a job failed, if its work does not say it.
+const (
+	notStarted  = "the service could not start this job; start it again"
+	interrupted = "the service ended while this job ran; start it again"
+	shutDown    = "the process that ran this job was shut down; start it again"
+	notHeardOf  = "the replica that ran this job is gone, or its end was lost; start it again"
+	notKnown    = "this job is no longer known: it ended over a minute ago, or was lost with the process that ran it; start a new one"
+	panicked    = "internal error; the service's log says more"
 )
 
 const (
@@ -38,31 +45,33 @@ const (
 // A job is what this replica knows of a job, wherever it runs. The lock of the
 // manager guards it. Only what is read in the journal changes it.
 type job struct {
-	id      string
-	replica string             // the one that runs it
-	run     pubsub.ID          // of its claim: distinguishes it from earlier jobs of that id
-	began   time.Time          // by the clock of this process
-	isText  bool               // its events are tokens
-	cancel  context.CancelFunc // ends its work; nil if another replica runs it
+	id     string
+	run    pubsub.ID          // of its claim: distinguishes it from earlier jobs of that id
+	began  time.Time          // by the clock of this process
+	heard  time.Time          // when the last message about it was read
+	isText bool               // its events are tokens
+	cancel context.CancelFunc // ends its work; nil if that is not done here
 
 	log     *pubsub.Log
 	next    uint64 // number of its next event
 	percent int
-	size    int         // bytes that it is counted with
-	ended   time.Time   // if over, by the clock of this process
-	over    atomic.Bool // also read without the lock
+	size    int       // bytes that it is counted with
+	ended   time.Time // zero while it runs
 }
 
-// newJob returns the job that a message is about, which began with the claim run.
-func newJob(msg message, run pubsub.ID, began time.Time) *job {
+// newJob returns a job without events, which began with the claim run.
+func newJob(id string, isText bool, run pubsub.ID, began time.Time) *job {
 	kept := maxReports
-	if msg.IsText {
+	if isText {
 		kept = MaxPieces + 2 // a gap, and the last event
 	}
-	j := &job{id: msg.Job, replica: msg.Replica, run: run, began: began, isText: msg.IsText, next: 1, size: jobSize + len(msg.Job)}
+	j := &job{id: id, run: run, began: began, heard: time.Now(), isText: isText, next: 1, size: jobSize + len(id)}
 	j.log = pubsub.NewLog(kept, j.eventID(0))
 	return j
 }
+
+// isRunning is false if there is no job, too.
+func (j *job) isRunning() bool { return j != nil && j.ended.IsZero() }
 
 // eventID is the id of an event by its number. Number 0 is the position before all.
 func (j *job) eventID(number uint64) pubsub.ID {
@@ -122,7 +131,7 @@ func (j *job) missed(last, next uint64) {
 
 type doneData struct {
 	ID        string  `json:"id"`
-	Status    status  `json:"status"`
+	Status    string  `json:"status"`
 	Error     string  `json:"error,omitempty"`
 	ElapsedMs int64   `json:"elapsedMs"`
 	Tokens    *uint64 `json:"tokens,omitempty"` // only of a text
@@ -137,7 +146,6 @@ func (j *job) end(at time.Time, msg message) {
 		data.Tokens = &tokens
 	}
 	j.ended = at
-	j.over.Store(true)
 	j.append(doneNumber, "done", data)
 	if j.cancel != nil {
 		j.cancel()

@@ -55,11 +55,3 @@ const (
 	BuildKind  = "build"
 	AnswerKind = "answer"
 )
-
-// defaultKinds is the table that a manager begins with.
-func defaultKinds() map[string]Kind {
-	return map[string]Kind{
-		BuildKind:  {Report: build},
-		AnswerKind: {Write: cannedAnswer},
-	}
-}

@@ -3,7 +3,6 @@ package job
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -48,13 +47,10 @@ type Manager struct {
 	jobs       map[string]*job // running anywhere, or ended and still kept
 	ended      []*job          // that are kept, also those with a successor of their id
 	endedBytes int
-	dropTimer  *time.Timer
-	active     int                  // jobs of this replica whose work has not returned, and claims
-	claims     map[uint64]*claim    // of this replica, not yet decided
-	lastClaim  uint64               // number of the last of them
-	lastHeard  map[string]time.Time // of each replica
-	newest     pubsub.ID            // of the newest message that was read
-	closed     bool                 // no more tasks may begin
+	active     int                   // jobs of this replica whose work has not returned, and claims
+	claims     map[uint64]func(*job) // of this replica that were not decided: what to do if it wins
+	lastClaim  uint64                // number of the last of them
+	newest     pubsub.ID             // of the newest message that was read
 }
 
 // NewManager returns a manager without jobs, to be closed after use, and before
@@ -62,11 +58,10 @@ type Manager struct {
 func NewManager(log zerolog.Logger, journal Journal) *Manager {
 	ctx, stop := context.WithCancel(context.Background())
 	m := &Manager{
-		Kinds: defaultKinds(),
+		Kinds: map[string]Kind{BuildKind: {Report: build}, AnswerKind: {Write: cannedAnswer}},
 		log:   log, journal: journal, replica: rand.Text(), ctx: ctx, stop: stop,
-		jobs: map[string]*job{}, claims: map[uint64]*claim{}, lastHeard: map[string]time.Time{},
+		jobs: map[string]*job{}, claims: map[uint64]func(*job){},
 	}
-	m.dropTimer = time.AfterFunc(Keep, m.dropInTime)
 	journal.Observe(m.read)
 	m.tasks.Go(m.keepAlive)
 	return m
@@ -80,10 +75,11 @@ func (m *Manager) Start(ctx context.Context, id, kind string, r Request) (*Watch
 	if !ok {
 		return nil, fmt.Errorf("%w: %q", ErrKind, kind)
 	}
-	number, c, err := m.claim(work, r)
-	if j := m.find(id); errors.Is(err, ErrTooMany) && j != nil && !j.over.Load() {
-		return nil, fmt.Errorf("%w: %s", ErrRunning, id) // which does not pass by waiting for another to end
-	}
+	var own *job
+	number, err := m.claim(id, func(j *job) { //nolint:contextcheck // the job outlives the request
+		own = j
+		m.launch(j, work, r)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -91,8 +87,8 @@ func (m *Manager) Start(ctx context.Context, id, kind string, r Request) (*Watch
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.claims, number)
-	if c.job != nil { // also if the journal has reported an error, but has the claim
-		return c.job.watch(c.job.eventID(0).String()), nil
+	if own != nil { // also if the journal has reported an error, but has the claim
+		return own.watch(own.eventID(0).String()), nil
 	}
 	m.active--
 	switch {
@@ -105,25 +101,21 @@ func (m *Manager) Start(ctx context.Context, id, kind string, r Request) (*Watch
 	}
 }
 
-// A claim is this replica's attempt to start a job. The first claim in the journal wins.
-type claim struct {
-	kind    Kind
-	request Request
-	job     *job // nil if another job of that id is running, or the claim was not read
-}
-
-// claim takes a place among the running jobs.
-func (m *Manager) claim(kind Kind, r Request) (number uint64, c *claim, err error) {
+// claim takes a place among the running jobs for an attempt to start a job. If it is the
+// first claim in the journal, won is called, with the lock.
+func (m *Manager) claim(id string, won func(*job)) (number uint64, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.full(); err != nil {
-		return 0, nil, err
+		if errors.Is(err, ErrTooMany) && m.jobs[id].isRunning() {
+			err = fmt.Errorf("%w: %s", ErrRunning, id) // which does not pass when another job ends
+		}
+		return 0, err
 	}
 	m.active++
 	m.lastClaim++
-	c = &claim{kind: kind, request: r}
-	m.claims[m.lastClaim] = c
-	return m.lastClaim, c, nil
+	m.claims[m.lastClaim] = won
+	return m.lastClaim, nil
 }
 
 // full returns why no job can be started: ErrClosed or ErrTooMany. It needs the lock.
@@ -155,22 +147,21 @@ func (m *Manager) Cancel(ctx context.Context, id string) error {
 	if err := m.sync(ctx); err != nil {
 		return err
 	}
-	j := m.find(id)
-	if j == nil || j.over.Load() {
+	found := m.unfinished(func(j *job) bool { return j.id == id })
+	if len(found) == 0 {
 		return fmt.Errorf("%w: %s", ErrNone, id)
 	}
-	return m.publish(ctx, endMessage, m.endOf(j, cancelled, ""))
+	return m.publish(ctx, endMessage, m.endOf(found[0], cancelled, ""))
 }
 
 // Stop ends all jobs of this replica as failed, for their watchers at once, and
 // lets no more be started. It does not wait for their work to return.
 func (m *Manager) Stop() {
 	m.mu.Lock()
-	m.stop()
-	own := m.own()
+	m.stop() // with the lock: no job begins after it
 	m.mu.Unlock()
 	var ending sync.WaitGroup
-	for _, j := range own {
+	for _, j := range m.unfinished(isHere) {
 		ending.Go(func() { m.publishEnd(j, failed, shutDown) })
 	}
 	ending.Wait()
@@ -179,41 +170,45 @@ func (m *Manager) Stop() {
 // Close is Stop, and waits for the work of all jobs to return.
 func (m *Manager) Close() {
 	m.Stop()
-	m.mu.Lock()
-	m.closed = true
-	m.mu.Unlock()
-	m.dropTimer.Stop()
 	m.tasks.Wait()
 }
 
-// own returns the running jobs of this replica. It needs the lock.
-func (m *Manager) own() (jobs []*job) {
-	for _, j := range m.jobs {
-		if j.replica == m.replica && !j.over.Load() {
-			jobs = append(jobs, j)
-		}
-	}
-	return jobs
-}
-
+// find returns the job of that id that runs, or is kept; nil if there is none.
 func (m *Manager) find(id string) *job {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.dropEnded()
 	return m.jobs[id]
 }
 
-// publish appends a message to the journal. It goes on if the request that asks for it
-// is cancelled, because the result concerns other clients, too.
-func (m *Manager) publish(ctx context.Context, name string, msg message) error {
-	msg.Replica = m.replica
-	data, err := json.Marshal(msg)
-	if err != nil {
-		panic(err) // strings and integers always marshal
+const (
+	// Keep is how long a job that has ended can still be watched.
+	Keep = time.Minute
+	// keepBytes bounds all jobs that have ended. Beyond it those that ended first
+	// are dropped before their time is over.
+	keepBytes = 64 << 20
+)
+
+// end ends a job, and keeps it for a minute. It needs the lock.
+func (m *Manager) end(j *job, at time.Time, msg message) {
+	j.end(at, msg)
+	m.ended = append(m.ended, j)
+	m.endedBytes += j.size
+	m.dropEnded()
+}
+
+// dropEnded drops the jobs that ended a minute ago, and those that ended first if all
+// together are too large. It needs the lock.
+func (m *Manager) dropEnded() {
+	for len(m.ended) > 0 && (m.endedBytes > keepBytes || time.Since(m.ended[0].ended) >= Keep) {
+		j := m.ended[0]
+		m.endedBytes -= j.size
+		m.ended[0] = nil
+		m.ended = m.ended[1:]
+		if m.jobs[j.id] == j {
+			delete(m.jobs, j.id)
+		}
 	}
-	if err := m.journal.Publish(context.WithoutCancel(ctx), name, data); err != nil {
-		return fmt.Errorf("%w: %w", ErrAway, err)
-	}
-	return nil
 }
 
 // syncTimeout is how long a replica waits until it has read what others have published.

@@ -139,7 +139,7 @@ func TestReplicaDies(t *testing.T) {
 		start := time.Now()
 		links[0].cut.Store(true)
 		frames := events(t, m[1], "a")
-		if !strings.Contains(frames, `"failed","error":"the replica that ran this job is gone; start it again"`) || time.Since(start) > time.Minute {
+		if !strings.Contains(frames, `"failed","error":"the replica that ran this job is gone, or its end was lost; start it again"`) || time.Since(start) > time.Minute {
 			t.Error(time.Since(start), frames)
 		}
 		if frames := events(t, m[1], "b"); !strings.Contains(frames, `"succeeded"`) {
@@ -224,7 +224,7 @@ func TestMissedEvents(t *testing.T) {
 		links[1].cut.Store(true)
 		<-time.After(6 * time.Second)
 		links[1].cut.Store(false)
-		if frames := events(t, m[1], "lost"); !strings.Contains(frames, `"failed","error":"the end of this job was not received"`) {
+		if frames := events(t, m[1], "lost"); !strings.Contains(frames, `"failed","error":"the replica that ran this job is gone, or its end was lost; start it again"`) {
 			t.Error(frames)
 		}
 		if frames := events(t, m[1], "long"); !strings.Contains(frames, `"succeeded"`) {

@@ -2,20 +2,12 @@ package job
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"runtime/debug"
-	"sync"
 	"time"
 )
-
-// retryPause is the time between two attempts to publish.
-const retryPause = 500 * time.Millisecond
-
-// shutDown is why jobs fail if their process ends.
-const shutDown = "the process that ran this job was shut down; start it again"
-
-// errInternal is what clients read of a panic.
-var errInternal = errors.New("internal error; the service's log says more")
 
 // launch runs a job whose claim this replica has won. It needs the lock.
 func (m *Manager) launch(j *job, kind Kind, r Request) {
@@ -28,13 +20,12 @@ func (m *Manager) launch(j *job, kind Kind, r Request) {
 		m.active--
 		m.mu.Unlock()
 		switch {
-		case err == nil:
-			m.publishEnd(j, succeeded, "")
-		case m.ctx.Err() != nil:
-			m.publishEnd(j, failed, shutDown)
-		case !j.over.Load():
+		case ctx.Err() != nil: // it has been ended, or Stop does that
+		case err != nil:
 			m.log.Info().Err(err).Str("job", j.id).Msg("a job has failed")
 			m.publishEnd(j, failed, err.Error())
+		default:
+			m.publishEnd(j, succeeded, "")
 		}
 	})
 }
@@ -46,23 +37,18 @@ func (m *Manager) work(ctx context.Context, j *job, kind Kind, r Request) (err e
 		if p := recover(); p != nil {
 			m.panics.Add(1)
 			m.log.Error().Str("job", j.id).Interface("panic", p).Bytes("stack", debug.Stack()).Msg("a job's work panicked")
-			err = errInternal
+			err = errors.New(panicked)
 		}
 	}()
 	if kind.Write == nil {
 		return kind.Report(ctx, r, m.reporter(ctx, j))
 	}
-	w := &writer{ready: make(chan struct{}, 1), next: 1}
-	var sending sync.WaitGroup
-	sending.Go(func() {
-		w.send(func(number uint64, pieces []string) {
-			m.insist(ctx, j, tokensMessage, func() message {
-				return message{Job: j.id, IsText: true, Run: j.run, Number: number, Pieces: pieces}
-			})
-		})
-	})
-	defer sending.Wait()
-	defer close(w.ready) // what was written before an error or a panic is published, too
+	w := &writer{publish: func(number uint64, pieces []string) {
+		if ctx.Err() == nil {
+			m.insist(ctx, tokensMessage, message{Job: j.id, IsText: true, Run: j.run, Number: number, Pieces: pieces})
+		}
+	}}
+	defer w.sending.Wait() // what was written before an error or a panic is published, too
 	return kind.Write(ctx, r, w.write)
 }
 
@@ -71,40 +57,50 @@ func (m *Manager) work(ctx context.Context, j *job, kind Kind, r Request) (err e
 func (m *Manager) reporter(ctx context.Context, j *job) func(Progress) {
 	number := uint64(0)
 	return func(p Progress) {
-		if ctx.Err() != nil {
-			return // the job is over
-		}
-		number++
-		err := m.publish(ctx, progressMessage, message{Job: j.id, Run: j.run, Number: number, Progress: p, Elapsed: j.elapsed()})
-		if err != nil && ctx.Err() == nil {
-			m.log.Debug().Err(err).Str("job", j.id).Msg("progress was not published")
+		if ctx.Err() == nil {
+			number++
+			_ = m.publish(ctx, progressMessage, message{Job: j.id, Run: j.run, Number: number, Progress: p, Elapsed: j.elapsed()})
 		}
 	}
 }
 
-// insist publishes a message about a job until the journal accepts it, the job is over,
-// or ctx ends; once at least. A message that was accepted without a word is skipped by
-// its readers when it comes again, by its number.
-func (m *Manager) insist(ctx context.Context, j *job, name string, msg func() message) {
-	for !j.over.Load() {
-		err := m.publish(ctx, name, msg())
-		if err == nil || ctx.Err() != nil {
-			return
-		}
-		m.log.Debug().Err(err).Str("job", j.id).Msg("the journal does not accept a message about a job; trying again")
+func (m *Manager) publishEnd(j *job, status, reason string) {
+	m.insist(m.ctx, endMessage, m.endOf(j, status, reason))
+}
+
+// endOf returns the message that ends a job now.
+func (m *Manager) endOf(j *job, status, reason string) message {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return message{Job: j.id, IsText: j.isText, Run: j.run, Number: j.next - 1, Elapsed: j.elapsed(), Status: status, Error: reason}
+}
+
+// retryPause is the time between two attempts to publish.
+const retryPause = 500 * time.Millisecond
+
+// insist publishes a message until the journal accepts it, or ctx ends; once at least. If
+// it appears twice, its readers know it by its number.
+func (m *Manager) insist(ctx context.Context, name string, msg message) {
+	for m.publish(ctx, name, msg) != nil {
 		select {
 		case <-time.After(retryPause):
 		case <-ctx.Done():
+			return
 		}
 	}
 }
 
-func (m *Manager) publishEnd(j *job, s status, reason string) {
-	m.insist(m.ctx, j, endMessage, func() message { return m.endOf(j, s, reason) })
-}
-
-func (m *Manager) endOf(j *job, s status, reason string) message {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return message{Job: j.id, IsText: j.isText, Run: j.run, Number: j.next - 1, Elapsed: j.elapsed(), Status: s, Error: reason}
+// publish appends a message to the journal. It goes on if the request that asks for it
+// is cancelled, because the result concerns other clients, too.
+func (m *Manager) publish(ctx context.Context, name string, msg message) error {
+	msg.Replica = m.replica
+	data, err := json.Marshal(msg)
+	if err != nil {
+		panic(err) // strings and integers always marshal
+	}
+	if err := m.journal.Publish(context.WithoutCancel(ctx), name, data); err != nil {
+		m.log.Debug().Err(err).Str("message", name).Str("job", msg.Job).Msg("the journal does not accept a message about a job")
+		return fmt.Errorf("%w: %w", ErrAway, err)
+	}
+	return nil
 }

@@ -24,19 +24,17 @@ type Watch struct {
 // job, with ErrSeen, or with ErrAway.
 func (m *Manager) Watch(ctx context.Context, id, after string) (*Watch, error) {
 	err := m.sync(ctx) // what another replica has told the client may be news to this one
-	j, seen, isPast := m.find(id), false, m.isPast(after)
-	if event, _ := pubsub.ParseID(after); isPast && event[1] == doneNumber {
-		seen = j == nil || j.run[0] >= event[0] // an older run was not watched to this end
-	}
+	j := m.find(id)
+	event, isPast := m.parse(after)
 	switch {
-	case seen:
+	case isPast && event[1] == doneNumber && (j == nil || j.run[0] >= event[0]): // not the end of an older run
 		return nil, ErrSeen
 	case j != nil:
 		return j.watch(after), nil
 	case err != nil:
 		return nil, err
 	case isPast:
-		return gone(id, after), nil
+		return gone(id, event), nil
 	default:
 		return nil, fmt.Errorf("%w: %s", ErrNone, id)
 	}
@@ -60,31 +58,31 @@ func (w *Watch) Next(frames [][]byte) ([][]byte, error) {
 		id, _ := pubsub.ParseID(string(sse.FrameID(frames[n-1])))
 		w.over = id[1] == doneNumber
 	}
-	if err == nil && w.over {
-		return frames, io.EOF
+	if w.over {
+		err = io.EOF
 	}
 	return frames, err
 }
 
-// gone is the watch of a job that is no longer known: a gap, and its end.
-func gone(id, after string) *Watch {
-	last, _ := pubsub.ParseID(after)
-	j := newJob(message{Job: id}, pubsub.ID{last[0]}, time.Time{})
+// gone is the watch of a job that is no longer known, after one of its events: a gap, and
+// its end.
+func gone(id string, event pubsub.ID) *Watch {
+	j := newJob(id, false, pubsub.ID{event[0]}, time.Time{})
 	j.log = pubsub.NewLog(1, j.eventID(doneNumber)) // all its events but the last are lost
-	const reason = "this job is no longer known: it ended over a minute ago, or was lost with the process that ran it; start a new one"
-	j.end(time.Time{}, message{Status: failed, Error: reason})
-	return &Watch{Subscription: j.log.Subscribe(pubsub.Start{After: after})}
-}
-
-// isPast reports whether some replica may have given out the id. The ids of the journal
-// go on rising if the clock is set back, so the newest of them counts, too.
-func (m *Manager) isPast(after string) bool {
-	id, ok := pubsub.ParseID(after)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	latest := max(m.newest[0], uint64(time.Now().UnixMilli())) + uint64(clockSkew.Milliseconds())
-	return ok && id[0] < latest
+	j.end(time.Time{}, message{Status: failed, Error: notKnown})
+	return &Watch{Subscription: j.log.Subscribe(pubsub.Start{After: event.String()})}
 }
 
 // clockSkew is how far the clocks of replicas, and the journal's, may be apart.
 const clockSkew = time.Minute
+
+// parse parses the id of an event. It reports whether some replica may have given it out.
+// The ids of the journal go on rising if the clock is set back, so the newest of them
+// counts, too.
+func (m *Manager) parse(after string) (event pubsub.ID, isPast bool) {
+	event, ok := pubsub.ParseID(after)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	latest := max(m.newest[0], uint64(time.Now().UnixMilli())) + uint64(clockSkew.Milliseconds())
+	return event, ok && event[0] < latest
+}

@@ -12,70 +12,54 @@ const (
 	MaxText   = 512 << 10 // bytes
 )
 
-// What one message holds at most.
-const (
-	batchPieces = 256
-	batchBytes  = 16 << 10
-)
+// batchPieces is how many pieces one message holds at most.
+const batchPieces = 256
 
-// A writer takes the pieces of a text without waiting for the journal, and sends those
-// together that come while a message is on its way. Its memory is bounded because the
-// text is.
+// A writer takes the pieces of a text without waiting for the journal. Those that come
+// while a message is on its way are published together. Its memory is bounded because
+// the text is.
 type writer struct {
-	ready chan struct{} // receives if there are pieces; closed when there will be no more
+	publish func(number uint64, pieces []string) // number is the first one's, from 1
+	sending sync.WaitGroup                       // as long as there are pieces
 
-	mu      sync.Mutex
-	pieces  []string // to be sent
-	next    uint64   // number of the first of them, from 1
-	written int      // pieces so far
-	bytes   int      // of these
+	mu        sync.Mutex
+	isSending bool
+	pieces    []string // to be sent
+	taken     int      // pieces before these
+	bytes     int      // of all pieces
 }
 
-// write is what the function calls. The error says that the text is too long.
+// write is what the function of a kind calls. The error says that the text is too long.
 func (w *writer) write(piece string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if piece == "" {
 		return nil
 	}
-	if w.written == MaxPieces || w.bytes+len(piece) > MaxText {
+	if w.taken+len(w.pieces) == MaxPieces || w.bytes+len(piece) > MaxText {
 		return fmt.Errorf("the text is too long: at most %d pieces and %d KiB are kept, and these were; ask for a shorter one", MaxPieces, MaxText>>10)
 	}
-	w.written++
 	w.bytes += len(piece)
 	w.pieces = append(w.pieces, strings.ToValidUTF8(piece, "\ufffd"))
-	select {
-	case w.ready <- struct{}{}:
-	default: // it is pending already
+	if !w.isSending {
+		w.isSending = true
+		w.sending.Go(w.send)
 	}
 	return nil
 }
 
-// send calls publish with all pieces, in order and some at a time, until ready is
-// closed and none is left.
-func (w *writer) send(publish func(number uint64, pieces []string)) {
-	for range w.ready {
-		for {
-			number, pieces := w.take()
-			if len(pieces) == 0 {
-				break
-			}
-			publish(number, pieces)
+// send publishes the pieces in order, some at a time, until none is left.
+func (w *writer) send() {
+	for {
+		w.mu.Lock()
+		number, batch := uint64(w.taken)+1, w.pieces[:min(len(w.pieces), batchPieces)]
+		w.taken += len(batch)
+		w.pieces = w.pieces[len(batch):]
+		w.isSending = len(batch) > 0
+		w.mu.Unlock()
+		if len(batch) == 0 {
+			return
 		}
+		w.publish(number, batch)
 	}
-}
-
-// take returns the next batch and the number of its first piece.
-func (w *writer) take() (number uint64, pieces []string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	bytes, n := 0, 0
-	for n < len(w.pieces) && n < batchPieces && bytes < batchBytes {
-		bytes += len(w.pieces[n])
-		n++
-	}
-	number, pieces = w.next, w.pieces[:n]
-	w.next += uint64(n)
-	w.pieces = w.pieces[n:]
-	return number, pieces
 }
