@@ -128,7 +128,7 @@ func TestCheckOwnStreams(t *testing.T) {
 			"/stream/log", "/stream/progress?id=" + way,
 		} {
 			checks.Go(func() {
-				findings, err := runCheck(t, "--for", "4s", "--all-methods", "--origin", "https://app.example.com", base+path)
+				findings, err := runCheck(t, "--for", "2s", "--all-methods", "--origin", "https://app.example.com", base+path)
 				if err != nil || len(findings) > 0 {
 					t.Errorf("%s%s: %v %+v", way, path, err, findings)
 				}

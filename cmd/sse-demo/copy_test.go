@@ -41,7 +41,7 @@ func TestCopyPage(t *testing.T) {
 		if strings.HasPrefix(command, "curl ") {
 			trying = append(trying, command)
 		} else {
-			copying = append(copying, strings.Replace(command, "go test ", "go test -short ", 1))
+			copying = append(copying, strings.Replace(command, "go test ", "go test -short -vet=off ", 1))
 		}
 	}
 	if out, err := runIn(t.Context(), dir, "set -e\n"+strings.Join(copying, "\n")); err != nil || len(copying) < 5 {
@@ -93,9 +93,9 @@ func TestCopyWhole(t *testing.T) {
 	}
 	out, err = runIn(t.Context(), dir, `set -e
 		grep -rl example.com/sse-demo . | xargs perl -pi -e 's|example.com/sse-demo|example.org/copied|'
-		export GOFLAGS=-mod=mod
+		export GOFLAGS='-mod=mod -trimpath'
 		go vet ./...
-		go test -short ./sse/eventloop`)
+		go test -short -vet=off ./sse/eventloop`)
 	if err != nil {
 		t.Error(err, out)
 	}

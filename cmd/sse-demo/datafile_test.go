@@ -144,6 +144,7 @@ func (p *program) first(path string, n int) (events []ssetest.Event) {
 // TestDataFileRefused: one clear line that names the file, exit status 1, and the file
 // stays as it is.
 func TestDataFileRefused(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	write := func(name, content string) string {
 		path := filepath.Join(dir, name)

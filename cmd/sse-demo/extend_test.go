@@ -54,9 +54,7 @@ func TestExtend(t *testing.T) {
 	writeFile(t, filepath.Join(dir, "cmd/sse-demo/added_test.go"), extension)
 	for _, command := range []string{
 		"gofmt -l routes",
-		"go test ./routes -run OpenAPI",
-		"go test ./cmd/sse-demo -run TestAddedStream",
-		"go test ./web -run TestWire",
+		"go test -vet=off ./routes ./cmd/sse-demo ./web -run 'OpenAPI|TestAddedStream|TestWire'",
 	} {
 		if out, err := runIn(t.Context(), dir, command); err != nil || strings.HasPrefix(command, "gofmt") && out != "" {
 			t.Errorf("%s: %v\n%s", command, err, out)

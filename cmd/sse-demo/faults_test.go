@@ -165,9 +165,9 @@ func TestFloods(t *testing.T) {
 	var flooding sync.WaitGroup
 	for worker := range 8 {
 		flooding.Go(func() {
-			for i := range 2500 {
+			for i := range 1250 {
 				name := fmt.Sprintf("%d-%d", worker, i)
-				_, _ = p.post("/publish", `{"channel":"`+name+`","payload":"`+strings.Repeat("x", 500)+`"}`)
+				_, _ = p.post("/publish", `{"channel":"`+name+`","payload":"`+strings.Repeat("x", 1000)+`"}`)
 				if i%10 == 0 {
 					_, _ = p.post("/jobs", `{"id":"`+name+`","durationMs":600000}`)
 					_ = p.open("/stream/tick?symbol=" + strings.ReplaceAll(name, "-", ".")).Close()
@@ -179,7 +179,7 @@ func TestFloods(t *testing.T) {
 	p.eventually("no connection is counted", func() bool { return p.connections() == 0 })
 	const bound = 40 << 20 // 4 MiB of history, 256 jobs, and what the collector has not taken yet
 	after := p.gauge("go_memstats_heap_inuse_bytes")
-	t.Logf("20,000 channels, 2,000 jobs asked for, 2,000 symbols: heap %.1f MB before, %.1f MB after", before/1e6, after/1e6)
+	t.Logf("10,000 channels, 1,000 jobs asked for, 1,000 symbols: heap %.1f MB before, %.1f MB after", before/1e6, after/1e6)
 	if after > before+bound {
 		t.Errorf("the heap has grown from %.1f MB to %.1f MB", before/1e6, after/1e6)
 	}

@@ -39,6 +39,7 @@ func TestEnvironment(t *testing.T) {
 }
 
 func TestBadCommandLine(t *testing.T) {
+	t.Parallel()
 	taken := listenAnywhere(t)
 	defer func() { _ = taken.Close() }()
 	for _, tt := range []struct {

@@ -223,6 +223,7 @@ func startUnread(t *testing.T, env ...string) (*program, *os.File) {
 // TestErrorOnAStuckStderr: the program ends with its status even if it cannot say
 // why.
 func TestErrorOnAStuckStderr(t *testing.T) {
+	t.Parallel()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

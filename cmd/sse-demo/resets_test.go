@@ -131,7 +131,8 @@ func TestResetsOfStreams(t *testing.T) {
 // TestStoppedConnection: a client of HTTP/2 that grants all that it is asked for, and
 // stops reading its connection, does not keep the slots of its streams.
 func TestStoppedConnection(t *testing.T) {
-	p := start(t, nil, "--write-timeout", "100ms")
+	t.Parallel()
+	p := start(t, nil, "--write-timeout", "50ms")
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", p.addr)
 	if err != nil {
 		t.Fatal(err)
@@ -183,6 +184,7 @@ var ordinary = []string{"/metrics", "/health", "/", "/openapi.json", "/nothing",
 // TestNoWindow: handlers do not wait for clients of HTTP/2 that grant no window, with
 // and without TLS.
 func TestNoWindow(t *testing.T) {
+	t.Parallel()
 	cert, key := certificate(t)
 	for _, scheme := range []string{"http", "https"} {
 		t.Run(scheme, func(t *testing.T) {
@@ -209,6 +211,7 @@ func TestNoWindow(t *testing.T) {
 
 // TestTermWithNoWindow: such clients do not hold up a shutdown, whatever the timeouts.
 func TestTermWithNoWindow(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "--write-timeout", "1h", "--shutdown-timeout", "1h")
 	before := p.goroutines()
 	noWindow(t, func() (net.Conn, error) { return new(net.Dialer).DialContext(t.Context(), "tcp", p.addr) }, 2, ordinary...)

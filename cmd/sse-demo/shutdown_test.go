@@ -137,6 +137,7 @@ func TestTermWithBodiesThatNeverCome(t *testing.T) {
 // TestTimeLimitsOfConnections: a connection that says nothing is closed, before,
 // in and after a TLS handshake, and so is one that is idle.
 func TestTimeLimitsOfConnections(t *testing.T) {
+	t.Parallel()
 	cert, key := certificate(t)
 	certificates, err := loadCertificate(address{TLSCert: cert, TLSKey: key})
 	if err != nil {

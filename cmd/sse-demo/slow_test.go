@@ -16,7 +16,8 @@ import (
 // --limit-rate, and what is behind a large buffer. HTTP/1.0 is served by sse.Serve,
 // HTTP/1.1 by the event loop.
 func TestSlowReader(t *testing.T) {
-	const timeout = 500 * time.Millisecond
+	t.Parallel()
+	const timeout = 250 * time.Millisecond
 	p := start(t, nil, "--write-timeout", timeout.String())
 	for range 100 {
 		if err := p.publish(`"` + strings.Repeat("x", 60_000) + `"`); err != nil {
