@@ -2,6 +2,7 @@ package check
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -67,19 +69,22 @@ type answer struct {
 }
 
 // open sends a request on a new connection and waits for the head. The answer ends
-// with ctx.
+// with ctx; one that is not 200 has ended already.
 func (c *client) open(ctx context.Context, a ask, timeout time.Duration) (*answer, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	limit := time.AfterFunc(timeout, func() { cancel(errNoAnswer) })
-	asked := time.Now()
-	transport := c.transport()
 	var connected atomic.Bool // to the last of the hosts to which it was redirected
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(string) { connected.Store(false) },
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
 	})
+	asked, transport := time.Now(), c.transport()
 	response, err := c.send(traced, transport, a)
-	isLate := !limit.Stop() && errors.Is(context.Cause(ctx), errNoAnswer)
+	if !limit.Stop() && errors.Is(context.Cause(ctx), errNoAnswer) {
+		err = fmt.Errorf("%w in %s", errNoAnswer, seconds(timeout))
+	} else if err != nil && ctx.Err() == nil {
+		err = classify(err, connected.Load())
+	}
 	closeAll := func() {
 		cancel(nil)
 		if response != nil {
@@ -87,14 +92,10 @@ func (c *client) open(ctx context.Context, a ask, timeout time.Duration) (*answe
 		}
 		transport.CloseIdleConnections()
 	}
-	switch {
-	case isLate:
-		err = fmt.Errorf("%w in %s", errNoAnswer, seconds(timeout))
-	case err != nil && ctx.Err() == nil:
-		err = classify(err, connected.Load())
+	if err != nil || response.StatusCode != http.StatusOK {
+		closeAll()
 	}
 	if err != nil {
-		closeAll()
 		return nil, err
 	}
 	return &answer{response, asked, time.Now(), closeAll, func() bool { return ctx.Err() != nil }}, nil
@@ -116,10 +117,7 @@ func (c *client) transport() *http.Transport {
 }
 
 func (c *client) send(ctx context.Context, transport *http.Transport, a ask) (*http.Response, error) {
-	method, to, body := a.method, c.url, io.Reader(nil)
-	if a.to != nil {
-		to = a.to
-	}
+	method, to, body := a.method, cmp.Or(a.to, c.url), io.Reader(nil)
 	if method == "" {
 		method = c.method
 		if c.body != nil {
@@ -130,7 +128,6 @@ func (c *client) send(ctx context.Context, transport *http.Transport, a ask) (*h
 	if err != nil {
 		return nil, err
 	}
-	a.bare = a.bare || !sameOrigin(to, c.url)
 	c.setHeader(request, a)
 	follow := &http.Client{Transport: transport, CheckRedirect: c.checkRedirect}
 	if a.noRedirect {
@@ -140,20 +137,18 @@ func (c *client) send(ctx context.Context, transport *http.Transport, a ask) (*h
 }
 
 func (c *client) setHeader(request *http.Request, a ask) {
-	request.Header.Set("User-Agent", "sse-demo-check")
-	request.Header.Set("Accept", sse.MediaType)
-	request.Header.Set("Cache-Control", "no-cache") // as EventSource does
-	if !a.bare {
-		maps.Copy(request.Header, c.header)
+	header := request.Header
+	header.Set("User-Agent", "sse-demo-check")
+	header.Set("Accept", sse.MediaType)
+	header.Set("Cache-Control", "no-cache") // as EventSource does
+	if !a.bare && sameOrigin(request.URL, c.url) {
+		maps.Copy(header, c.header)
 		request.Host = c.header.Get("Host") // empty means the URL's
 	}
-	maps.Copy(request.Header, a.header)
-	request.Header.Set("Accept-Encoding", "identity")
-	if a.encoding != "" {
-		request.Header.Set("Accept-Encoding", a.encoding)
-	}
+	maps.Copy(header, a.header)
+	header.Set("Accept-Encoding", cmp.Or(a.encoding, "identity"))
 	if a.lastID != "" {
-		request.Header.Set("Last-Event-ID", a.lastID)
+		header.Set("Last-Event-ID", a.lastID)
 	}
 }
 
@@ -167,16 +162,13 @@ func (c *client) checkRedirect(request *http.Request, via []*http.Request) error
 		return fmt.Errorf("%w to %s", errRedirect, quote(request.URL.Redacted()))
 	}
 	request.Header.Del("Referer")
-	for _, r := range append(via[1:], request) {
-		if sameOrigin(r.URL, via[0].URL) {
-			continue
-		}
+	isOther := func(r *http.Request) bool { return !sameOrigin(r.URL, via[0].URL) }
+	if isOther(request) || slices.ContainsFunc(via, isOther) {
 		for name := range c.header {
 			request.Header.Del(name)
 		}
 		request.Host = ""
 		request.Header.Set("Accept", sse.MediaType)
-		break
 	}
 	return nil
 }
@@ -186,14 +178,8 @@ func sameOrigin(a, b *url.URL) bool {
 }
 
 func port(u *url.URL) string {
-	switch {
-	case u.Port() != "":
-		return u.Port()
-	case u.Scheme == "https":
-		return "443"
-	default:
-		return "80"
-	}
+	standard := map[string]string{"http": "80", "https": "443"}
+	return cmp.Or(u.Port(), standard[u.Scheme])
 }
 
 // classify returns the error of a request as an unreachableError if there was no

@@ -219,7 +219,7 @@ func lots(w http.ResponseWriter, r *http.Request, first, period time.Duration, s
 // TestProgressWidth: the line that says what goes on fits a narrow terminal, so that
 // it does not wrap.
 func TestProgressWidth(t *testing.T) {
-	s, err := newSession(Options{URL: "http://demo.example/", For: time.Hour})
+	s, err := newObservation(Options{URL: "http://demo.example/", For: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}

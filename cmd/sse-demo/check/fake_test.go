@@ -172,7 +172,7 @@ func tryIfItCan(t *testing.T, handler http.Handler, o Options) (report Report, t
 		if o.For == 0 {
 			o.For = 20 * time.Second
 		}
-		s, parseErr := newSession(o)
+		s, parseErr := newObservation(o)
 		if parseErr != nil {
 			t.Fatal(parseErr)
 		}

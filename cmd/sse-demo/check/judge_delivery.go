@@ -42,7 +42,7 @@ func judgeDelivery(o *observation) Result {
 		}
 		return skip("%s", seen)
 	}
-	if late := lateness(&direct, &s, o.posts); late > maxLate {
+	if late := lateness(&direct, &s, o.posts()); late > maxLate {
 		return fail(fmt.Sprintf("an event is %s later than without the proxy", seconds(late)),
 			"Something between the two URLs holds events back.", fixBuffering)
 	}
@@ -82,7 +82,7 @@ func judgeCompression(o *observation) Result {
 // gzipDelay reports whether a client that accepts gzip gets it, and how late events
 // are then.
 func (o *observation) gzipDelay() (late time.Duration, gzipped bool) {
-	if o.posts { // --header may have asked for gzip
+	if o.posts() { // --header may have asked for gzip
 		late, _ = heldBackDelay(o.stream.events)
 		return late, isGzip(o.head.header.Get("Content-Encoding")) && o.stream.encoding == ""
 	}

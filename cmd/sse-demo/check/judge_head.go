@@ -23,7 +23,7 @@ func judgeHead(o *observation) Result {
 		means, fix := explainError(h.err)
 		return fail(answerOf(h), means, fix)
 	case h.code != http.StatusOK:
-		means, fix := explainStatus(h, o.posts)
+		means, fix := explainStatus(h, o.posts())
 		return fail(h.status, means, fix)
 	case h.delay > slowHead:
 		return warn(fmt.Sprintf("200 OK, but only after %s%s", seconds(h.delay), o.withoutProxy()),

@@ -46,7 +46,7 @@ func (o *observation) corsRefusal() string {
 	case o.cors.code != http.StatusOK:
 		return o.cors.status + " to a request with that Origin"
 	}
-	return refusal(o.cors, string(o.options.Origin), o.cookie)
+	return o.refusal(o.cors)
 }
 
 // preflightRefusal says why a browser would not send the request.
@@ -60,13 +60,13 @@ func (o *observation) preflightRefusal() string {
 	case p.code < 200 || p.code > 299:
 		return p.status + " to the OPTIONS request that a browser sends first"
 	}
-	if refused := refusal(p, string(o.options.Origin), o.cookie); refused != "" {
+	if refused := o.refusal(p); refused != "" {
 		return "to the OPTIONS request that a browser sends first: " + refused
 	}
-	if method := o.method; !slices.Contains(simpleMethods, method) && !o.isListed("Methods", method) {
+	if method := o.client.method; !slices.Contains(simpleMethods, method) && !o.isListed("Methods", method) {
 		return fmt.Sprintf("Access-Control-Allow-Methods does not allow %s", method)
 	}
-	for _, name := range o.unsafe {
+	for _, name := range unsafeHeaders(o.client.header) {
 		if !o.isListed("Headers", name) {
 			return fmt.Sprintf("Access-Control-Allow-Headers does not allow %s", name)
 		}
@@ -78,7 +78,7 @@ func (o *observation) preflightRefusal() string {
 func (o *observation) isListed(what, name string) bool {
 	allowed := strings.Join(o.preflight.header.Values("Access-Control-Allow-"+what), ",")
 	for item := range strings.FieldsFuncSeq(allowed, func(c rune) bool { return c == ',' || c == ' ' || c == '\t' }) {
-		isAny := item == "*" && !o.cookie && name != "authorization" // Fetch, "CORS non-wildcard request-header name"
+		isAny := item == "*" && !o.hasCookie() && name != "authorization" // Fetch, "CORS non-wildcard request-header name"
 		if isAny || item == name || what == "Headers" && strings.EqualFold(item, name) {
 			return true
 		}
@@ -86,8 +86,11 @@ func (o *observation) isListed(what, name string) bool {
 	return false
 }
 
+func (o *observation) hasCookie() bool { return o.client.header.Get("Cookie") != "" }
+
 // refusal says why the response is not allowed to be read (Fetch, "CORS check").
-func refusal(p probe, origin string, credentials bool) string {
+func (o *observation) refusal(p probe) string {
+	origin, credentials := string(o.options.Origin), o.hasCookie()
 	allowed := strings.Join(p.header.Values("Access-Control-Allow-Origin"), ", ")
 	switch {
 	case allowed == "":

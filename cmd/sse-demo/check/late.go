@@ -1,7 +1,7 @@
 package check
 
 import (
-	"slices"
+	"sort"
 	"time"
 )
 
@@ -9,28 +9,27 @@ import (
 // directly, counted from when its client asked. An event that has not come is late
 // until the end. If own is true each client has its own stream of the same events,
 // from its request on.
-func lateness(direct, through *seen, own bool) time.Duration {
-	if direct.total == 0 {
-		return 0
-	}
+func lateness(direct, through *seen, own bool) (worst time.Duration) {
 	shift := max(through.asked.Sub(direct.asked), 0) // a replay comes this much later
-	worst := time.Duration(0)
-	last := pair{-1, -1}
-	for _, p := range pairAll(direct, through, own) {
-		d, t := direct.events[p.direct], through.events[p.through]
-		due := d.at.Add(shift)
-		if due.Before(t.asked) { // while the client was away
-			due = t.asked
+	lastDirect, lastThrough := -1, -1
+	for i, j := range partners(direct, through, own) {
+		if j < 0 {
+			continue
 		}
-		worst = max(worst, t.at.Sub(due))
-		last = pair{max(last.direct, p.direct), max(last.through, p.through)}
+		due, e := direct.events[i].at.Add(shift), through.events[j]
+		if due.Before(e.asked) { // while the client was away
+			due = e.asked
+		}
+		worst = max(worst, e.at.Sub(due))
+		lastDirect, lastThrough = i, max(lastThrough, j)
 	}
-	return max(worst, overdue(direct, through, last, shift))
+	spare := len(through.events) - 1 - lastThrough // each client may get some that others do not
+	return max(worst, overdue(direct, through, direct.events[lastDirect+1:], spare, shift))
 }
 
-// overdue returns how long ago the oldest event came directly that has not come
-// through; last is the last event that both clients have.
-func overdue(direct, through *seen, last pair, shift time.Duration) time.Duration {
+// overdue returns how long ago the oldest of the events came directly, which have not
+// come through; as many as spare are ignored.
+func overdue(direct, through *seen, events []arrival, spare int, shift time.Duration) time.Duration {
 	begin, end := through.latest.opened.Add(subscribed), through.end()
 	if d := direct.end(); d.Before(end) {
 		end = d
@@ -41,125 +40,76 @@ func overdue(direct, through *seen, last pair, shift time.Duration) time.Duratio
 	case through.latest.hasEnded: // what is missing may come when the client returns
 		return 0
 	}
-	unpaired := len(through.events) - 1 - last.through // each client may get some that others do not
-	for _, e := range direct.events[last.direct+1:] {
-		due := end.Sub(e.at) - shift
-		if e.at.Before(begin) || due <= maxLate {
+	for _, e := range events {
+		late := end.Sub(e.at) - shift
+		if e.at.Before(begin) || late <= maxLate {
 			continue
 		}
-		if unpaired <= 0 {
-			return due
+		if spare--; spare < 0 {
+			return late
 		}
-		unpaired--
 	}
 	return 0
 }
 
-// A pair is one event as two clients got it: indexes into their events.
-type pair struct{ direct, through int }
-
-// pairAll pairs the events by their content or, if that pairs less than half of them
-// because they are all the same or have the time in them, by their order.
-func pairAll(direct, through *seen, own bool) []pair {
-	both := time.Time{}
-	if !own {
-		enough := (min(len(direct.events), len(through.events)) + 1) / 2
-		if pairs := pairByContent(direct.events, through.events); len(pairs) >= enough {
-			return pairs
-		}
-		both = direct.opened.Add(max(through.opened.Sub(direct.opened), 0) + subscribed) // then both are there
+// partners returns for each event of direct the index of the same event in through,
+// or -1. Events are the same by their content or, if that finds less than half of
+// them because they are all alike or have the time in them, by their order.
+func partners(direct, through *seen, own bool) []int {
+	if own {
+		return byOrder(direct.events, through.events, time.Time{})
 	}
-	after := func(t time.Time) func(arrival) bool { return func(e arrival) bool { return !e.at.Before(t) } }
-	d, t := slices.IndexFunc(direct.events, after(both)), slices.IndexFunc(through.events, after(both.Add(-sameMoment)))
-	var pairs []pair
-	for ; d >= 0 && d < len(direct.events) && t >= 0 && t < len(through.events); d, t = d+1, t+1 {
-		pairs = append(pairs, pair{d, t})
+	same, found := byContent(direct.events, through.events)
+	if 2*found >= min(len(direct.events), len(through.events)) {
+		return same
 	}
-	return pairs
+	both := direct.opened
+	if both.Before(through.opened) {
+		both = through.opened
+	}
+	return byOrder(direct.events, through.events, both.Add(subscribed))
 }
 
-// pairByContent pairs the events that differ from all others of their client.
-func pairByContent(direct, through []arrival) []pair {
-	index := func(events []arrival) map[uint64]int {
-		at := map[uint64]int{}
-		for i, e := range events {
-			if _, known := at[e.sum]; known {
-				i = -1
-			}
-			at[e.sum] = i
+// byContent pairs the events that differ from all others of their client.
+func byContent(direct, through []arrival) (partner []int, found int) {
+	inDirect, inThrough := places(direct), places(through)
+	for _, e := range direct {
+		j, known := inThrough[e.sum]
+		if !known || inDirect[e.sum] < 0 {
+			j = -1
 		}
-		return at
-	}
-	known := index(direct)
-	var pairs []pair
-	for sum, i := range index(through) {
-		if d, ok := known[sum]; ok && d >= 0 && i >= 0 {
-			pairs = append(pairs, pair{d, i})
+		if j >= 0 {
+			found++
 		}
+		partner = append(partner, j)
 	}
-	return pairs
+	return partner, found
 }
 
-// heldBackDelay reports whether all events of each connection came at once, long
-// after its request, and how long. One event alone is no sign of that.
-func heldBackDelay(events []arrival) (delay time.Duration, heldBack bool) {
-	if len(events) < enoughEvents {
-		return 0, false
-	}
-	for start := 0; start < len(events); {
-		end := start + 1
-		for end < len(events) && events[end].asked.Equal(events[start].asked) {
-			end++
+// places returns the index of each content, or -1 if several events have it.
+func places(events []arrival) map[uint64]int {
+	at := map[uint64]int{}
+	for i, e := range events {
+		if _, known := at[e.sum]; known {
+			i = -1
 		}
-		first, last := events[start], events[end-1]
-		if end-start < 2 || first.burst != last.burst || last.at.Sub(first.at) > burstSilence || first.at.Sub(first.asked) <= slowEvents {
-			return 0, false
-		}
-		delay = max(delay, last.at.Sub(last.asked))
-		start = end
+		at[e.sum] = i
 	}
-	return delay, true
+	return at
 }
 
-// A clumping is how the events came: in groups, some of them several at once.
-type clumping struct{ groups, clumps, largest int }
-
-// clumpsOf counts the groups of events between silences, and how many of them came at
-// once. What a client gets at once when it comes back does not count, nor what it
-// gets at once when it asks, if that is more than ever comes at once later: it is a
-// replay.
-func clumpsOf(events []arrival) clumping {
-	var c clumping
-	replayed := 0 // events, if the client gets several at once when it connects
-	for start := 0; start < len(events); {
-		end, atOnce := start+1, true
-		for end < len(events) && events[end].burst == events[start].burst {
-			atOnce = atOnce && events[end].at.Sub(events[end-1].at) <= sameMoment
-			end++
-		}
-		returned := start > 0 && !events[start].asked.Equal(events[start-1].asked)
-		isClump := atOnce && end-start > 1
-		switch {
-		case returned:
-		case isClump && events[start].burst == 1 && events[start].at.Sub(events[start].asked) <= maxLate:
-			replayed = end - start
-		case isClump:
-			c.groups, c.clumps = c.groups+1, c.clumps+1
-			c.largest = max(c.largest, end-start)
-		default:
-			c.groups++
-		}
-		start = end
+// byOrder pairs the events from a time on.
+func byOrder(direct, through []arrival, from time.Time) (partner []int) {
+	since := func(events []arrival, t time.Time) int {
+		return sort.Search(len(events), func(i int) bool { return !events[i].at.Before(t) })
 	}
-	if replayed > 0 && replayed <= c.largest {
-		c.groups, c.clumps = c.groups+1, c.clumps+1
+	first, ahead := since(direct, from), since(through, from.Add(-sameMoment))
+	for i := range direct {
+		j := i - first + ahead
+		if i < first || j >= len(through) {
+			j = -1
+		}
+		partner = append(partner, j)
 	}
-	return c
-}
-
-// again reports whether events come in clumps again and again, rather than now
-// and then. Two large ones and nothing else are enough.
-func (c clumping) again() bool {
-	isLarge := c.clumps == 2 && c.groups == 2 && c.largest >= enoughEvents
-	return isLarge || c.clumps >= 3 && 3*c.clumps >= 2*c.groups
+	return partner
 }

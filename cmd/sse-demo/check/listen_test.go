@@ -66,7 +66,7 @@ func TestLastID(t *testing.T) {
 	} {
 		r := newRecord(time.Now(), "")
 		body := io.NopCloser(strings.NewReader(stream))
-		_ = r.read(&answer{Response: &http.Response{Body: body}, close: func() {}, isClosed: func() bool { return false }}, "")
+		r.read(&answer{Response: &http.Response{Body: body}, close: func() {}, isClosed: func() bool { return false }}, "")
 		if got := r.now().lastID; got != want {
 			t.Errorf("%q: %q, want %q", stream, got, want)
 		}

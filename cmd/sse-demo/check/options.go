@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // Options are the flags of the command, as kong reads them.
@@ -77,11 +80,8 @@ func (o *Options) setBody(c *client) error {
 	case o.AllMethods:
 		return errors.New("--data and --all-methods do not go together")
 	}
-	c.method, c.body = http.MethodPost, []byte(*o.Data)
-	if o.Method != "" {
-		c.method = string(o.Method)
-	}
-	if !isToken(c.method) {
+	c.method, c.body = cmp.Or(string(o.Method), http.MethodPost), []byte(*o.Data)
+	if !httpguts.ValidHeaderFieldName(c.method) { // which is a token, as a method is
 		return fmt.Errorf("--method must be like POST: %s", quote(c.method))
 	}
 	if c.header["Content-Type"] == nil {
@@ -121,23 +121,10 @@ func parseHeader(lines []string) (http.Header, error) {
 	for _, line := range lines {
 		name, value, ok := strings.Cut(line, ":")
 		value = strings.TrimSpace(value)
-		if !ok || !isToken(name) || !isFieldValue(value) {
+		if !ok || !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
 			return nil, fmt.Errorf("--header must be like 'Name: value': %s", quote(line))
 		}
 		header.Add(name, value)
 	}
 	return header, nil
-}
-
-// isToken reports whether s can be the name of a header field or a method (RFC
-// 9110, 5.6.2).
-func isToken(s string) bool {
-	const others = "!#$%&'*+-.^_`|~0123456789"
-	isOther := func(c rune) bool { return (c|0x20 < 'a' || 'z' < c|0x20) && !strings.ContainsRune(others, c) }
-	return s != "" && !strings.ContainsFunc(s, isOther)
-}
-
-// isFieldValue reports whether s can be the value of a header field.
-func isFieldValue(s string) bool {
-	return !strings.ContainsFunc(s, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f })
 }

@@ -2,12 +2,15 @@ package check
 
 import (
 	"context"
+	"mime"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // A probe is a further request and what came of it.
@@ -56,59 +59,54 @@ func status(a *answer) string {
 }
 
 // probe starts the probes.
-func (s *session) probe(ctx context.Context, all *sync.WaitGroup) {
-	all.Go(func() { s.gzip = s.follow(ctx, ask{encoding: "gzip"}, true, false) })
+func (o *observation) probe(ctx context.Context, all *sync.WaitGroup) {
+	all.Go(func() { o.gzip = o.follow(ctx, ask{encoding: "gzip"}, true) })
 	all.Go(func() {
-		s.awaitPace(ctx)
-		s.probeHeads(ctx, all)
-		ready := time.Now().Add(min(s.options.For/4, 5*time.Second)) // so that there is something to replay
-		s.main.await(ctx, func(m seen) bool { return m.isOver || !time.Now().Before(ready) })
-		all.Go(func() { s.fresh = s.follow(ctx, ask{}, false, false) })
-		all.Go(func() { s.unknown = s.follow(ctx, ask{lastID: unknownID}, false, false) })
+		o.awaitPace(ctx)
+		o.probeHeads(ctx, all)
+		ready := time.Now().Add(min(o.options.For/4, 5*time.Second)) // so that there is something to replay
+		o.main.await(ctx, func(m seen) bool { return m.isOver || !time.Now().Before(ready) })
+		all.Go(func() { o.fresh = o.follow(ctx, ask{}, false) })
+		all.Go(func() { o.unknown = o.follow(ctx, ask{lastID: unknownID}, false) })
 	})
-	all.Go(func() { s.probeResume(ctx) })
+	all.Go(func() { o.probeResume(ctx) })
 }
 
 // awaitPace returns when it is known how long a probe must wait: the first byte
 // has come, or has taken so long that a probe waits for as long as it ever does.
-func (s *session) awaitPace(ctx context.Context) {
-	s.main.await(ctx, func(m seen) bool { return m.hasFirst || m.isOver || 2*time.Since(m.asked) >= maxPatience })
+func (o *observation) awaitPace(ctx context.Context) {
+	o.main.await(ctx, func(m seen) bool { return m.hasFirst || m.isOver || 2*time.Since(m.asked) >= maxPatience })
 }
 
 // patience is how long a probe waits for its head, and then for events: twice the
 // delay of the first byte.
-func (s *session) patience() time.Duration {
-	main := s.main.now()
+func (o *observation) patience() time.Duration {
+	main := o.main.now()
 	if !main.hasFirst {
 		return maxPatience
 	}
 	return min(max(2*main.firstDelay, minPatience), maxPatience)
 }
 
-// follow opens a stream and reads it for as long as a probe waits; with toTheEnd
-// at least until the listening has ended. If returns is true it comes back when the
-// stream ends.
-func (s *session) follow(ctx context.Context, a ask, toTheEnd, returns bool) probe {
+// follow opens a stream and reads it for as long as a probe waits; with toTheEnd at
+// least until the listening has ended, and coming back when the stream ends.
+func (o *observation) follow(ctx context.Context, a ask, toTheEnd bool) probe {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	answer, err := s.client.open(ctx, a, s.patience())
+	answer, err := o.client.open(ctx, a, o.patience())
 	result := newProbe(answer, err)
-	if err != nil {
-		return result
-	}
-	if answer.StatusCode != http.StatusOK {
-		answer.close()
+	if result.code != http.StatusOK {
 		return result
 	}
 	r := newRecord(answer.asked, a.lastID)
 	var reading sync.WaitGroup
 	reading.Go(func() {
 		defer stop() // a client has given up
-		s.client.listen(ctx, answer, a, returns, r)
+		o.client.listen(ctx, answer, a, toTheEnd, r)
 	})
-	s.awaitPace(ctx)
-	if pause(ctx, s.patience()) && toTheEnd {
-		s.main.await(ctx, func(m seen) bool { return m.isOver })
+	o.awaitPace(ctx)
+	if pause(ctx, o.patience()) && toTheEnd {
+		o.main.await(ctx, func(m seen) bool { return m.isOver })
 	}
 	stop()
 	reading.Wait()
@@ -117,78 +115,76 @@ func (s *session) follow(ctx context.Context, a ask, toTheEnd, returns bool) pro
 }
 
 // probeResume returns to the middle of what was seen, as after a cut.
-func (s *session) probeResume(ctx context.Context) {
-	s.main.await(ctx, func(m seen) bool { return m.ids >= resumeAfter || m.isOver })
-	main := s.main.now()
-	events := slices.DeleteFunc(main.withID(), func(e arrival) bool { return !isFieldValue(e.id) })
+func (o *observation) probeResume(ctx context.Context) {
+	o.main.await(ctx, func(m seen) bool { return m.ids >= resumeAfter || m.isOver })
+	main := o.main.now()
+	events := slices.DeleteFunc(main.withID(), func(e arrival) bool { return !httpguts.ValidHeaderFieldValue(e.id) })
 	if len(events) < 2 {
 		return
 	}
-	s.lastID = events[(len(events)-1)/2].id
-	s.resumed = s.follow(ctx, ask{lastID: s.lastID}, true, true)
+	o.lastID = events[(len(events)-1)/2].id
+	o.resumed = o.follow(ctx, ask{lastID: o.lastID}, true)
 }
 
 // changing are the methods that --all-methods tries.
 var changing = []string{http.MethodPost, http.MethodPut, http.MethodDelete}
 
 // probeHeads sends the requests whose answers matter for their heads only.
-func (s *session) probeHeads(ctx context.Context, all *sync.WaitGroup) {
-	patience := s.patience()
-	all.Go(func() { s.headMethod = s.headOf(ctx, ask{method: http.MethodHead}, patience) })
-	if s.options.Origin != "" {
+func (o *observation) probeHeads(ctx context.Context, all *sync.WaitGroup) {
+	patience := o.patience()
+	all.Go(func() { o.headMethod = o.headOf(ctx, ask{method: http.MethodHead}, patience) })
+	if o.options.Origin != "" {
 		origin := func(origin string) ask { return ask{header: http.Header{"Origin": {origin}}} }
-		all.Go(func() { s.cors = s.headOf(ctx, origin(string(s.options.Origin)), patience) })
-		all.Go(func() { s.otherCORS = s.headOf(ctx, origin(strangeOrigin), patience) })
-		all.Go(func() { s.probePreflight(ctx, patience) })
+		all.Go(func() { o.cors = o.headOf(ctx, origin(string(o.options.Origin)), patience) })
+		all.Go(func() { o.otherCORS = o.headOf(ctx, origin(strangeOrigin), patience) })
+		all.Go(func() { o.probePreflight(ctx, patience) })
 	}
-	if s.options.AllMethods {
+	if o.options.AllMethods {
 		all.Go(func() {
 			for _, method := range changing {
-				s.methods[method] = s.headOf(ctx, ask{method: method, to: s.head.url, noRedirect: true}, patience)
+				o.methods[method] = o.headOf(ctx, ask{method: method, to: o.head.url, noRedirect: true}, patience)
 			}
 		})
 	}
 }
 
-func (s *session) headOf(ctx context.Context, a ask, patience time.Duration) probe {
-	answer, err := s.client.open(ctx, a, patience)
+func (o *observation) headOf(ctx context.Context, a ask, patience time.Duration) probe {
+	answer, err := o.client.open(ctx, a, patience)
 	if err == nil {
 		answer.close()
 	}
 	return newProbe(answer, err)
 }
 
-// simpleMethods need no OPTIONS request first (Fetch, "CORS-safelisted method").
-var simpleMethods = []string{http.MethodGet, http.MethodHead, http.MethodPost}
-
 // probePreflight sends the OPTIONS request that a browser sends first, if it does.
-func (s *session) probePreflight(ctx context.Context, patience time.Duration) {
-	s.unsafe = unsafeHeaders(s.client.header)
-	if len(s.unsafe) == 0 && slices.Contains(simpleMethods, s.client.method) {
+func (o *observation) probePreflight(ctx context.Context, patience time.Duration) {
+	unsafe := unsafeHeaders(o.client.header)
+	if len(unsafe) == 0 && slices.Contains(simpleMethods, o.client.method) {
 		return
 	}
-	header := http.Header{"Origin": {string(s.options.Origin)}, "Access-Control-Request-Method": {s.client.method}}
-	if len(s.unsafe) > 0 {
-		header.Set("Access-Control-Request-Headers", strings.Join(s.unsafe, ","))
+	header := http.Header{"Origin": {string(o.options.Origin)}, "Access-Control-Request-Method": {o.client.method}}
+	if len(unsafe) > 0 {
+		header.Set("Access-Control-Request-Headers", strings.Join(unsafe, ","))
 	}
-	s.preflight = s.headOf(ctx, ask{method: http.MethodOptions, header: header, bare: true, noRedirect: true}, patience)
+	o.preflight = o.headOf(ctx, ask{method: http.MethodOptions, header: header, bare: true, noRedirect: true}, patience)
 }
 
-// unsafeHeaders returns the headers of the user for which a browser asks first
-// (Fetch, "CORS-unsafe request-header names"), without those that no page can set.
-func unsafeHeaders(header http.Header) []string {
-	var names []string
+// What needs no OPTIONS request first (Fetch, "CORS-safelisted method" and
+// "CORS-safelisted request-header"), and headers that no page can set.
+var (
+	simpleMethods = []string{http.MethodGet, http.MethodHead, http.MethodPost}
+	simpleHeaders = []string{"Accept", "Accept-Language", "Content-Language", "Accept-Encoding", "Cookie", "Host", "Origin"}
+	simpleTypes   = []string{"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"}
+)
+
+// unsafeHeaders returns the headers of the user for which a browser asks first.
+func unsafeHeaders(header http.Header) (names []string) {
+	mediaType, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
 	for name := range header {
-		switch name {
-		case "Accept", "Accept-Language", "Content-Language", "Accept-Encoding", "Cookie", "Host", "Origin":
-			continue
-		case "Content-Type":
-			mediaType, _, _ := strings.Cut(strings.ToLower(header.Get(name)), ";")
-			if slices.Contains([]string{"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"}, strings.TrimSpace(mediaType)) {
-				continue
-			}
+		isSimple := slices.Contains(simpleHeaders, name) || name == "Content-Type" && slices.Contains(simpleTypes, mediaType)
+		if !isSimple {
+			names = append(names, strings.ToLower(name))
 		}
-		names = append(names, strings.ToLower(name))
 	}
 	slices.Sort(names)
 	return names

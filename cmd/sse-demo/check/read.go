@@ -23,28 +23,27 @@ const (
 // when the stream ends, as a client does: after its retry, with its last id. It
 // returns when ctx ends, or when a client gives up.
 func (c *client) listen(ctx context.Context, a *answer, first ask, returns bool, r *record) {
-	failures := 0
-	for {
-		_ = r.read(a, first.encoding) // however it ended, a client comes back
-		for {
-			s := r.now()
-			if !returns || s.tooLong || s.unreadable || !pause(ctx, retryDelay(s.retries, failures)) {
-				return
-			}
-			var err error
-			if a, err = c.open(ctx, ask{lastID: s.lastID, encoding: first.encoding}, headTimeout); err == nil {
-				break
-			}
-			failures++
+	for failures := 0; ; {
+		if a != nil {
+			r.read(a, first.encoding)
 		}
-		failures = 0
-		if a.StatusCode != http.StatusOK {
-			if a.StatusCode != http.StatusNoContent { // which says that nothing will follow
-				r.change(func(s *seen) { s.refused = status(a) })
-			}
-			a.close()
+		s := r.now()
+		if !returns || s.tooLong || s.unreadable || !pause(ctx, retryDelay(s.retries, failures)) {
 			return
 		}
+		var err error
+		a, err = c.open(ctx, ask{lastID: s.lastID, encoding: first.encoding}, headTimeout)
+		switch {
+		case err != nil:
+			a, failures = nil, failures+1
+			continue
+		case a.StatusCode == http.StatusOK:
+			failures = 0
+			continue
+		case a.StatusCode != http.StatusNoContent: // which says that nothing will follow
+			r.change(func(s *seen) { s.refused = status(a) })
+		}
+		return
 	}
 }
 
@@ -74,7 +73,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 // read notes what comes until the stream or the answer's context ends, and closes
 // the answer. The accepted encoding is empty or gzip.
-func (r *record) read(a *answer, accepted string) error {
+func (r *record) read(a *answer, accepted string) {
 	defer a.close()
 	r.change(func(s *seen) { s.connect(a.asked, a.answered) })
 	err := r.readEvents(a, accepted)
@@ -82,30 +81,27 @@ func (r *record) read(a *answer, accepted string) error {
 		s.tooLong = s.tooLong || errors.Is(err, sse.ErrTooLong)
 		s.disconnect(time.Now(), !a.isClosed() && !s.tooLong, errors.Is(err, io.EOF))
 	})
-	return err
 }
 
 func (r *record) readEvents(a *answer, accepted string) error {
-	body := &timed{in: a.Body, record: r}
-	in, err := r.decode(body, a.Header.Get("Content-Encoding"), accepted)
+	in, err := r.decode(timed{a.Body, r}, a.Header.Get("Content-Encoding"), accepted)
 	if err != nil {
 		return err
 	}
 	reader := sse.NewReader(in)
 	reader.MaxEvent = maxEvent
 	reader.OnFault = func(f sse.Fault) { r.change(func(s *seen) { s.fault(f) }) }
-	body.before = func() { r.change(func(s *seen) { s.fields(reader) }) }
 	for {
 		event, err := reader.Next()
-		body.before()
+		r.change(func(s *seen) {
+			s.fields(reader)
+			if err == nil {
+				s.event(event, reader.HasID())
+			}
+		})
 		if err != nil {
 			return err
 		}
-		id := ""
-		if reader.HasID() {
-			id = event.ID
-		}
-		r.change(func(s *seen) { s.event(event, id) })
 	}
 }
 
@@ -137,16 +133,12 @@ func isGzip(encoding string) bool {
 
 // timed notes when bytes come.
 type timed struct {
-	in     io.Reader
+	io.Reader
 	record *record
-	before func() // is called before each read
 }
 
-func (t *timed) Read(p []byte) (int, error) {
-	if t.before != nil {
-		t.before()
-	}
-	n, err := t.in.Read(p)
+func (t timed) Read(p []byte) (int, error) {
+	n, err := t.Reader.Read(p)
 	if n > 0 {
 		now := time.Now()
 		t.record.change(func(s *seen) { s.bytes(now) })

@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode"
 
+	"golang.org/x/net/http/httpguts"
+
 	"example.com/sse-demo/sse"
 )
 
@@ -138,10 +140,12 @@ func (s *seen) bytes(at time.Time) {
 	s.silence, s.last = max(s.silence, silence), at
 }
 
-// event notes an event. The id is empty if the event itself has none.
-func (s *seen) event(e sse.Event, id string) {
+// event notes an event, and its id if the event itself has one.
+func (s *seen) event(e sse.Event, hasID bool) {
+	id := ""
 	s.total++
-	if id != "" {
+	if hasID && e.ID != "" {
+		id = e.ID
 		s.ids++
 	}
 	if s.badID == "" && !canSendBack(id) {
@@ -178,7 +182,7 @@ func (s *seen) fields(r *sse.Reader) {
 		s.retries[len(s.retries)-1] = d
 	}
 	id := r.LastEventID()
-	if id != s.latest.id && isFieldValue(id) && len(id) <= maxSentID {
+	if id != s.latest.id && httpguts.ValidHeaderFieldValue(id) && len(id) <= maxSentID {
 		s.lastID = id
 	}
 	s.latest.id = id

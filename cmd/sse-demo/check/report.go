@@ -1,12 +1,12 @@
 package check
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -81,8 +81,8 @@ func (o *observation) judge() Report {
 		r := skip("there is no stream to check")
 		switch {
 		case i > 0 && report.Results[0].Result == isFail:
-		case o.posts && c.getOnly:
-			r = skip("not for a stream that answers a %s", o.method)
+		case o.posts() && c.getOnly:
+			r = skip("not for a stream that answers a %s", o.client.method)
 		default:
 			r = c.judge(o)
 		}
@@ -126,50 +126,32 @@ func (r Report) writeText(w io.Writer, colored bool) error {
 	return nil
 }
 
-// progressInterval is between two updates of the line that says what goes on.
-const progressInterval = 250 * time.Millisecond
-
-// showProgress keeps one line on a terminal up to date until stop is called,
-// which clears it.
-func (s *session) showProgress(w io.Writer) (stop func()) {
-	const clearLine = "\r\x1b[K"
-	began := time.Now()
-	done := make(chan struct{})
-	var showing sync.WaitGroup
-	showing.Go(func() {
-		tick := time.NewTicker(progressInterval)
-		defer tick.Stop()
-		for {
-			_, _ = fmt.Fprint(w, clearLine, s.progress(time.Since(began)))
-			select {
-			case <-tick.C:
-			case <-done:
-				_, _ = fmt.Fprint(w, clearLine)
-				return
-			}
+// showProgress keeps one line on a terminal up to date until ctx ends.
+func (o *observation) showProgress(ctx context.Context, w io.Writer) {
+	const interval, clearLine = 250 * time.Millisecond, "\r\x1b[K"
+	for began := time.Now(); ; {
+		_, _ = fmt.Fprint(w, clearLine, o.progress(time.Since(began)))
+		if !pause(ctx, interval) {
+			_, _ = fmt.Fprint(w, clearLine)
+			return
 		}
-	})
-	return func() {
-		close(done)
-		showing.Wait()
 	}
 }
 
 // progress says what the check waits for, and what has come. It is short: a line
 // that wraps cannot be cleared.
-func (s *session) progress(elapsed time.Duration) string {
-	main := s.main.now()
-	text := fmt.Sprintf("%.0f s: ", elapsed.Seconds())
-	events := count(main.total, "event", "events")
+func (o *observation) progress(elapsed time.Duration) string {
+	main := o.main.now()
+	state := fmt.Sprintf("silent for %.0f s", time.Since(main.last).Seconds())
 	switch {
 	case main.isOver:
-		return text + "the last probes end"
+		state = "the last probes end"
 	case main.connections == 0:
-		return text + "waiting for the head"
+		state = "waiting for the head"
 	case !main.connected:
-		return text + events + ", ended, coming back"
+		state = "ended, coming back"
 	}
-	return text + fmt.Sprintf("%s, silent for %.0f s", events, time.Since(main.last).Seconds())
+	return fmt.Sprintf("%.0f s: %s, %s", elapsed.Seconds(), count(main.total, "event", "events"), state)
 }
 
 // quote quotes and shortens what comes from elsewhere, so that it is one short

@@ -29,23 +29,17 @@ var (
 
 // Run checks the endpoint and prints the report to stdout. If stderr is a terminal,
 // it shows what goes on there.
-func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
+func Run(ctx context.Context, options Options, stdout, stderr io.Writer) error {
 	log.SetOutput(io.Discard) // net/http's, to which it writes what a broken server sends
-	s, err := newSession(o)
+	o, err := newObservation(options)
+	if err == nil {
+		err = o.observeAndShow(ctx, stderr)
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotTried, err)
 	}
-	stop := func() {}
-	if isTerminal(stderr) {
-		stop = s.showProgress(stderr)
-	}
-	err = s.observe(ctx)
-	stop()
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNotTried, err)
-	}
-	report := s.judge()
-	if o.JSON {
+	report := o.judge()
+	if options.JSON {
 		err = report.writeJSON(stdout)
 	} else {
 		err = report.writeText(stdout, isTerminal(stdout) && os.Getenv("NO_COLOR") == "")
@@ -53,7 +47,7 @@ func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%w: the report could not be written: %w", ErrNotTried, err)
 	}
-	if report.has(isFail) || o.Strict && report.has(isWarn) {
+	if report.has(isFail) || options.Strict && report.has(isWarn) {
 		return ErrFailed
 	}
 	return nil
@@ -64,56 +58,53 @@ func isTerminal(w io.Writer) bool {
 	return ok && isatty.IsTerminal(f.Fd())
 }
 
-// An observation is everything that was seen of an endpoint.
+// An observation is everything that was seen of an endpoint, by these clients.
 type observation struct {
-	options Options
-	posts   bool // the stream answers a request with a body
-	method  string
-	head    probe // of the stream
-	stream  seen
-	direct  probe // the stream without the proxy, with --compare
+	options         Options
+	client, compare *client // compare is without the proxy, with --compare
+	main            *record // of the stream, while it is listened to
 
+	head, direct                  probe // of the stream, and of the same without the proxy
+	stream                        seen
 	fresh, unknown, gzip, resumed probe  // further streams
 	lastID                        string // that resumed has sent
 	headMethod                    probe
 	cors, otherCORS, preflight    probe
-	unsafe                        []string         // the names of --header that need the preflight
-	cookie                        bool             // is among --header
 	methods                       map[string]probe // of --all-methods
 }
 
-// A session makes an observation.
-type session struct {
-	observation
-	client, compare *client
-	main            *record
-}
-
-// newSession checks the options. The error is one for the user.
-func newSession(o Options) (*session, error) {
-	client, compare, err := o.clients()
+// newObservation checks the options. The error is one for the user.
+func newObservation(options Options) (*observation, error) {
+	client, compare, err := options.clients()
 	if err != nil {
 		return nil, err
 	}
-	return &session{
-		observation: observation{
-			options: o, posts: client.body != nil, method: client.method,
-			methods: map[string]probe{}, cookie: client.header.Get("Cookie") != "",
-		},
-		client: client, compare: compare, main: newRecord(time.Now(), ""),
-	}, nil
+	return &observation{options: options, client: client, compare: compare, main: newRecord(time.Now(), ""), methods: map[string]probe{}}, nil
+}
+
+// posts reports whether the stream answers a request with a body.
+func (o *observation) posts() bool { return o.client.body != nil }
+
+func (o *observation) observeAndShow(ctx context.Context, stderr io.Writer) error {
+	showing, stop := context.WithCancel(ctx)
+	var shown sync.WaitGroup
+	defer shown.Wait()
+	defer stop()
+	if isTerminal(stderr) {
+		shown.Go(func() { o.showProgress(showing, stderr) })
+	}
+	return o.observe(ctx)
 }
 
 // observe listens to the stream and sends the probes. It returns an error for the
 // user if the endpoint could not be tried.
-func (s *session) observe(parent context.Context) error {
+func (o *observation) observe(parent context.Context) error {
 	ctx, cancel := context.WithCancel(parent)
-	defer cancel()
 	var direct sync.WaitGroup
-	first := s.firstAsk(ctx)
-	err := s.listenDirectly(ctx, first, &direct)
+	first := o.firstAsk(ctx)
+	err := o.listenDirectly(ctx, first, &direct)
 	if err == nil {
-		err = s.listen(ctx, first)
+		err = o.listen(ctx, first)
 	}
 	cancel()
 	direct.Wait()
@@ -126,16 +117,15 @@ func (s *session) observe(parent context.Context) error {
 // firstAsk returns the request that opens the stream. One with a body is sent once
 // only, so it has the Origin, unless a browser would not send it: after an OPTIONS
 // request that forbids it.
-func (s *session) firstAsk(ctx context.Context) ask {
-	first := ask{}
-	if !s.posts {
+func (o *observation) firstAsk(ctx context.Context) (first ask) {
+	if !o.posts() {
 		return first
 	}
-	first.encoding = s.client.header.Get("Accept-Encoding")
-	if s.options.Origin != "" {
-		s.probePreflight(ctx, headTimeout)
-		if s.preflightRefusal() == "" {
-			first.header = http.Header{"Origin": {string(s.options.Origin)}}
+	first.encoding = o.client.header.Get("Accept-Encoding")
+	if o.options.Origin != "" {
+		o.probePreflight(ctx, headTimeout)
+		if o.preflightRefusal() == "" {
+			first.header = http.Header{"Origin": {string(o.options.Origin)}}
 		}
 	}
 	return first
@@ -143,67 +133,65 @@ func (s *session) firstAsk(ctx context.Context) ask {
 
 // listenDirectly listens to the endpoint without the proxy until ctx ends, if it
 // answers. A head that does not come is an error only if it comes through the proxy.
-func (s *session) listenDirectly(ctx context.Context, first ask, listening *sync.WaitGroup) error {
-	if s.compare == nil {
+func (o *observation) listenDirectly(ctx context.Context, first ask, listening *sync.WaitGroup) error {
+	if o.compare == nil {
 		return nil
 	}
-	answer, err := s.compare.open(ctx, first, headTimeout)
-	s.direct = newProbe(answer, err)
+	answer, err := o.compare.open(ctx, first, headTimeout)
+	o.direct = newProbe(answer, err)
 	switch {
 	case errors.Is(err, errNoAnswer):
 		return nil
 	case err != nil:
 		return fmt.Errorf("--compare: %w", plain(err))
 	case answer.StatusCode != http.StatusOK:
-		answer.close()
-		return fmt.Errorf("--compare: it answered %s", s.direct.status)
+		return fmt.Errorf("--compare: it answered %s", o.direct.status)
 	}
 	listening.Go(func() {
 		r := newRecord(answer.asked, "")
-		s.compare.listen(ctx, answer, first, !s.posts, r)
-		s.direct.stream = r.now()
+		o.compare.listen(ctx, answer, first, !o.posts(), r)
+		o.direct.stream = r.now()
 	})
 	return nil
 }
 
 // listen opens the stream, and returns when the listening and the probes have ended.
-func (s *session) listen(ctx context.Context, first ask) error {
+func (o *observation) listen(ctx context.Context, first ask) error {
 	listening, stop := context.WithCancel(ctx)
 	defer stop()
-	answer, err := s.client.open(listening, first, headTimeout)
-	s.head = newProbe(answer, err)
-	var unreachable *unreachableError
+	answer, err := o.client.open(listening, first, headTimeout)
+	o.head = newProbe(answer, err)
+	if unreachable, ok := errors.AsType[*unreachableError](err); ok {
+		return unreachable
+	}
+	if err != nil { // which is a finding
+		return nil
+	}
 	switch {
-	case errors.As(err, &unreachable):
-		return err
-	case err == nil && s.direct.err != nil:
+	case o.direct.err != nil:
 		answer.close()
-		return fmt.Errorf("--compare: %w", s.direct.err)
-	case err != nil: // which is a finding
-		return nil
+		return fmt.Errorf("--compare: %w", o.direct.err)
 	case answer.StatusCode != http.StatusOK:
-		answer.close()
 		return nil
+	case first.header != nil:
+		o.cors = o.head
 	}
-	if first.header != nil {
-		s.cors = s.head
-	}
-	s.main.change(func(m *seen) { m.asked = answer.asked })
+	o.main.change(func(m *seen) { m.asked = answer.asked })
 	var reading, probes sync.WaitGroup
 	reading.Go(func() {
 		defer stop() // a client has given up
-		s.client.listen(listening, answer, first, !s.posts, s.main)
+		o.client.listen(listening, answer, first, !o.posts(), o.main)
 	})
 	probing, end := context.WithCancel(ctx)
 	defer end()
-	if !s.posts {
-		s.probe(probing, &probes)
+	if !o.posts() {
+		o.probe(probing, &probes)
 	}
-	s.main.awaitEnough(listening, s.options.For)
+	o.main.awaitEnough(listening, o.options.For)
 	stop()
 	reading.Wait()
-	s.stream = s.main.now()
-	s.main.change(func(m *seen) { m.isOver = true })
+	o.stream = o.main.now()
+	o.main.change(func(m *seen) { m.isOver = true })
 	limit := time.AfterFunc(probesEnd, end)
 	defer limit.Stop()
 	probes.Wait()
