@@ -60,17 +60,9 @@ type ask struct {
 	noRedirect bool
 }
 
-// An answer is a response whose body is yet to be read. It must be closed.
-type answer struct {
-	*http.Response
-	asked, answered time.Time
-	close           func()
-	isClosed        func() bool // by close, or by the end of the context
-}
-
-// open sends a request on a new connection and waits for the head. The answer ends
-// with ctx; one that is not 200 has ended already.
-func (c *client) open(ctx context.Context, a ask, timeout time.Duration) (*answer, error) {
+// open sends a request on a new connection, waits for the head, and returns the body
+// if the status is 200. It ends with ctx.
+func (c *client) open(ctx context.Context, a ask, timeout time.Duration) (head, io.ReadCloser) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	limit := time.AfterFunc(timeout, func() { cancel(errNoAnswer) })
 	var connected atomic.Bool // to the last of the hosts to which it was redirected
@@ -78,27 +70,46 @@ func (c *client) open(ctx context.Context, a ask, timeout time.Duration) (*answe
 		GetConn: func(string) { connected.Store(false) },
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
 	})
-	asked, transport := time.Now(), c.transport()
+	h, transport := head{asked: time.Now()}, c.transport()
 	response, err := c.send(traced, transport, a)
+	h.opened = time.Now()
 	if !limit.Stop() && errors.Is(context.Cause(ctx), errNoAnswer) {
 		err = fmt.Errorf("%w in %s", errNoAnswer, seconds(timeout))
 	} else if err != nil && ctx.Err() == nil {
 		err = classify(err, connected.Load())
 	}
-	closeAll := func() {
-		cancel(nil)
-		if response != nil {
-			_ = response.Body.Close()
-		}
-		transport.CloseIdleConnections()
-	}
-	if err != nil || response.StatusCode != http.StatusOK {
-		closeAll()
-	}
+	body := connectionBody{func() { cancel(nil); transport.CloseIdleConnections() }, response}
 	if err != nil {
-		return nil, err
+		_ = body.Close()
+		h.err = err
+		return h, nil
 	}
-	return &answer{response, asked, time.Now(), closeAll, func() bool { return ctx.Err() != nil }}, nil
+	h.status, h.code, h.proto, h.header, h.url = status(response), response.StatusCode, response.Proto, response.Header, response.Request.URL
+	if h.code != http.StatusOK {
+		_ = body.Close()
+		return h, nil
+	}
+	return h, body
+}
+
+// A connectionBody closes its connection, too.
+type connectionBody struct {
+	closeConnection func()
+	*http.Response
+}
+
+func (b connectionBody) Read(p []byte) (int, error) { return b.Body.Read(p) }
+
+func (b connectionBody) Close() error {
+	b.closeConnection()
+	if b.Response == nil {
+		return nil
+	}
+	return b.Body.Close()
+}
+
+func status(r *http.Response) string {
+	return strings.TrimSpace(fmt.Sprintf("%03d %s", r.StatusCode, http.StatusText(r.StatusCode)))
 }
 
 // transport is a new one each time: each connection is another client's.

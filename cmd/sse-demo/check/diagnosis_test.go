@@ -104,7 +104,7 @@ func TestLateHead(t *testing.T) {
 
 // TestHTTP10: a browser speaks HTTP/1.1 to a server that answers with HTTP/1.0.
 func TestHTTP10(t *testing.T) {
-	o := &observation{head: probe{proto: "HTTP/1.0", url: mustParse(t, "http://demo.example/")}}
+	o := &observation{stream: seen{head: head{proto: "HTTP/1.0", url: mustParse(t, "http://demo.example/")}}}
 	if r := judgeHTTP2(o); r.Result != isWarn || strings.Contains(r.Seen, "HTTP/1.0 to every") || !strings.Contains(r.Seen, "HTTP/1.1") {
 		t.Errorf("%+v", r)
 	}

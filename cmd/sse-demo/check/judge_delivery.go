@@ -34,7 +34,7 @@ func judgeFirstByte(o *observation) Result {
 }
 
 func judgeDelivery(o *observation) Result {
-	s, direct := o.stream, o.direct.stream
+	s, direct := o.stream, o.direct
 	if max(s.total, direct.total) < enoughEvents {
 		seen := count(s.total, "event", "events") + " seen, too few to judge"
 		if s.ends > 0 && s.total == 0 {
@@ -55,9 +55,9 @@ func judgeDelivery(o *observation) Result {
 			"Something holds events back and passes them on in lots: a buffer in a proxy, a compressor, or a missing flush. Clients see old news.", fixBuffering)
 	}
 	switch {
-	case o.direct.sent && direct.total == 0:
+	case o.direct.sent() && direct.total == 0:
 		return ok("%d events; without the proxy none came to compare them with", s.total)
-	case o.direct.sent:
+	case o.direct.sent():
 		return ok("%d events, none over %s later than without the proxy", s.total, seconds(maxLate))
 	}
 	return ok("%d events, each as it happens", s.total)
@@ -84,7 +84,7 @@ func judgeCompression(o *observation) Result {
 func (o *observation) gzipDelay() (late time.Duration, gzipped bool) {
 	if o.posts() { // --header may have asked for gzip
 		late, _ = heldBackDelay(o.stream.events)
-		return late, isGzip(o.head.header.Get("Content-Encoding")) && o.stream.encoding == ""
+		return late, isGzip(o.stream.header.Get("Content-Encoding")) && o.stream.encoding == ""
 	}
-	return lateness(&o.stream, &o.gzip.stream, false), isGzip(o.gzip.header.Get("Content-Encoding"))
+	return lateness(&o.stream, &o.gzip, false), isGzip(o.gzip.header.Get("Content-Encoding"))
 }

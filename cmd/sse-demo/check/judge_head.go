@@ -15,32 +15,32 @@ import (
 const slowHead = time.Second
 
 func judgeHead(o *observation) Result {
-	h := o.head
+	h := o.stream.head
 	switch {
 	case errors.Is(h.err, errNoAnswer):
-		return fail(answerOf(h)+o.withoutProxy(), "A browser waits on, but is not told that it is connected; other clients, and proxies with a time limit, give up.", o.fixHead())
+		return fail(h.outcome()+o.withoutProxy(), "A browser waits on, but is not told that it is connected; other clients, and proxies with a time limit, give up.", o.fixHead())
 	case h.err != nil:
 		means, fix := explainError(h.err)
-		return fail(answerOf(h), means, fix)
+		return fail(h.outcome(), means, fix)
 	case h.code != http.StatusOK:
 		means, fix := explainStatus(h, o.posts())
 		return fail(h.status, means, fix)
-	case h.delay > slowHead:
-		return warn(fmt.Sprintf("200 OK, but only after %s%s", seconds(h.delay), o.withoutProxy()),
+	case h.delay() > slowHead:
+		return warn(fmt.Sprintf("200 OK, but only after %s%s", seconds(h.delay()), o.withoutProxy()),
 			"Each client waits so long when it connects, and again at every return.", o.fixHead())
 	}
-	return ok("%s after %s", h.status, seconds(h.delay))
+	return ok("%s after %s", h.status, seconds(h.delay()))
 }
 
 // withoutProxy says what came of the request to --compare.
 func (o *observation) withoutProxy() string {
 	switch d := o.direct; {
-	case !d.sent:
+	case !d.sent():
 		return ""
 	case d.err != nil:
 		return ", nor without the proxy"
 	default:
-		return fmt.Sprintf("; without the proxy %s after %s", d.status, seconds(d.delay))
+		return fmt.Sprintf("; without the proxy %s after %s", d.status, seconds(d.delay()))
 	}
 }
 
@@ -51,17 +51,17 @@ func (o *observation) fixHead() string {
 	const proxy = "Turn off the buffering of what is in front of the server, which holds the head back until there is enough to send: " +
 		"in nginx proxy_buffering off, and no proxy_ignore_headers that names X-Accel-Buffering."
 	switch {
-	case !o.direct.sent:
+	case !o.direct.sent():
 		return server + " If the server does, something in front of it holds the head back: turn off its buffering (proxy_buffering off in nginx). " +
 			"--compare with the address of the server tells which of the two it is."
-	case o.direct.err != nil || o.direct.delay > slowHead:
+	case o.direct.err != nil || o.direct.delay() > slowHead:
 		return server
 	}
 	return proxy
 }
 
-// answerOf says what came of a request.
-func answerOf(p probe) string {
+// outcome says what came of a request.
+func (p head) outcome() string {
 	if p.err == nil {
 		return p.status
 	}
@@ -96,7 +96,7 @@ func explainError(err error) (means, fix string) {
 }
 
 // explainStatus says what a status that is not 200 means to a client.
-func explainStatus(h probe, posts bool) (means, fix string) {
+func explainStatus(h head, posts bool) (means, fix string) {
 	means = "EventSource gives up for good at any status but 200."
 	if posts {
 		means = "The client gets this answer instead of a stream."
@@ -123,7 +123,7 @@ func explainStatus(h probe, posts bool) (means, fix string) {
 }
 
 func judgeMediaType(o *observation) Result {
-	given := o.head.header.Get("Content-Type")
+	given := o.stream.header.Get("Content-Type")
 	mediaType, parameters, _ := strings.Cut(given, ";")
 	mediaType = strings.ToLower(strings.TrimSpace(mediaType))
 	if mediaType != sse.MediaType {
@@ -138,7 +138,7 @@ func judgeMediaType(o *observation) Result {
 		return warn("Content-Type is "+quote(given), "Event streams are always UTF-8: browsers ignore the charset, other clients may believe it.",
 			"Send Content-Type: text/event-stream without a charset.")
 	}
-	control := strings.Join(o.head.header.Values("Cache-Control"), ",")
+	control := strings.Join(o.stream.header.Values("Cache-Control"), ",")
 	if isCacheable(control) {
 		seen := "Cache-Control is " + quote(control)
 		if control == "" {
@@ -179,11 +179,11 @@ func isCacheable(control string) bool {
 func judgeHTTP2(o *observation) Result {
 	const means = "A browser opens at most six connections to a host over HTTP/1.1, all tabs together: the seventh stream never opens."
 	switch {
-	case o.head.url.Scheme == "http":
+	case o.stream.url.Scheme == "http":
 		return warn("plain http, over which browsers speak HTTP/1.1", means,
 			"Serve HTTPS with HTTP/2, for example by a proxy in front; or share one stream between tabs.")
-	case strings.HasPrefix(o.head.proto, "HTTP/1"):
-		return warn(o.head.proto+" only", means, "Turn HTTP/2 on, in the server or in the proxy in front of it; or share one stream between tabs.")
+	case strings.HasPrefix(o.stream.proto, "HTTP/1"):
+		return warn(o.stream.proto+" only", means, "Turn HTTP/2 on, in the server or in the proxy in front of it; or share one stream between tabs.")
 	}
-	return ok("%s", o.head.proto)
+	return ok("%s", o.stream.proto)
 }

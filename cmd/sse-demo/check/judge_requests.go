@@ -14,11 +14,11 @@ func judgeCORS(o *observation) Result {
 	if origin == "" {
 		return skip("no --origin")
 	}
-	if own, err := url.Parse(origin); err == nil && sameOrigin(own, o.head.url) {
+	if own, err := url.Parse(origin); err == nil && sameOrigin(own, o.stream.url) {
 		return ok("%s is the endpoint's own origin", quote(origin))
 	}
-	if errors.Is(o.cors.err, errNoAnswer) && o.head.delay > slowHead { // perhaps the head comes with the first event
-		return skip("%s to a request with that Origin", answerOf(o.cors))
+	if errors.Is(o.cors.err, errNoAnswer) && o.stream.delay() > slowHead { // perhaps the head comes with the first event
+		return skip("%s to a request with that Origin", o.cors.outcome())
 	}
 	const means = "A page of that origin cannot read the stream; the browser's console names CORS."
 	fix := "Answer with Access-Control-Allow-Origin: " + origin + " and Vary: Origin."
@@ -30,7 +30,7 @@ func judgeCORS(o *observation) Result {
 		return fail(refused, means, fix)
 	}
 	other := o.otherCORS
-	if other.sent && other.err == nil && other.header.Get("Access-Control-Allow-Origin") == strangeOrigin && allowsCredentials(other) {
+	if other.sent() && other.err == nil && other.header.Get("Access-Control-Allow-Origin") == strangeOrigin && allowsCredentials(other) {
 		return warn("every origin is allowed, with credentials: "+strangeOrigin+" is, too",
 			"Any site that a user opens can read the stream with the user's cookies.",
 			"Allow only the origins that you know, or leave Access-Control-Allow-Credentials out.")
@@ -42,7 +42,7 @@ func judgeCORS(o *observation) Result {
 func (o *observation) corsRefusal() string {
 	switch {
 	case o.cors.err != nil:
-		return "no answer to a request with that Origin: " + answerOf(o.cors)
+		return "no answer to a request with that Origin: " + o.cors.outcome()
 	case o.cors.code != http.StatusOK:
 		return o.cors.status + " to a request with that Origin"
 	}
@@ -53,10 +53,10 @@ func (o *observation) corsRefusal() string {
 func (o *observation) preflightRefusal() string {
 	p := o.preflight
 	switch {
-	case !p.sent:
+	case !p.sent():
 		return ""
 	case p.err != nil:
-		return "no answer to the OPTIONS request that a browser sends first: " + answerOf(p)
+		return "no answer to the OPTIONS request that a browser sends first: " + p.outcome()
 	case p.code < 200 || p.code > 299:
 		return p.status + " to the OPTIONS request that a browser sends first"
 	}
@@ -89,7 +89,7 @@ func (o *observation) isListed(what, name string) bool {
 func (o *observation) hasCookie() bool { return o.client.header.Get("Cookie") != "" }
 
 // refusal says why the response is not allowed to be read (Fetch, "CORS check").
-func (o *observation) refusal(p probe) string {
+func (o *observation) refusal(p head) string {
 	origin, credentials := string(o.options.Origin), o.hasCookie()
 	allowed := strings.Join(p.header.Values("Access-Control-Allow-Origin"), ", ")
 	switch {
@@ -105,12 +105,12 @@ func (o *observation) refusal(p probe) string {
 	return ""
 }
 
-func allowsCredentials(p probe) bool {
+func allowsCredentials(p head) bool {
 	return p.header.Get("Access-Control-Allow-Credentials") == "true"
 }
 
 func judgeMethods(o *observation) Result {
-	if problem := headProblem(o.headMethod, o.head); problem != "" {
+	if problem := headProblem(o.headMethod, o.stream.head); problem != "" {
 		return warn(problem+o.otherMethods(), "What asks with HEAD (monitoring, caches, link checkers) takes the stream for broken.",
 			"Answer HEAD with the head of GET, and nothing else.")
 	}
@@ -127,18 +127,18 @@ func judgeMethods(o *observation) Result {
 func (o *observation) otherMethods() string {
 	var text strings.Builder
 	for _, method := range changing {
-		if p := o.methods[method]; p.sent {
-			fmt.Fprintf(&text, "; %s: %s", method, answerOf(p))
+		if p := o.methods[method]; p.sent() {
+			fmt.Fprintf(&text, "; %s: %s", method, p.outcome())
 		}
 	}
 	return text.String()
 }
 
 // headProblem says in what the answer to HEAD differs from that to GET.
-func headProblem(head, get probe) string {
+func headProblem(head, get head) string {
 	switch {
 	case head.err != nil:
-		return "no answer to HEAD: " + answerOf(head)
+		return "no answer to HEAD: " + head.outcome()
 	case head.code != get.code:
 		return fmt.Sprintf("HEAD answers %s, GET %s", head.status, get.status)
 	case head.header.Get("Content-Type") != get.header.Get("Content-Type"):

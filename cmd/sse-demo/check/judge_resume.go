@@ -19,7 +19,7 @@ func judgeResume(o *observation) Result {
 		return skip("the events have no ids%s", refused)
 	case repeated:
 		return skip("the ids are not unique%s", refused)
-	case !r.sent && s.refused == "":
+	case !r.sent() && s.refused == "":
 		return skip("too few events have an id that can be sent back")
 	}
 	const means = "A client whose connection breaks, as mobile ones do all the time, misses events, or gets them twice."
@@ -29,7 +29,7 @@ func judgeResume(o *observation) Result {
 	case s.refused != "":
 		return fail(fmt.Sprintf("coming back after id %s, when the stream had ended, got no stream: %s", quote(s.lastID), s.refused), means, fix)
 	case r.err != nil || r.code != http.StatusOK:
-		return fail(came+"got no stream: "+answerOf(r), means, fix)
+		return fail(came+"got no stream: "+r.outcome(), means, fix)
 	}
 	if problem := o.resumeFault(); problem != "" {
 		return fail(came+problem, means, fix)
@@ -40,7 +40,7 @@ func judgeResume(o *observation) Result {
 // resumeFault compares what the returning client got with what the one got that
 // stayed.
 func (o *observation) resumeFault() string {
-	r := o.resumed.stream
+	r := o.resumed
 	stayed := o.stream.withID()
 	index := map[string]int{}
 	for i, e := range stayed {
@@ -78,7 +78,7 @@ func (o *observation) resumeFault() string {
 // what it got. If the stream has ended, the rest comes when the client returns again,
 // unless it got nothing.
 func (o *observation) isOverdue(e arrival, gotSome bool) bool {
-	r := o.resumed.stream
+	r := o.resumed
 	missed := e.at.Before(r.latest.asked) // while the client was away
 	if r.latest.hasEnded {
 		return missed && !gotSome

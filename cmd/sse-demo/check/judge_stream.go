@@ -100,8 +100,8 @@ func judgeRetry(o *observation) Result {
 		return warn("no retry field", "Each client uses its own delay, and some use none at all.", fix)
 	}
 	all := own
-	for _, p := range []probe{o.fresh, o.unknown, o.gzip, o.resumed} {
-		all = append(slices.Clip(all), p.stream.retries...)
+	for _, p := range []seen{o.fresh, o.unknown, o.gzip, o.resumed} {
+		all = append(slices.Clip(all), p.retries...)
 	}
 	lowest := slices.Min(all)
 	if lowest < shortRetry {

@@ -10,11 +10,11 @@ func judgeUnknownID(o *observation) Result {
 	u := o.unknown
 	given := u.header.Get("Last-Event-ID")
 	switch {
-	case errors.Is(u.err, errNoAnswer) && o.head.delay > slowHead: // perhaps the head comes with the first event
-		return warn("a client that comes with an unknown Last-Event-ID gets "+answerOf(u),
+	case errors.Is(u.err, errNoAnswer) && o.stream.delay() > slowHead: // perhaps the head comes with the first event
+		return warn("a client that comes with an unknown Last-Event-ID gets "+u.outcome(),
 			"It cannot know in that time that it has missed something.", "Send the head at once, and then an event (like event: gap) that says so.")
 	case u.err != nil:
-		return fail("a client that comes with an unknown Last-Event-ID gets no answer: "+answerOf(u),
+		return fail("a client that comes with an unknown Last-Event-ID gets no answer: "+u.outcome(),
 			"It never gets a stream again, because it sends the same id at each attempt.", "Answer 200 whatever the id is.")
 	case u.code == http.StatusNoContent:
 		return ok("204 to a client that comes with an unknown Last-Event-ID: it stops")
@@ -36,7 +36,7 @@ func judgeUnknownID(o *observation) Result {
 // signOfLoss names an event that the client with the unknown id got and a fresh
 // one did not, other than by chance.
 func (o *observation) signOfLoss() string {
-	stream, unknown, fresh := o.stream, o.unknown.stream, o.fresh.stream
+	stream, unknown, fresh := o.stream, o.unknown, o.fresh
 	if o.fresh.code != http.StatusOK {
 		return ""
 	}
@@ -81,8 +81,8 @@ func (o *observation) signOfLoss() string {
 // it, from the first event on. It does not matter that a fresh client gets this,
 // too: what is still there is not lost.
 func (o *observation) isFromOldest() bool {
-	stream, unknown := o.stream.withID(), o.unknown.stream.withID()
-	return len(stream) > 0 && len(unknown) > 0 && unknown[0].id == stream[0].id && stream[0].at.Before(o.unknown.stream.asked)
+	stream, unknown := o.stream.withID(), o.unknown.withID()
+	return len(stream) > 0 && len(unknown) > 0 && unknown[0].id == stream[0].id && stream[0].at.Before(o.unknown.asked)
 }
 
 // find returns the same event, by its id or by its content.

@@ -1,12 +1,10 @@
 package check
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
@@ -64,39 +62,20 @@ func TestLastID(t *testing.T) {
 		"id: 1\ndata: x\n\nid: \x01\n\n":         "1", // no header can have it
 		"id: 3\n\n":                              "3",
 	} {
-		r := newRecord(time.Now(), "")
-		body := io.NopCloser(strings.NewReader(stream))
-		r.read(&answer{Response: &http.Response{Body: body}, close: func() {}, isClosed: func() bool { return false }}, "")
+		r := newRecord("")
+		r.read(t.Context(), io.NopCloser(strings.NewReader(stream)), "", "")
 		if got := r.now().lastID; got != want {
 			t.Errorf("%q: %q, want %q", stream, got, want)
 		}
 	}
 }
 
-// TestShortListening: however short the listening is, it lasts until the stream has
-// begun to be read.
+// TestShortListening: however short the listening is, it lasts until the next byte.
 func TestShortListening(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRecord(time.Now(), "")
-		ctx, stop := context.WithTimeout(t.Context(), time.Hour)
-		defer stop()
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			r.awaitEnough(ctx, time.Nanosecond)
-		}()
-		pause(ctx, time.Second)
-		select {
-		case <-ended:
-			t.Error("ended before")
-		default:
-		}
-		r.change(func(s *seen) { s.connect(time.Now(), time.Now()) })
-		pause(ctx, time.Second)
-		r.change(func(s *seen) { s.bytes(time.Now()) })
-		<-ended
-		if ctx.Err() != nil {
-			t.Error("did not end")
-		}
-	})
+	e := goodEndpoint()
+	e.delay = 3 * time.Second
+	report, took := try(t, e, Options{For: time.Nanosecond})
+	if r := report.Results[2]; r.Result != isOK || r.Seen != "the first byte came 3.0 s after the request" && r.Seen != "the first byte came 3 s after the request" {
+		t.Errorf("%+v after %v", r, took)
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"mime"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -12,19 +11,6 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 )
-
-// A probe is a further request and what came of it.
-type probe struct {
-	sent   bool
-	err    error // no answer came
-	status string
-	code   int
-	proto  string
-	header http.Header
-	url    *url.URL // after redirects
-	delay  time.Duration
-	stream seen
-}
 
 // How long a probe waits, at least and at most.
 const (
@@ -40,23 +26,6 @@ const unknownID = "sse-demo-check-unknown-id"
 
 // strangeOrigin is no one's (RFC 6761, 6.4).
 const strangeOrigin = "https://sse-demo-check.invalid"
-
-func newProbe(a *answer, err error) probe {
-	if err != nil {
-		return probe{sent: true, err: err}
-	}
-	return probe{
-		sent: true, status: status(a), code: a.StatusCode, proto: a.Proto,
-		header: a.Header, url: a.Request.URL, delay: a.answered.Sub(a.asked),
-	}
-}
-
-func status(a *answer) string {
-	if text := http.StatusText(a.StatusCode); text != "" {
-		return a.Status[:3] + " " + text
-	}
-	return a.Status[:3]
-}
 
 // probe starts the probes.
 func (o *observation) probe(ctx context.Context, all *sync.WaitGroup) {
@@ -90,28 +59,23 @@ func (o *observation) patience() time.Duration {
 
 // follow opens a stream and reads it for as long as a probe waits; with toTheEnd at
 // least until the listening has ended, and coming back when the stream ends.
-func (o *observation) follow(ctx context.Context, a ask, toTheEnd bool) probe {
+func (o *observation) follow(ctx context.Context, a ask, toTheEnd bool) seen {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	answer, err := o.client.open(ctx, a, o.patience())
-	result := newProbe(answer, err)
-	if result.code != http.StatusOK {
-		return result
-	}
-	r := newRecord(answer.asked, a.lastID)
+	r := newRecord(a.lastID)
 	var reading sync.WaitGroup
 	reading.Go(func() {
 		defer stop() // a client has given up
-		o.client.listen(ctx, answer, a, toTheEnd, r)
+		r.follow(ctx, o.client, a, o.patience(), toTheEnd)
 	})
+	r.await(ctx, func(s seen) bool { return s.sent() })
 	o.awaitPace(ctx)
 	if pause(ctx, o.patience()) && toTheEnd {
 		o.main.await(ctx, func(m seen) bool { return m.isOver })
 	}
 	stop()
 	reading.Wait()
-	result.stream = r.now()
-	return result
+	return r.now()
 }
 
 // probeResume returns to the middle of what was seen, as after a cut.
@@ -142,18 +106,18 @@ func (o *observation) probeHeads(ctx context.Context, all *sync.WaitGroup) {
 	if o.options.AllMethods {
 		all.Go(func() {
 			for _, method := range changing {
-				o.methods[method] = o.headOf(ctx, ask{method: method, to: o.head.url, noRedirect: true}, patience)
+				o.methods[method] = o.headOf(ctx, ask{method: method, to: o.main.now().url, noRedirect: true}, patience)
 			}
 		})
 	}
 }
 
-func (o *observation) headOf(ctx context.Context, a ask, patience time.Duration) probe {
-	answer, err := o.client.open(ctx, a, patience)
-	if err == nil {
-		answer.close()
+func (o *observation) headOf(ctx context.Context, a ask, patience time.Duration) head {
+	h, body := o.client.open(ctx, a, patience)
+	if body != nil {
+		_ = body.Close()
 	}
-	return newProbe(answer, err)
+	return h
 }
 
 // probePreflight sends the OPTIONS request that a browser sends first, if it does.

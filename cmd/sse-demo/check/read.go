@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
 	"strings"
 	"time"
 
@@ -19,31 +18,27 @@ const (
 	maxRetry     = time.Minute            // of the delay that doubles at each failed attempt
 )
 
-// listen reads the answer a to the request first. If returns is true it comes back
-// when the stream ends, as a client does: after its retry, with its last id. It
-// returns when ctx ends, or when a client gives up.
-func (c *client) listen(ctx context.Context, a *answer, first ask, returns bool, r *record) {
+// follow sends a request to c and reads the stream that answers it. If returns is
+// true it comes back when the stream ends, as a client does: after its retry, with
+// its last id. It returns when ctx ends, or when a client gives up.
+func (r *record) follow(ctx context.Context, c *client, a ask, timeout time.Duration, returns bool) {
 	for failures := 0; ; {
-		if a != nil {
-			r.read(a, first.encoding)
+		h, body := c.open(ctx, a, timeout)
+		r.change(func(s *seen) { s.answer(h) })
+		switch {
+		case body != nil:
+			r.read(ctx, body, h.header.Get("Content-Encoding"), a.encoding)
+			failures = 0
+		case h.err == nil || r.now().connections == 0:
+			return
+		default:
+			failures++
 		}
 		s := r.now()
 		if !returns || s.tooLong || s.unreadable || !pause(ctx, retryDelay(s.retries, failures)) {
 			return
 		}
-		var err error
-		a, err = c.open(ctx, ask{lastID: s.lastID, encoding: first.encoding}, headTimeout)
-		switch {
-		case err != nil:
-			a, failures = nil, failures+1
-			continue
-		case a.StatusCode == http.StatusOK:
-			failures = 0
-			continue
-		case a.StatusCode != http.StatusNoContent: // which says that nothing will follow
-			r.change(func(s *seen) { s.refused = status(a) })
-		}
-		return
+		a, timeout = ask{lastID: s.lastID, encoding: a.encoding}, headTimeout
 	}
 }
 
@@ -71,20 +66,19 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// read notes what comes until the stream or the answer's context ends, and closes
-// the answer. The accepted encoding is empty or gzip.
-func (r *record) read(a *answer, accepted string) {
-	defer a.close()
-	r.change(func(s *seen) { s.connect(a.asked, a.answered) })
-	err := r.readEvents(a, accepted)
+// read notes what comes in a body with this Content-Encoding until it or ctx ends,
+// and closes it. The accepted encoding is empty or gzip.
+func (r *record) read(ctx context.Context, body io.ReadCloser, encoding, accepted string) {
+	err := r.readEvents(timed{body, r}, encoding, accepted)
 	r.change(func(s *seen) {
 		s.tooLong = s.tooLong || errors.Is(err, sse.ErrTooLong)
-		s.disconnect(time.Now(), !a.isClosed() && !s.tooLong, errors.Is(err, io.EOF))
+		s.disconnect(time.Now(), ctx.Err() == nil && !s.tooLong, errors.Is(err, io.EOF))
 	})
+	_ = body.Close()
 }
 
-func (r *record) readEvents(a *answer, accepted string) error {
-	in, err := r.decode(timed{a.Body, r}, a.Header.Get("Content-Encoding"), accepted)
+func (r *record) readEvents(body io.Reader, encoding, accepted string) error {
+	in, err := r.decode(body, encoding, accepted)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -35,36 +37,51 @@ type record struct {
 
 // seen is the content of a record.
 type seen struct {
-	asked, opened time.Time // the first request, and its head
-	latest        connection
-	connections   int
-	firstDelay    time.Duration // of the first byte, from the request that it answers
-	hasFirst      bool          // a byte has come
-	last          time.Time     // byte, or head
-	closed        time.Time
-	connected     bool
-	isOver        bool          // the listening has ended
-	ends          int           // how often the server has ended the stream
-	wasCut        bool          // one of the ends was not clean
-	silence       time.Duration // the longest, within a connection
-	burst         int           // of bytes, see burstSilence
-	events        []arrival
-	total, ids    int // events, and how many have an id; those beyond the limits included
-	idBytes       int
-	badID         string                   // one that cannot be sent back; quoted
-	faults        map[sse.FaultKind]string // and the text of the first one
-	retries       []time.Duration          // the last one of each connection that set one
-	lastID        string                   // that a client would send
-	encoding      string                   // Content-Encoding, although it was not accepted
-	unreadable    bool                     // the encoding cannot be decoded
-	tooLong       bool                     // an event was over maxEvent
-	refused       string                   // the status that a returning client got, so that it gave up
+	head                      // of the first request
+	latest      connection    // of those that were answered 200
+	connections int           // how many
+	refused     string        // the status that a returning client got, so that it gave up
+	firstDelay  time.Duration // of the first byte, from the request that it answers
+	hasFirst    bool          // a byte has come
+	last        time.Time     // byte, or head
+	closed      time.Time
+	connected   bool
+	isOver      bool          // the listening has ended
+	ends        int           // how often the server has ended the stream
+	wasCut      bool          // one of the ends was not clean
+	silence     time.Duration // the longest, within a connection
+	burst       int           // of bytes, see burstSilence
+	events      []arrival
+	total, ids  int // events, and how many have an id; those beyond the limits included
+	idBytes     int
+	badID       string                   // one that cannot be sent back; quoted
+	faults      map[sse.FaultKind]string // and the text of the first one
+	retries     []time.Duration          // the last one of each connection that set one
+	lastID      string                   // that a client would send
+	encoding    string                   // Content-Encoding, although it was not accepted
+	unreadable  bool                     // the encoding cannot be decoded
+	tooLong     bool                     // an event was over maxEvent
 }
+
+// A head is what came of a request before its body.
+type head struct {
+	asked, opened time.Time
+	err           error // no answer came
+	status        string
+	code          int
+	proto         string
+	header        http.Header
+	url           *url.URL // after redirects
+}
+
+func (h head) sent() bool { return !h.asked.IsZero() }
+
+func (h head) delay() time.Duration { return h.opened.Sub(h.asked) }
 
 // A connection is what was read on one of them.
 type connection struct {
-	asked, opened time.Time // the request, and its head
-	id            string    // the last id
+	asked, opened time.Time
+	id            string // the last id
 	hasRetry      bool
 	hasEnded      bool // by the server
 }
@@ -82,8 +99,8 @@ type arrival struct {
 var seed = maphash.MakeSeed()
 
 // newRecord returns the record of a client whose first request has this last id.
-func newRecord(asked time.Time, lastID string) *record {
-	return &record{seen: seen{asked: asked, lastID: lastID, faults: map[sse.FaultKind]string{}}}
+func newRecord(lastID string) *record {
+	return &record{seen: seen{lastID: lastID, faults: map[sse.FaultKind]string{}}}
 }
 
 func (r *record) change(do func(s *seen)) {
@@ -106,15 +123,21 @@ func (r *record) await(ctx context.Context, is func(s seen) bool) {
 	}
 }
 
-// connect notes a head.
-func (s *seen) connect(asked, opened time.Time) {
-	if s.connections == 0 {
-		s.opened = opened
+// answer notes what came of a request. A 204 says that nothing will follow.
+func (s *seen) answer(h head) {
+	isFirst := !s.sent()
+	if isFirst {
+		s.head = h
 	}
-	s.connections++
-	s.burst++
-	s.connected, s.last = true, opened
-	s.latest = connection{asked: asked, opened: opened}
+	switch {
+	case h.code == http.StatusOK:
+		s.connections++
+		s.burst++
+		s.connected, s.last = true, h.opened
+		s.latest = connection{asked: h.asked, opened: h.opened}
+	case !isFirst && h.err == nil && h.code != http.StatusNoContent:
+		s.refused = h.status
+	}
 }
 
 // disconnect notes the end of a connection, by the server or by the client.

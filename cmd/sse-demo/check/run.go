@@ -62,15 +62,14 @@ func isTerminal(w io.Writer) bool {
 type observation struct {
 	options         Options
 	client, compare *client // compare is without the proxy, with --compare
-	main            *record // of the stream, while it is listened to
+	main, directly  *record // what goes into stream and direct, while it comes
 
-	head, direct                  probe // of the stream, and of the same without the proxy
-	stream                        seen
-	fresh, unknown, gzip, resumed probe  // further streams
+	stream, direct                seen   // direct is without the proxy
+	fresh, unknown, gzip, resumed seen   // of the probes
 	lastID                        string // that resumed has sent
-	headMethod                    probe
-	cors, otherCORS, preflight    probe
-	methods                       map[string]probe // of --all-methods
+	headMethod                    head
+	cors, otherCORS, preflight    head
+	methods                       map[string]head // of --all-methods
 }
 
 // newObservation checks the options. The error is one for the user.
@@ -79,7 +78,10 @@ func newObservation(options Options) (*observation, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &observation{options: options, client: client, compare: compare, main: newRecord(time.Now(), ""), methods: map[string]probe{}}, nil
+	return &observation{
+		options: options, client: client, compare: compare,
+		main: newRecord(""), directly: newRecord(""), methods: map[string]head{},
+	}, nil
 }
 
 // posts reports whether the stream answers a request with a body.
@@ -100,14 +102,16 @@ func (o *observation) observeAndShow(ctx context.Context, stderr io.Writer) erro
 // user if the endpoint could not be tried.
 func (o *observation) observe(parent context.Context) error {
 	ctx, cancel := context.WithCancel(parent)
-	var direct sync.WaitGroup
+	defer cancel()
 	first := o.firstAsk(ctx)
+	var direct sync.WaitGroup
 	err := o.listenDirectly(ctx, first, &direct)
 	if err == nil {
 		err = o.listen(ctx, first)
 	}
 	cancel()
 	direct.Wait()
+	o.direct = o.directly.now()
 	if parent.Err() != nil {
 		return errors.New("interrupted")
 	}
@@ -137,51 +141,41 @@ func (o *observation) listenDirectly(ctx context.Context, first ask, listening *
 	if o.compare == nil {
 		return nil
 	}
-	answer, err := o.compare.open(ctx, first, headTimeout)
-	o.direct = newProbe(answer, err)
-	switch {
-	case errors.Is(err, errNoAnswer):
-		return nil
-	case err != nil:
-		return fmt.Errorf("--compare: %w", plain(err))
-	case answer.StatusCode != http.StatusOK:
-		return fmt.Errorf("--compare: it answered %s", o.direct.status)
+	listening.Go(func() { o.directly.follow(ctx, o.compare, first, headTimeout, !o.posts()) })
+	o.directly.await(ctx, func(s seen) bool { return s.sent() })
+	switch h := o.directly.now().head; {
+	case h.err != nil && !errors.Is(h.err, errNoAnswer):
+		return fmt.Errorf("--compare: %w", plain(h.err))
+	case h.err == nil && h.code != http.StatusOK:
+		return fmt.Errorf("--compare: it answered %s", h.status)
 	}
-	listening.Go(func() {
-		r := newRecord(answer.asked, "")
-		o.compare.listen(ctx, answer, first, !o.posts(), r)
-		o.direct.stream = r.now()
-	})
 	return nil
 }
 
 // listen opens the stream, and returns when the listening and the probes have ended.
 func (o *observation) listen(ctx context.Context, first ask) error {
 	listening, stop := context.WithCancel(ctx)
-	defer stop()
-	answer, err := o.client.open(listening, first, headTimeout)
-	o.head = newProbe(answer, err)
-	if unreachable, ok := errors.AsType[*unreachableError](err); ok {
-		return unreachable
-	}
-	if err != nil { // which is a finding
-		return nil
-	}
-	switch {
-	case o.direct.err != nil:
-		answer.close()
-		return fmt.Errorf("--compare: %w", o.direct.err)
-	case answer.StatusCode != http.StatusOK:
-		return nil
-	case first.header != nil:
-		o.cors = o.head
-	}
-	o.main.change(func(m *seen) { m.asked = answer.asked })
 	var reading, probes sync.WaitGroup
+	defer reading.Wait()
+	defer stop()
 	reading.Go(func() {
 		defer stop() // a client has given up
-		o.client.listen(listening, answer, first, !o.posts(), o.main)
+		o.main.follow(listening, o.client, first, headTimeout, !o.posts())
 	})
+	o.main.await(listening, func(m seen) bool { return m.sent() })
+	o.stream = o.main.now()
+	if unreachable, ok := errors.AsType[*unreachableError](o.stream.err); ok {
+		return unreachable
+	}
+	if err := o.directly.now().err; err != nil && o.stream.err == nil {
+		return fmt.Errorf("--compare: %w", err)
+	}
+	if o.stream.code != http.StatusOK { // which is a finding
+		return nil
+	}
+	if first.header != nil {
+		o.cors = o.stream.head
+	}
 	probing, end := context.WithCancel(ctx)
 	defer end()
 	if !o.posts() {
@@ -205,7 +199,6 @@ func (r *record) awaitEnough(ctx context.Context, d time.Duration) {
 	if !pause(ctx, d) {
 		return
 	}
-	r.await(ctx, func(s seen) bool { return s.connections > 0 }) // the head has come, and may not be noted yet
 	at := r.now().last
 	r.await(ctx, func(s seen) bool { return !s.connected || !s.last.Equal(at) || time.Since(at) >= maxSilence })
 }
