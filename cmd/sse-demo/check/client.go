@@ -70,49 +70,31 @@ func (c *client) open(ctx context.Context, a ask, timeout time.Duration) (head, 
 		GetConn: func(string) { connected.Store(false) },
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
 	})
-	h, transport := head{asked: time.Now()}, c.transport()
-	response, err := c.send(traced, transport, a)
-	h.opened = time.Now()
+	asked := time.Now()
+	response, err := c.send(traced, a)
 	if !limit.Stop() && errors.Is(context.Cause(ctx), errNoAnswer) {
 		err = fmt.Errorf("%w in %s", errNoAnswer, seconds(timeout))
 	} else if err != nil && ctx.Err() == nil {
 		err = classify(err, connected.Load())
 	}
-	body := connectionBody{func() { cancel(nil); transport.CloseIdleConnections() }, response}
 	if err != nil {
-		_ = body.Close()
-		h.err = err
-		return h, nil
+		cancel(nil) // in case that the head came in the last moment
+		return head{asked: asked, err: err}, nil
 	}
-	h.status, h.code, h.proto, h.header, h.url = status(response), response.StatusCode, response.Proto, response.Header, response.Request.URL
+	h := head{asked, time.Now(), nil, status(response), response.StatusCode, response.Proto, response.Header, response.Request.URL}
 	if h.code != http.StatusOK {
-		_ = body.Close()
+		_ = response.Body.Close()
 		return h, nil
 	}
-	return h, body
-}
-
-// A connectionBody closes its connection, too.
-type connectionBody struct {
-	closeConnection func()
-	*http.Response
-}
-
-func (b connectionBody) Read(p []byte) (int, error) { return b.Body.Read(p) }
-
-func (b connectionBody) Close() error {
-	b.closeConnection()
-	if b.Response == nil {
-		return nil
-	}
-	return b.Body.Close()
+	return h, response.Body
 }
 
 func status(r *http.Response) string {
 	return strings.TrimSpace(fmt.Sprintf("%03d %s", r.StatusCode, http.StatusText(r.StatusCode)))
 }
 
-// transport is a new one each time: each connection is another client's.
+// transport is a new one each time, which keeps no connection: each is another
+// client's.
 func (c *client) transport() *http.Transport {
 	transport := &http.Transport{
 		DialContext:            c.dial,
@@ -120,6 +102,8 @@ func (c *client) transport() *http.Transport {
 		ForceAttemptHTTP2:      true,
 		DisableCompression:     true, // it would be hidden
 		MaxResponseHeaderBytes: maxHead,
+		MaxIdleConnsPerHost:    -1,
+		IdleConnTimeout:        time.Second, // of HTTP/2
 	}
 	if c.dial == nil {
 		transport.Proxy = http.ProxyFromEnvironment
@@ -127,7 +111,7 @@ func (c *client) transport() *http.Transport {
 	return transport
 }
 
-func (c *client) send(ctx context.Context, transport *http.Transport, a ask) (*http.Response, error) {
+func (c *client) send(ctx context.Context, a ask) (*http.Response, error) {
 	method, to, body := a.method, cmp.Or(a.to, c.url), io.Reader(nil)
 	if method == "" {
 		method = c.method
@@ -140,7 +124,7 @@ func (c *client) send(ctx context.Context, transport *http.Transport, a ask) (*h
 		return nil, err
 	}
 	c.setHeader(request, a)
-	follow := &http.Client{Transport: transport, CheckRedirect: c.checkRedirect}
+	follow := &http.Client{Transport: c.transport(), CheckRedirect: c.checkRedirect}
 	if a.noRedirect {
 		follow.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	}

@@ -1,13 +1,15 @@
 package check
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
+	"iter"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"example.com/sse-demo/sse"
 )
@@ -23,7 +25,7 @@ func judgeHead(o *observation) Result {
 		means, fix := explainError(h.err)
 		return fail(h.outcome(), means, fix)
 	case h.code != http.StatusOK:
-		means, fix := explainStatus(h, o.posts())
+		means, fix := explainStatus(h.code, o.posts())
 		return fail(h.status, means, fix)
 	case h.delay() > slowHead:
 		return warn(fmt.Sprintf("200 OK, but only after %s%s", seconds(h.delay()), o.withoutProxy()),
@@ -61,26 +63,16 @@ func (o *observation) fixHead() string {
 }
 
 // outcome says what came of a request.
-func (p head) outcome() string {
-	if p.err == nil {
-		return p.status
+func (h head) outcome() string {
+	switch {
+	case h.err == nil:
+		return h.status
+	case errors.Is(h.err, errNoAnswer):
+		return h.err.Error()
+	case errors.Is(h.err, io.EOF):
+		return "the connection was closed without an answer"
 	}
-	const maxReason = 200
-	text := plain(p.err).Error()
-	if text == "EOF" {
-		text = "the connection was closed without an answer"
-	}
-	if len(text) > maxReason {
-		text = text[:maxReason] + " …"
-	}
-	return strings.ToValidUTF8(strings.Map(printable, text), "?")
-}
-
-func printable(c rune) rune {
-	if unicode.IsControl(c) {
-		return '?'
-	}
-	return c
+	return fmt.Sprintf("%.200q", plain(h.err)) // it may have bytes of the answer
 }
 
 // explainError says what a failed request means to a client.
@@ -95,38 +87,45 @@ func explainError(err error) (means, fix string) {
 		"Look into the log of the server, or of the proxy in front of it: it ended the connection instead of answering."
 }
 
+const (
+	fixLogin  = "Give the check what a client sends: --header 'Authorization: Bearer …' or --header 'Cookie: …'."
+	fixServer = "Look into the log of the server, or of the proxy in front of it."
+	fixBusy   = "Answer 200 with a long retry field and end the stream, so that clients come back later."
+)
+
+// statusFixes says what to do about a status that is not 200.
+var statusFixes = map[int]string{
+	http.StatusNoContent:           "Answer 200 while there may be events: 204 means that nothing will follow.",
+	http.StatusUnauthorized:        fixLogin,
+	http.StatusForbidden:           fixLogin,
+	http.StatusNotFound:            "Check the path and the query of the URL.",
+	http.StatusMethodNotAllowed:    "Serve the stream to GET, the only method of EventSource; --data checks a stream that answers a POST.",
+	http.StatusTooManyRequests:     fixBusy,
+	http.StatusServiceUnavailable:  fixBusy,
+	http.StatusInternalServerError: fixServer,
+	http.StatusBadGateway:          fixServer,
+	http.StatusGatewayTimeout:      fixServer,
+}
+
 // explainStatus says what a status that is not 200 means to a client.
-func explainStatus(h head, posts bool) (means, fix string) {
-	means = "EventSource gives up for good at any status but 200."
-	if posts {
-		means = "The client gets this answer instead of a stream."
-	}
-	switch code := h.code; {
-	case code == http.StatusUnauthorized || code == http.StatusForbidden:
-		return means, "Give the check what a client sends: --header 'Authorization: Bearer …' or --header 'Cookie: …'."
-	case code == http.StatusNotFound:
-		return means, "Check the path and the query of the URL."
-	case code >= 500 && code != http.StatusServiceUnavailable:
-		return means, "Look into the log of the server, or of the proxy in front of it."
+func explainStatus(code int, posts bool) (means, fix string) {
+	fix = cmp.Or(statusFixes[code], "Answer 200 with Content-Type: text/event-stream.")
+	switch {
 	case code >= 300 && code < 400:
 		return "A client follows redirects, but this one leads nowhere.", "Give the redirect a Location."
-	case posts:
-		return means, "Check the body in --data, and what else the endpoint asks for: --method, or a --header like Content-Type."
-	case code == http.StatusNoContent:
-		return "204 stops EventSource for good; it means that nothing will follow.", "Answer 200 while there may be events."
-	case code == http.StatusMethodNotAllowed:
-		return means, "Serve the stream to GET, the only method of EventSource; --data checks a stream that answers a POST."
-	case code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable:
-		return means, "Answer 200 with a long retry field and end the stream, so that clients come back later."
+	case posts && code >= 400 && code < 500 && fix != fixLogin:
+		fix = "Check the URL, the body in --data, and what else the endpoint asks for: --method, or a --header like Content-Type."
 	}
-	return means, "Answer 200 with Content-Type: text/event-stream."
+	if posts {
+		return "The client gets this answer instead of a stream.", fix
+	}
+	return "EventSource gives up for good at any status but 200.", fix
 }
 
 func judgeMediaType(o *observation) Result {
 	given := o.stream.header.Get("Content-Type")
-	mediaType, parameters, _ := strings.Cut(given, ";")
-	mediaType = strings.ToLower(strings.TrimSpace(mediaType))
-	if mediaType != sse.MediaType {
+	mediaType, parameters, _ := strings.Cut(strings.ToLower(given), ";")
+	if strings.TrimSpace(mediaType) != sse.MediaType {
 		seen := "Content-Type is " + quote(given)
 		if given == "" {
 			seen = "there is no Content-Type"
@@ -134,46 +133,36 @@ func judgeMediaType(o *observation) Result {
 		return fail(seen, "A client that expects an event stream gives up; EventSource for good.",
 			"Answer with Content-Type: text/event-stream; if that is what the server sends, see what the proxy in front answers.")
 	}
-	if hasOtherCharset(parameters) {
-		return warn("Content-Type is "+quote(given), "Event streams are always UTF-8: browsers ignore the charset, other clients may believe it.",
-			"Send Content-Type: text/event-stream without a charset.")
+	for name, value := range parametersIn(parameters, ";") { // as browsers, it takes one that comes twice, or is empty (WHATWG MIME Sniffing, 4.4)
+		if name == "charset" && value != "" && value != "utf-8" && value != "utf8" {
+			return warn("Content-Type is "+quote(given), "Event streams are always UTF-8: browsers ignore the charset, other clients may believe it.",
+				"Send Content-Type: text/event-stream without a charset.")
+		}
 	}
 	control := strings.Join(o.stream.header.Values("Cache-Control"), ",")
-	if isCacheable(control) {
-		seen := "Cache-Control is " + quote(control)
-		if control == "" {
-			seen = "there is no Cache-Control"
+	for name, value := range parametersIn(strings.ToLower(control), ",") {
+		if slices.Contains([]string{"no-store", "no-cache", "private"}, name) || name == "max-age" && value == "0" {
+			return ok("%s, %s", quote(given), quote(control))
 		}
-		return warn(seen, "A cache in between may keep the stream, and give its old events to the next client.",
-			"Send Cache-Control: no-cache, or no-store.")
 	}
-	return ok("%s, %s", quote(given), quote(control))
+	seen := "Cache-Control is " + quote(control)
+	if control == "" {
+		seen = "there is no Cache-Control"
+	}
+	return warn(seen, "A cache in between may keep the stream, and give its old events to the next client.",
+		"Send Cache-Control: no-cache, or no-store.")
 }
 
-// hasOtherCharset reports whether one of the parameters of a Content-Type is a
-// charset that is not UTF-8. It takes what browsers take: a parameter may come
-// twice, or be empty (WHATWG MIME Sniffing, 4.4).
-func hasOtherCharset(parameters string) bool {
-	for parameter := range strings.SplitSeq(strings.ToLower(parameters), ";") {
-		name, value, _ := strings.Cut(strings.TrimSpace(parameter), "=")
-		value = strings.Trim(value, `"`)
-		if name == "charset" && value != "" && value != "utf-8" && value != "utf8" {
-			return true
+// parametersIn yields the names and values of a list like a=1; b="2"; c.
+func parametersIn(list, separator string) iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		for item := range strings.SplitSeq(list, separator) {
+			name, value, _ := strings.Cut(strings.TrimSpace(item), "=")
+			if !yield(name, strings.Trim(value, `"`)) {
+				return
+			}
 		}
 	}
-	return false
-}
-
-// isCacheable reports whether a Cache-Control lets a cache answer with what it
-// has kept.
-func isCacheable(control string) bool {
-	for directive := range strings.SplitSeq(strings.ToLower(control), ",") {
-		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
-		if slices.Contains([]string{"no-store", "no-cache", "private"}, name) || name == "max-age" && strings.Trim(value, `"`) == "0" {
-			return false
-		}
-	}
-	return true
 }
 
 func judgeHTTP2(o *observation) Result {

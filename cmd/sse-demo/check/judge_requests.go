@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -20,14 +21,10 @@ func judgeCORS(o *observation) Result {
 	if errors.Is(o.cors.err, errNoAnswer) && o.stream.delay() > slowHead { // perhaps the head comes with the first event
 		return skip("%s to a request with that Origin", o.cors.outcome())
 	}
-	const means = "A page of that origin cannot read the stream; the browser's console names CORS."
-	fix := "Answer with Access-Control-Allow-Origin: " + origin + " and Vary: Origin."
-	refused := o.preflightRefusal()
-	if refused == "" {
-		refused = o.corsRefusal()
-	}
+	refused := cmp.Or(o.preflightRefusal(), o.refusal(o.cors, "to a request with that Origin: "))
 	if refused != "" {
-		return fail(refused, means, fix)
+		return fail(refused, "A page of that origin cannot read the stream; the browser's console names CORS.",
+			"Answer with Access-Control-Allow-Origin: "+origin+" and Vary: Origin.")
 	}
 	other := o.otherCORS
 	if other.sent() && other.err == nil && other.header.Get("Access-Control-Allow-Origin") == strangeOrigin && allowsCredentials(other) {
@@ -38,37 +35,21 @@ func judgeCORS(o *observation) Result {
 	return ok("%s may read the stream", quote(origin))
 }
 
-// corsRefusal says why a browser would keep the stream from the origin.
-func (o *observation) corsRefusal() string {
-	switch {
-	case o.cors.err != nil:
-		return "no answer to a request with that Origin: " + o.cors.outcome()
-	case o.cors.code != http.StatusOK:
-		return o.cors.status + " to a request with that Origin"
-	}
-	return o.refusal(o.cors)
-}
-
 // preflightRefusal says why a browser would not send the request.
 func (o *observation) preflightRefusal() string {
-	p := o.preflight
-	switch {
-	case !p.sent():
+	const to = "to the OPTIONS request that a browser sends first: "
+	if !o.preflight.sent() {
 		return ""
-	case p.err != nil:
-		return "no answer to the OPTIONS request that a browser sends first: " + p.outcome()
-	case p.code < 200 || p.code > 299:
-		return p.status + " to the OPTIONS request that a browser sends first"
 	}
-	if refused := o.refusal(p); refused != "" {
-		return "to the OPTIONS request that a browser sends first: " + refused
+	if refused := o.refusal(o.preflight, to); refused != "" {
+		return refused
 	}
 	if method := o.client.method; !slices.Contains(simpleMethods, method) && !o.isListed("Methods", method) {
-		return fmt.Sprintf("Access-Control-Allow-Methods does not allow %s", method)
+		return to + "Access-Control-Allow-Methods does not allow " + method
 	}
 	for _, name := range unsafeHeaders(o.client.header) {
 		if !o.isListed("Headers", name) {
-			return fmt.Sprintf("Access-Control-Allow-Headers does not allow %s", name)
+			return to + "Access-Control-Allow-Headers does not allow " + name
 		}
 	}
 	return ""
@@ -88,19 +69,21 @@ func (o *observation) isListed(what, name string) bool {
 
 func (o *observation) hasCookie() bool { return o.client.header.Get("Cookie") != "" }
 
-// refusal says why the response is not allowed to be read (Fetch, "CORS check").
-func (o *observation) refusal(p head) string {
-	origin, credentials := string(o.options.Origin), o.hasCookie()
-	allowed := strings.Join(p.header.Values("Access-Control-Allow-Origin"), ", ")
+// refusal says why a browser does not let the origin have the answer to a request
+// (Fetch, "CORS check").
+func (o *observation) refusal(h head, to string) string {
+	allowed := strings.Join(h.header.Values("Access-Control-Allow-Origin"), ", ")
 	switch {
+	case h.err != nil || h.code < 200 || h.code > 299:
+		return to + h.outcome()
 	case allowed == "":
-		return "there is no Access-Control-Allow-Origin"
-	case credentials && allowed == "*":
-		return `Access-Control-Allow-Origin is "*", which does not allow cookies`
-	case allowed != "*" && allowed != origin:
-		return "Access-Control-Allow-Origin is " + quote(allowed)
-	case credentials && !allowsCredentials(p):
-		return "Access-Control-Allow-Credentials is not true, so cookies are not allowed"
+		return to + "no Access-Control-Allow-Origin"
+	case o.hasCookie() && allowed == "*":
+		return to + `Access-Control-Allow-Origin is "*", which does not allow cookies`
+	case allowed != "*" && allowed != string(o.options.Origin):
+		return to + "Access-Control-Allow-Origin is " + quote(allowed)
+	case o.hasCookie() && !allowsCredentials(h):
+		return to + "Access-Control-Allow-Credentials is not true, so cookies are not allowed"
 	}
 	return ""
 }

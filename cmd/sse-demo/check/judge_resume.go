@@ -80,7 +80,7 @@ func (o *observation) resumeFault() string {
 func (o *observation) isOverdue(e arrival, gotSome bool) bool {
 	r := o.resumed
 	missed := e.at.Before(r.latest.asked) // while the client was away
-	if r.latest.hasEnded {
+	if r.hasEnded {
 		return missed && !gotSome
 	}
 	patience, hold := minPatience, max(2*maxLate, 2*o.stream.silence)

@@ -22,7 +22,7 @@ func judgeHeartbeat(o *observation) Result {
 	silence := o.stream.silence
 	seen := fmt.Sprintf("the longest silence was %s", seconds(silence))
 	switch {
-	case o.posts() && o.stream.latest.hasEnded:
+	case o.posts() && o.stream.hasEnded:
 		return skip("the stream has ended")
 	case silence > deadlySilence:
 		return fail(fmt.Sprintf("the stream was silent for %s", seconds(silence)),

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"time"
 )
 
 func judgeUnknownID(o *observation) Result {
@@ -37,20 +38,22 @@ func judgeUnknownID(o *observation) Result {
 // one did not, other than by chance.
 func (o *observation) signOfLoss() string {
 	stream, unknown, fresh := o.stream, o.unknown, o.fresh
-	if o.fresh.code != http.StatusOK {
+	if fresh.code != http.StatusOK {
 		return ""
 	}
-	if o.isFromOldest() {
+	// It does not matter that a fresh client gets the oldest event, too: what is still
+	// there is not lost.
+	if from, all := unknown.withID(), stream.withID(); len(from) > 0 && len(all) > 0 && from[0].id == all[0].id && all[0].at.Before(unknown.asked) {
 		return "everything from the oldest event"
 	}
 	// An event that each client gets in its own form, with the time for example, is
 	// no sign: a fresh client has as many of them.
 	private := 0
 	for _, e := range fresh.events {
-		if _, inStream := stream.find(e); !inStream {
-			if _, inUnknown := unknown.find(e); !inUnknown {
-				private++
-			}
+		_, inStream := stream.find(e)
+		_, inUnknown := unknown.find(e)
+		if !inStream && !inUnknown {
+			private++
 		}
 	}
 	// An event that comes when the fresh client has left may be a new one, unless it
@@ -58,40 +61,33 @@ func (o *observation) signOfLoss() string {
 	span := max(fresh.closed.Sub(fresh.opened)-subscribed, burstSilence)
 	for _, e := range unknown.events {
 		isNewName := !stream.hasName(e.name) && !fresh.hasName(e.name)
-		isLate := e.at.Sub(unknown.opened) > span && (!isNewName || !fresh.latest.hasEnded)
-		if _, inFresh := fresh.find(e); isLate || inFresh {
-			continue
-		}
-		first, known := stream.find(e)
+		isLate := e.at.Sub(unknown.opened) > span && (!isNewName || !fresh.hasEnded)
+		at, inStream := stream.find(e)
+		_, inFresh := fresh.find(e)
 		switch {
+		case isLate || inFresh:
 		case isNewName:
 			return "an event " + quote(e.name) + ", which a new client does not get"
-		case known && first.at.Before(unknown.asked.Add(-subscribed)):
+		case inStream && at.Before(unknown.asked.Add(-subscribed)):
 			return "old events again, which a new client does not get"
-		case !known && private == 0:
+		case inStream: // it is new to all
+		case private == 0:
 			return "an event that a new client does not get"
-		case !known:
+		default:
 			private--
 		}
 	}
 	return ""
 }
 
-// isFromOldest reports whether the client with the unknown id got what came before
-// it, from the first event on. It does not matter that a fresh client gets this,
-// too: what is still there is not lost.
-func (o *observation) isFromOldest() bool {
-	stream, unknown := o.stream.withID(), o.unknown.withID()
-	return len(stream) > 0 && len(unknown) > 0 && unknown[0].id == stream[0].id && stream[0].at.Before(o.unknown.asked)
-}
-
-// find returns the same event, by its id or by its content.
-func (s *seen) find(e arrival) (arrival, bool) {
-	i := slices.IndexFunc(s.events, func(known arrival) bool { return known.sum == e.sum || e.id != "" && known.id == e.id })
-	if i < 0 {
-		return arrival{}, false
+// find returns when the same event came, by its id or by its content.
+func (s *seen) find(e arrival) (at time.Time, found bool) {
+	for _, known := range s.events {
+		if known.sum == e.sum || e.id != "" && known.id == e.id {
+			return known.at, true
+		}
 	}
-	return s.events[i], true
+	return time.Time{}, false
 }
 
 func (s *seen) hasName(name string) bool {

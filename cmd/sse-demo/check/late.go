@@ -37,7 +37,7 @@ func overdue(direct, through *seen, events []arrival, spare int, shift time.Dura
 	switch {
 	case len(through.events) == 0 && len(direct.events) >= enoughEvents:
 		begin = through.asked
-	case through.latest.hasEnded: // what is missing may come when the client returns
+	case through.hasEnded: // what is missing may come when the client returns
 		return 0
 	}
 	for _, e := range events {

@@ -72,7 +72,7 @@ func (r *record) read(ctx context.Context, body io.ReadCloser, encoding, accepte
 	err := r.readEvents(timed{body, r}, encoding, accepted)
 	r.change(func(s *seen) {
 		s.tooLong = s.tooLong || errors.Is(err, sse.ErrTooLong)
-		s.disconnect(time.Now(), ctx.Err() == nil && !s.tooLong, errors.Is(err, io.EOF))
+		s.disconnect(time.Now(), ctx.Err() == nil && !s.tooLong)
 	})
 	_ = body.Close()
 }
@@ -85,18 +85,24 @@ func (r *record) readEvents(body io.Reader, encoding, accepted string) error {
 	reader := sse.NewReader(in)
 	reader.MaxEvent = maxEvent
 	reader.OnFault = func(f sse.Fault) { r.change(func(s *seen) { s.fault(f) }) }
-	for {
-		event, err := reader.Next()
+	lastID := ""
+	for err == nil {
+		var event sse.Event
+		event, err = reader.Next()
 		r.change(func(s *seen) {
-			s.fields(reader)
 			if err == nil {
 				s.event(event, reader.HasID())
 			}
+			if id := reader.LastEventID(); id != lastID { // a block without data may have one, too, and an empty one resets it
+				s.setLastID(id)
+				lastID = id
+			}
 		})
-		if err != nil {
-			return err
-		}
 	}
+	if retry, ok := reader.Retry(); ok {
+		r.change(func(s *seen) { s.retries = append(s.retries, retry) })
+	}
+	return err
 }
 
 // decode returns what is in a body with this Content-Encoding. If it cannot be

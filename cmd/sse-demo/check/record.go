@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -38,8 +39,9 @@ type record struct {
 // seen is the content of a record.
 type seen struct {
 	head                      // of the first request
-	latest      connection    // of those that were answered 200
+	latest      head          // of those that were answered 200
 	connections int           // how many
+	hasEnded    bool          // the latest has, by the server
 	refused     string        // the status that a returning client got, so that it gave up
 	firstDelay  time.Duration // of the first byte, from the request that it answers
 	hasFirst    bool          // a byte has come
@@ -48,7 +50,6 @@ type seen struct {
 	connected   bool
 	isOver      bool          // the listening has ended
 	ends        int           // how often the server has ended the stream
-	wasCut      bool          // one of the ends was not clean
 	silence     time.Duration // the longest, within a connection
 	burst       int           // of bytes, see burstSilence
 	events      []arrival
@@ -56,7 +57,7 @@ type seen struct {
 	idBytes     int
 	badID       string                   // one that cannot be sent back; quoted
 	faults      map[sse.FaultKind]string // and the text of the first one
-	retries     []time.Duration          // the last one of each connection that set one
+	retries     []time.Duration          // of each connection that set one, when it had ended
 	lastID      string                   // that a client would send
 	encoding    string                   // Content-Encoding, although it was not accepted
 	unreadable  bool                     // the encoding cannot be decoded
@@ -77,14 +78,6 @@ type head struct {
 func (h head) sent() bool { return !h.asked.IsZero() }
 
 func (h head) delay() time.Duration { return h.opened.Sub(h.asked) }
-
-// A connection is what was read on one of them.
-type connection struct {
-	asked, opened time.Time
-	id            string // the last id
-	hasRetry      bool
-	hasEnded      bool // by the server
-}
 
 // An arrival is an event: when its last byte came, and enough to recognize it.
 type arrival struct {
@@ -134,20 +127,18 @@ func (s *seen) answer(h head) {
 		s.connections++
 		s.burst++
 		s.connected, s.last = true, h.opened
-		s.latest = connection{asked: h.asked, opened: h.opened}
+		s.latest, s.hasEnded = h, false
 	case !isFirst && h.err == nil && h.code != http.StatusNoContent:
 		s.refused = h.status
 	}
 }
 
 // disconnect notes the end of a connection, by the server or by the client.
-func (s *seen) disconnect(at time.Time, byServer, isClean bool) {
-	s.connected, s.closed = false, at
+func (s *seen) disconnect(at time.Time, byServer bool) {
+	s.connected, s.closed, s.hasEnded = false, at, byServer
 	s.silence = max(s.silence, at.Sub(s.last))
 	if byServer {
-		s.latest.hasEnded = true
 		s.ends++
-		s.wasCut = s.wasCut || !isClean
 	}
 }
 
@@ -181,12 +172,9 @@ func (s *seen) event(e sse.Event, hasID bool) {
 		id = fmt.Sprintf("\x00%x", maphash.String(seed, id))
 	}
 	s.idBytes += len(id)
-	var sum maphash.Hash
-	sum.SetSeed(seed)
-	_, _ = sum.WriteString(e.Name + "\n")
-	_, _ = sum.Write(e.Data)
 	name := e.Name[:min(len(e.Name), maxQuoted)]
-	s.events = append(s.events, arrival{s.last, s.latest.asked, id, name, sum.Sum64(), s.burst})
+	sum := maphash.String(seed, e.Name+"\n"+string(e.Data))
+	s.events = append(s.events, arrival{s.last, s.latest.asked, id, name, sum, s.burst})
 }
 
 // canSendBack reports whether every client can send id in a header.
@@ -194,21 +182,11 @@ func canSendBack(id string) bool {
 	return len(id) <= maxSentID && !strings.ContainsFunc(id, unicode.IsControl)
 }
 
-// fields notes what the reader of the latest connection has read by now: a client
-// keeps an id that is in a block without data, too, and an empty one resets it.
-func (s *seen) fields(r *sse.Reader) {
-	if d, ok := r.Retry(); ok {
-		if !s.latest.hasRetry {
-			s.retries = append(s.retries, 0)
-		}
-		s.latest.hasRetry = true
-		s.retries[len(s.retries)-1] = d
-	}
-	id := r.LastEventID()
-	if id != s.latest.id && httpguts.ValidHeaderFieldValue(id) && len(id) <= maxSentID {
+// setLastID keeps what a client can send in a header.
+func (s *seen) setLastID(id string) {
+	if httpguts.ValidHeaderFieldValue(id) && len(id) <= maxSentID {
 		s.lastID = id
 	}
-	s.latest.id = id
 }
 
 func (s *seen) fault(f sse.Fault) {
@@ -219,13 +197,7 @@ func (s *seen) fault(f sse.Fault) {
 
 // withID returns the events that have an id.
 func (s *seen) withID() []arrival {
-	var events []arrival
-	for _, e := range s.events {
-		if e.id != "" {
-			events = append(events, e)
-		}
-	}
-	return events
+	return slices.DeleteFunc(slices.Clone(s.events), func(e arrival) bool { return e.id == "" })
 }
 
 // end is when the events in s end.
@@ -238,9 +210,5 @@ func (s *seen) end() time.Time {
 
 // endings says how often the server has ended the stream.
 func (s *seen) endings() string {
-	verb := "ended"
-	if s.wasCut {
-		verb = "was cut off"
-	}
-	return fmt.Sprintf("the stream %s %s in %s", verb, count(s.ends, "time", "times"), seconds(s.closed.Sub(s.asked)))
+	return fmt.Sprintf("the stream ended %s in %s", count(s.ends, "time", "times"), seconds(s.closed.Sub(s.asked)))
 }
