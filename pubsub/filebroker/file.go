@@ -137,14 +137,14 @@ func writeAnew(path string, fill func(*bbolt.DB) error) error {
 		return err
 	}
 	db, err := openWhole(half)
+	if err == nil {
+		err = errors.Join(fill(db), db.Close())
+	}
+	if err == nil {
+		err = os.Rename(half, path)
+	}
 	if err != nil {
-		return err
-	}
-	if err := errors.Join(fill(db), db.Close()); err != nil {
 		_ = os.Remove(half)
-		return err
-	}
-	if err := os.Rename(half, path); err != nil {
 		return err
 	}
 	if folder, err := os.Open(filepath.Dir(path)); err == nil { // the name has to survive a power cut, too
