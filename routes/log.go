@@ -1,13 +1,10 @@
 package routes
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"regexp"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -49,34 +46,8 @@ func (s *Server) log(c echo.Context) error {
 		return err
 	}
 	return s.stream(c, logStream, p.Wait, func(lastEventID string) (sse.Source, error) {
-		feed := file.Follow(p.Lines, grep, lastEventID)
-		if p.Wait != nil && grep != nil {
-			s.prefill(c.Request().Context(), feed, time.Duration(*p.Wait)*time.Millisecond)
-		}
-		return untilShutdown{feed, s.gate.shutdown}, nil
+		return untilShutdown{file.Follow(p.Lines, grep, lastEventID), s.gate.shutdown}, nil
 	})
-}
-
-// leastSearch is how long a poll may search a file before its head, however short its
-// wait is. If nothing matches, the head has the position up to which it has searched,
-// and the next poll need not search that again.
-const leastSearch = time.Second
-
-// prefill waits until a feed has a match or has searched all there is. It ends when
-// the wait of the poll is over, the client leaves or the service shuts down.
-func (s *Server) prefill(ctx context.Context, feed *tail.Feed, wait time.Duration) {
-	var watching sync.WaitGroup
-	defer watching.Wait()
-	ctx, cancel := context.WithTimeout(ctx, max(wait, leastSearch))
-	defer cancel()
-	watching.Go(func() {
-		select {
-		case <-s.gate.shutdown:
-			cancel()
-		case <-ctx.Done():
-		}
-	})
-	feed.Prefill(ctx)
 }
 
 func (s *Server) logFile(name string) (*tail.Follower, error) {

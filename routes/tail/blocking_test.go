@@ -1,7 +1,6 @@
 package tail_test
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -104,8 +103,8 @@ func TestWorkersWaitAlone(t *testing.T) {
 	behind := f.Follow(0, nil, id)
 	stays := f.Follow(0, nil, id)
 	disk.close()
-	behind.Notify(func() {})
-	stays.Notify(func() {})
+	_, _ = behind.Next(nil)
+	_, _ = stays.Next(nil)
 	<-disk.entered
 	<-disk.entered // or it is the follower
 	atOnce(t, "Next", func() {
@@ -176,7 +175,7 @@ func TestWorkersEnd(t *testing.T) {
 	}
 	f.stop()
 	stacks := make([]byte, 1<<20)
-	if stacks := string(stacks[:runtime.Stack(stacks, true)]); strings.Contains(stacks, "tail.(*worker)") {
+	if stacks := string(stacks[:runtime.Stack(stacks, true)]); strings.Contains(stacks, "tail.(*search)") {
 		t.Error(stacks)
 	}
 	if n := f.OpenFiles(); n > 0 {
@@ -212,12 +211,10 @@ func TestClosedWhileMatching(t *testing.T) {
 	f := follow(t, text(numbers(0, 100_000)))
 	grep := regexp.MustCompile("(?:.?){240}~") // 1 ms a line
 	feed := f.Follow(1000, grep, "")
-	feed.Notify(func() {})
+	_, _ = feed.Next(nil)
 	feed.Close()
 	other := f.Follow(1000, grep, "rubbish")
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	atOnce(t, "Prefill", func() { other.Prefill(ctx) })
+	_, _ = other.Next(nil)
 	atOnce(t, "Close", other.Close)
 	atOnce(t, "the end", f.stop)
 }

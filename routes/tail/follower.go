@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,30 +24,26 @@ type Follower struct {
 	path     string
 	logger   zerolog.Logger
 	openFile func(path string) (file, error)
+	poke     chan struct{} // receives when a feed has asked for a look
+	first    int64         // the epoch of the first generation that this process has followed
 
 	// Only the goroutine of Run uses these.
-	current *generation   // the one that is read
-	epoch   int64         // of current
-	reader  *lineReader   // of current
+	reader  *lineReader   // of the current generation
 	queue   []*generation // to be read after it
-	ignored []*generation // files beside that have no new lines
+	ignored []sighting    // files beside that have no new lines
 	problem string        // that was logged last
 
-	// mu is never held while a file is read, opened or closed. Only the goroutine of
-	// Run changes gens, and what they point to.
-	mu      sync.Mutex
-	gens    []*generation // that were read, the oldest first, and the current one
-	first   int64         // the epoch of the first generation that this process has followed
-	memory  memory
-	feeds   map[*Feed]func() // to be called when there may be more
-	looks   uint64           // that were asked for
-	looked  uint64           // that are done
-	running bool
-	ended   bool
-
-	poke    chan struct{} // Run has something to do
-	closing chan struct{} // closed when Run ends
-	workers sync.WaitGroup
+	// mu guards these, and the state of the feeds. It is never held while a file is
+	// read, opened or closed. Only the goroutine of Run changes gens, and what they
+	// point to.
+	mu       sync.Mutex
+	gens     []*generation // the oldest first; the last one is the current one
+	memory   memory
+	feeds    map[*Feed]struct{} // to be told when there may be more
+	asked    uint64             // looks that feeds have asked for
+	answered uint64             // of which these are done
+	ended    bool
+	searches sync.WaitGroup
 }
 
 // New returns a follower of the file at path; Run makes it follow.
@@ -57,19 +54,18 @@ func New(path string, logger zerolog.Logger) *Follower {
 func newFollower(path string, logger zerolog.Logger, openFile func(string) (file, error)) *Follower {
 	f := &Follower{
 		path: path, logger: logger, openFile: openFile,
-		feeds:   make(map[*Feed]func()),
-		poke:    make(chan struct{}, 1),
-		closing: make(chan struct{}),
+		feeds: make(map[*Feed]struct{}),
+		poke:  make(chan struct{}, 1),
 	}
+	f.recall()
 	g, err := f.open()
 	if err != nil {
 		g = &generation{} // readAll tries again, and reports it
 	}
-	f.recall()
-	f.follow(g)
-	f.first = f.epoch
-	f.begin(firstOffset(g))
+	f.follow(g, firstOffset(g))
+	f.first = g.epoch
 	f.memory.start = f.reader.id()
+	g.start = g.idAt(0, nil) // the feeds can read what is before
 	f.report(f.readAll(context.Background()))
 	return f
 }
@@ -80,37 +76,19 @@ func firstOffset(g *generation) int64 {
 	if g.file == nil {
 		return 0
 	}
-	size := g.info.Size()
-	offset, err := backfillStart(g.file, size, keptLines, keptBytes)
-	if err == nil && offset == size { // possibly within a very long line
-		offset, err = backfillStart(g.file, size, 0, maxBackfill)
-	}
+	offset, err := backfillStart(g.file, g.info.Size(), keptLines)
 	if err != nil {
 		return 0 // the file shrinks at this moment
 	}
 	return offset
 }
 
-// recall makes generations of the rotated files that are there at the start: they
-// have no new lines, but clients that return may have to read them.
-func (f *Follower) recall() {
-	found := f.unknown(f.rotated(), time.Time{})
-	for i, g := range found {
-		g.epoch = int64(i) + 1 // before all others
-		g.end = g.info.Size()
-		g.window, _ = windowBefore(g.file, g.end)
-		g.start = lineID{place{g.epoch, 0}, checksum(g.inode, nil)}
-		f.shut(g)
-	}
-	old := max(len(found)-maxRecalled, 0)
-	f.ignored, f.gens = found[:old:old], found[old:]
-}
+// current returns the generation that is read. Other goroutines than the one of Run
+// need the lock.
+func (f *Follower) current() *generation { return f.gens[len(f.gens)-1] }
 
 // Run follows the file until ctx is cancelled, and then ends all feeds.
 func (f *Follower) Run(ctx context.Context) {
-	f.mu.Lock()
-	f.running = true
-	f.mu.Unlock()
 	defer f.end()
 	watcher, err := fsnotify.NewBufferedWatcher(1024)
 	if err != nil {
@@ -140,7 +118,7 @@ func (f *Follower) wait(ctx context.Context, watcher *fsnotify.Watcher, poll <-c
 			return false
 		case <-poll:
 			return true
-		case <-f.poke: // a feed asks for a look
+		case <-f.poke:
 			return true
 		case err := <-watcher.Errors:
 			f.logger.Debug().Err(err).Msg("notices of changes were lost")
@@ -161,7 +139,7 @@ func (f *Follower) wait(ctx context.Context, watcher *fsnotify.Watcher, poll <-c
 func (f *Follower) readAll(ctx context.Context) error {
 	for ctx.Err() == nil {
 		f.mu.Lock()
-		asked := f.looks
+		asked := f.asked
 		f.mu.Unlock()
 		more, err := f.step()
 		if !more || f.reader.atEnd && len(f.queue) == 0 {
@@ -179,7 +157,7 @@ func (f *Follower) readAll(ctx context.Context) error {
 func (f *Follower) step() (more bool, err error) {
 	isReplaced := f.isReplaced() // before the read that must come after it
 	n := 0
-	if f.current.file != nil {
+	if f.current().file != nil {
 		n, err = f.reader.fill(math.MaxInt64)
 	}
 	switch {
@@ -188,12 +166,12 @@ func (f *Follower) step() (more bool, err error) {
 	case err != nil:
 		return false, err
 	case n > 0:
-		f.add(f.reader.lines())
+		f.add(slices.Collect(f.reader.lines(false)))
 	case isReplaced:
 		f.finish()
 		next := f.queue[0]
 		f.queue = f.queue[1:]
-		f.follow(next)
+		f.follow(next, f.readBefore(next))
 	default:
 		waiting := len(f.queue)
 		err = f.look()
@@ -205,7 +183,7 @@ func (f *Follower) step() (more bool, err error) {
 // isReplaced reports whether the file that is next is written to. As long as it is
 // empty, its writer may not have noticed the rotation and go on in the old one.
 func (f *Follower) isReplaced() bool {
-	if len(f.queue) != 1 || f.current.file == nil {
+	if len(f.queue) != 1 || f.current().file == nil {
 		return len(f.queue) > 0
 	}
 	info, err := f.queue[0].file.Stat()
@@ -220,27 +198,25 @@ func (f *Follower) add(lines []line) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, l := range lines {
-		f.memory.append(l)
-	}
-	f.current.end = lines[len(lines)-1].id.offset
+	f.memory.append(lines)
+	f.current().end = lines[len(lines)-1].id.offset
 	f.tell()
 }
 
-// answer says that the looks up to this one are done.
+// answer notes that the looks up to this one are done.
 func (f *Follower) answer(asked uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.looked < asked {
-		f.looked = asked
+	if f.answered < asked {
+		f.answered = asked
 		f.tell()
 	}
 }
 
-// tell calls all feeds. It needs the lock.
+// tell wakes all feeds. It needs the lock.
 func (f *Follower) tell() {
-	for _, wake := range f.feeds {
-		wake()
+	for feed := range f.feeds {
+		feed.wake()
 	}
 }
 
@@ -268,15 +244,7 @@ func (f *Follower) end() {
 	f.ended = true
 	f.tell()
 	f.mu.Unlock()
-	close(f.closing)
-	f.workers.Wait()
+	f.searches.Wait()
 	f.shut(f.gens...)
 	f.shut(f.queue...)
-}
-
-func wakeUp(ready chan<- struct{}) {
-	select {
-	case ready <- struct{}{}:
-	default: // it is awake already
-	}
 }

@@ -18,17 +18,24 @@ type file interface {
 // A generation is one file that the followed name has stood for, until its
 // truncation. A missing file counts as a generation, too.
 type generation struct {
-	epoch int64       // generations are numbered by the time at which they began, in Unix ms
-	info  os.FileInfo // nil for a missing file
-	inode uint64      // as the ids have it; the file may be a copy with another one
-	start lineID      // where its lines begin: at 0, unless the file was followed before
+	epoch int64  // when it began, in epochUnit since 1970; it is higher than the one before
+	inode uint64 // as the ids have it; the lines may be in a copy with another one
+	start lineID // where its lines begin: at 0, unless the file was followed before
 
 	// Guarded by Follower.mu; only the goroutine of Run writes them.
-	file      file   // nil if it is closed
-	end       int64  // offset up to which it was read as lines
-	window    []byte // the bytes before end, once all was read
-	destroyed bool   // a truncation took what it had
+	file   file        // nil if it is closed
+	info   os.FileInfo // nil if no file has the lines: it is missing, or was truncated
+	end    int64       // offset up to which it was read as lines
+	window []byte      // the bytes before end, once all was read
 }
+
+// epochUnit is shorter than it takes to begin a generation, so that epochs are not ahead
+// of the clock, and after a restart no epoch is given again.
+const epochUnit = 10 * time.Microsecond
+
+func epochOf(t time.Time) int64 { return t.UnixNano() / int64(epochUnit) }
+
+func timeOf(epoch int64) time.Time { return time.Unix(0, epoch*int64(epochUnit)) }
 
 // newGeneration returns the generation of an open file, and closes it on an error.
 func newGeneration(f file) (*generation, error) {
@@ -38,6 +45,11 @@ func newGeneration(f file) (*generation, error) {
 		return nil, err
 	}
 	return &generation{info: info, inode: inodeOf(info), file: f}, nil
+}
+
+// idAt returns the id of an offset, which stands after the bytes of window.
+func (g *generation) idAt(offset int64, window []byte) lineID {
+	return lineID{place{g.epoch, offset}, checksum(g.inode, window)}
 }
 
 // modTime is when the file was written last.
@@ -53,7 +65,7 @@ func (g *generation) modTime() time.Time {
 // isFile reports whether a file is the one of this generation. The inode of a file
 // that is closed may have been given to another one, so the content must agree.
 func (g *generation) isFile(info os.FileInfo, f io.ReaderAt) bool {
-	if g.info == nil || g.destroyed || !os.SameFile(g.info, info) {
+	if g.info == nil || !os.SameFile(g.info, info) {
 		return false
 	}
 	return g.file != nil || g.end > 0 && endsWith(f, g.end, g.window)
@@ -65,64 +77,45 @@ func endsWith(f io.ReaderAt, offset int64, window []byte) bool {
 	return err == nil && bytes.Equal(found, window)
 }
 
-// follow makes g the generation that is read.
-func (f *Follower) follow(g *generation) {
-	f.epoch = max(f.epoch+1, time.Now().UnixMilli())
-	g.epoch = f.epoch
-	f.current = g
-	f.begin(f.readBefore(g))
-	g.start = f.reader.id()
+// follow makes g the generation that is read, from the offset on, or if that fails,
+// from its beginning.
+func (f *Follower) follow(g *generation, offset int64) {
+	g.epoch = epochOf(time.Now())
+	if n := len(f.gens); n > 0 {
+		g.epoch = max(g.epoch, f.gens[n-1].epoch+1)
+	}
+	reader, err := newLineReader(g, g.file, offset)
+	if err != nil {
+		reader, _ = newLineReader(g, g.file, 0) // reads nothing
+	}
+	f.reader, g.start, g.end = reader, reader.id(), reader.read
 	f.mu.Lock()
 	f.gens = append(f.gens, g)
 	f.gens = slices.Delete(f.gens, 0, max(len(f.gens)-maxKnown, 0))
 	f.mu.Unlock()
-	f.limitOpen()
+	if n := len(f.gens); n > maxOpen {
+		f.shut(f.gens[n-1-maxOpen])
+	}
 }
 
 // readBefore is the offset up to which the file was read when it had the followed name
 // before.
 func (f *Follower) readBefore(g *generation) int64 {
 	for _, old := range slices.Backward(f.gens) {
-		if old != g && g.file != nil && old.isFile(g.info, g.file) && endsWith(g.file, old.end, old.window) {
+		if g.file != nil && old.isFile(g.info, g.file) && endsWith(g.file, old.end, old.window) {
 			return old.end
 		}
 	}
 	return 0
 }
 
-// begin reads the current generation from the offset on, or if that fails, from its
-// beginning.
-func (f *Follower) begin(offset int64) {
-	reader, err := newLineReader(f.current.file, f.current, offset)
-	if err != nil {
-		reader, _ = newLineReader(f.current.file, f.current, 0) // reads nothing
-	}
-	f.reader = reader
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.current.end = reader.read
-}
-
 // finish notes where the current generation ends.
 func (f *Follower) finish() {
-	f.add(f.reader.rest())
+	f.add(slices.Collect(f.reader.lines(true)))
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.current.end = f.reader.read
-	f.current.window = bytes.Clone(f.reader.window)
-}
-
-// limitOpen closes the oldest of too many files.
-func (f *Follower) limitOpen() {
-	open := 0
-	for _, g := range slices.Backward(f.gens) {
-		if g.file == nil {
-			continue
-		}
-		if open++; open > maxOpen {
-			f.shut(g)
-		}
-	}
+	f.current().end = f.reader.read
+	f.current().window = bytes.Clone(f.reader.window())
 }
 
 // shut closes the files of generations; feeds that still read them notice.
@@ -136,23 +129,4 @@ func (f *Follower) shut(gs ...*generation) {
 			_ = file.Close() // it was only read
 		}
 	}
-}
-
-// reopen opens the file of a generation that is closed, under the name that rotation
-// gave it. It returns nil if there is none.
-func (f *Follower) reopen(g *generation, beside []sighting) file {
-	for _, s := range beside {
-		if g.info == nil || !os.SameFile(g.info, s.info) {
-			continue
-		}
-		found, err := f.openFile(s.path)
-		if err != nil {
-			continue
-		}
-		if info, err := found.Stat(); err == nil && g.isFile(info, found) {
-			return found
-		}
-		_ = found.Close() // it was only read
-	}
-	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"runtime"
+
+	"example.com/sse-demo/sse"
 )
 
 // maxProgram bounds the instructions of a compiled expression. A match takes up
@@ -68,4 +70,17 @@ func instructions(re *syntax.Regexp) int {
 	default:
 		return 1
 	}
+}
+
+// wants reports whether the client of the feed wants a line, and whether the feed has
+// ended while others matched theirs.
+func (c *Feed) wants(l line) (isWanted, isOver bool) {
+	if c.grep != nil {
+		matching <- struct{}{}
+		defer func() { <-matching }()
+	}
+	c.follower.mu.Lock()
+	isOver = c.isOver()
+	c.follower.mu.Unlock()
+	return !isOver && (c.grep == nil || c.grep.Match(sse.FrameData(l.frame))), isOver
 }

@@ -2,6 +2,7 @@ package tail
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -51,11 +52,8 @@ func parseID(s string) (id lineID, ok bool) {
 
 // checksum is the one in the id of the offset that window stands before.
 func checksum(inode uint64, window []byte) uint32 {
-	var key [8]byte
-	for i := range key {
-		key[i] = byte(inode >> (8 * i))
-	}
-	return crc32.Update(crc32.ChecksumIEEE(key[:]), crc32.IEEETable, window[max(len(window)-windowSize, 0):])
+	key := binary.LittleEndian.AppendUint64(nil, inode)
+	return crc32.Update(crc32.ChecksumIEEE(key), crc32.IEEETable, window[max(len(window)-windowSize, 0):])
 }
 
 // windowBefore reads the bytes that the checksum of the offset covers.

@@ -1,8 +1,6 @@
 package tail
 
-import (
-	"slices"
-)
+import "slices"
 
 // lineCost is counted for a line in memory on top of its frame.
 const lineCost = 96
@@ -14,9 +12,11 @@ type memory struct {
 	start lineID // of what it holds: the newest line that was dropped
 }
 
-func (m *memory) append(l line) {
-	m.lines = append(m.lines, l)
-	m.bytes += lineCost + len(l.frame)
+func (m *memory) append(lines []line) {
+	for _, l := range lines {
+		m.lines = append(m.lines, l)
+		m.bytes += lineCost + len(l.frame)
+	}
 	for len(m.lines) > keptLines || m.bytes > keptBytes && len(m.lines) > 1 {
 		m.start = m.lines[0].id
 		m.bytes -= lineCost + len(m.lines[0].frame)
@@ -25,8 +25,8 @@ func (m *memory) append(l line) {
 	}
 }
 
-// after returns a batch of the lines that follow p; ok is false if some of them have
-// been dropped.
+// after returns a batch of the lines that follow p; ok is false if memory has
+// dropped some of them.
 func (m *memory) after(p place) (lines []line, ok bool) {
 	if p.before(m.start.place) {
 		return nil, false
@@ -43,11 +43,11 @@ func (m *memory) after(p place) (lines []line, ok bool) {
 	return slices.Clone(m.lines[i:end]), true
 }
 
-// find returns the place of a line by its checksum and offset, and if the epoch is
-// not 0, by that.
-func (m *memory) find(id lineID) (p place, ok bool) {
+// find returns the place of a line by its offset and checksum, and if isExact, by its
+// epoch.
+func (m *memory) find(id lineID, isExact bool) (p place, ok bool) {
 	isIt := func(other lineID) bool {
-		return other.offset == id.offset && other.sum == id.sum && (id.epoch == 0 || other.epoch == id.epoch)
+		return other.offset == id.offset && other.sum == id.sum && (!isExact || other.epoch == id.epoch)
 	}
 	for _, l := range slices.Backward(m.lines) {
 		if isIt(l.id) {

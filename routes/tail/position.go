@@ -3,15 +3,16 @@ package tail
 import (
 	"bytes"
 	"io"
+	"io/fs"
+	"os"
 	"slices"
 	"sync"
-	"time"
 )
 
 // backfill returns the id before the last n lines of the current file.
 func (f *Follower) backfill(n int) lineID {
 	f.mu.Lock()
-	g, end := *f.gens[len(f.gens)-1], f.memory.end()
+	g, end := *f.current(), f.memory.end()
 	f.mu.Unlock()
 	if end.before(g.start.place) { // nothing was read of it
 		end = g.start
@@ -19,7 +20,7 @@ func (f *Follower) backfill(n int) lineID {
 	if n == 0 || g.file == nil {
 		return end
 	}
-	start, err := backfillStart(g.file, g.end, n, maxBackfill)
+	start, err := backfillStart(g.file, g.end, n)
 	if err != nil || start == g.end {
 		return end
 	}
@@ -30,13 +31,13 @@ func (f *Follower) backfill(n int) lineID {
 	if err != nil {
 		return end
 	}
-	return lineID{place{g.epoch, start}, checksum(g.inode, window)}
+	return g.idAt(start, window)
 }
 
-// backfillStart is the offset at which the last n lines before end begin, no
-// more than limit bytes before it.
-func backfillStart(file io.ReaderAt, end int64, n int, limit int64) (int64, error) {
-	start, stop := end, max(end-limit, 0)
+// backfillStart is the offset at which the last n lines before end begin, no more than
+// maxBackfill before it.
+func backfillStart(file io.ReaderAt, end int64, n int) (int64, error) {
+	start, stop := end, max(end-maxBackfill, 0)
 	buf := make([]byte, chunkSize)
 	for at := end; at > stop; {
 		chunk := buf[:min(at-stop, chunkSize)]
@@ -61,98 +62,117 @@ func backfillStart(file io.ReaderAt, end int64, n int, limit int64) (int64, erro
 }
 
 // resume returns the id that a client gave, in the place that it has in this process;
-// ok is false if it has none, so that lines after it may be lost.
+// ok is false if it has none, so that lines after it may be lost. An id of this process
+// has its epoch. The line of an earlier one is found by its checksum, in a file that is
+// open or that has the name of a rotated one; if several have it, none of them is it.
 func (f *Follower) resume(lastEventID string) (at lineID, ok bool) {
 	id, ok := parseID(lastEventID)
 	if !ok {
 		return lineID{}, false
 	}
 	f.mu.Lock()
-	gens := make([]generation, len(f.gens))
-	isDestroyed := false // so that the same bytes elsewhere are other lines
+	gens, isOurs := make([]generation, len(f.gens)), false
 	for i, g := range f.gens {
 		gens[i] = *g
-		isDestroyed = isDestroyed || g.epoch == id.epoch && g.destroyed
+		isOurs = isOurs || g.epoch == id.epoch && g.epoch >= f.first
 	}
-	p, ok := f.memory.find(id)
-	if !ok && !isDestroyed {
-		p, ok = f.memory.find(lineID{place{0, id.offset}, id.sum})
-	}
+	p, ok := f.memory.find(id, isOurs)
 	f.mu.Unlock()
-	switch {
-	case ok:
-	case id.offset == 0:
-		p, ok = f.findStart(gens, id)
-	default:
-		p, ok = f.findInFiles(gens, id, isDestroyed)
+	if ok {
+		return lineID{p, id.sum}, true
 	}
-	return lineID{p, id.sum}, ok
-}
-
-// findInFiles returns the place of a line by its checksum, in a file that is open or
-// that has the name of a rotated file. That may be a copy of the file that the id is
-// from. If several files have the same bytes there, none of them is it. Of a
-// generation that was destroyed, only the end is known.
-func (f *Follower) findInFiles(gens []generation, id lineID, isDestroyed bool) (p place, ok bool) {
+	if !isOurs && id.offset == 0 {
+		return f.findStart(gens, id)
+	}
 	beside := sync.OnceValue(f.rotated)
 	found := 0
-	for _, g := range slices.Backward(gens) {
-		if isDestroyed && g.epoch != id.epoch || id.offset < g.start.offset || id.offset > g.end {
+	for _, g := range gens {
+		isHere := g.start.offset <= id.offset && id.offset <= g.end
+		if isHere && (g.epoch == id.epoch || !isOurs) && f.hasLine(&g, id, gens, beside) {
+			at, found = lineID{place{g.epoch, id.offset}, id.sum}, found+1
+		}
+	}
+	return at, found == 1
+}
+
+// findStart returns the start of the first file of this process, for the id that an
+// earlier one gave at the start of that file, or if there was none. Lines may be lost
+// if another file was rotated away since, which may also be a copy of that one.
+func (f *Follower) findStart(gens []generation, id lineID) (at lineID, ok bool) {
+	wasMissing := id.sum == checksum(0, nil)
+	since := timeOf(id.epoch)
+	if wasMissing {
+		since = since.Add(-clockLag)
+	}
+	for _, g := range gens {
+		if g.epoch == f.first {
+			return g.start, wasMissing || g.start.sum == id.sum
+		}
+		if !g.info.ModTime().Before(since) {
+			break
+		}
+	}
+	return lineID{}, false
+}
+
+// hasLine reports whether a line of this id ends in the generation. It may be in a copy
+// of the file that the id is from.
+func (f *Follower) hasLine(g *generation, id lineID, gens []generation, beside func() []sighting) bool {
+	if id == g.start {
+		return true
+	}
+	window := g.window
+	if id.offset < g.end || window == nil { // of a file that was truncated, only the end is known
+		file, leave, err := f.use(g, beside)
+		if err != nil {
+			return false
+		}
+		defer leave()
+		if window, err = windowBefore(file, id.offset); err != nil {
+			return false
+		}
+	}
+	isOf := func(original generation) bool { return id.sum == checksum(original.inode, window) }
+	return slices.ContainsFunc(gens, isOf)
+}
+
+// use returns the file of a generation, and a function to call after use. A file that
+// is closed is opened again by the name that rotation gave it.
+func (f *Follower) use(g *generation, beside func() []sighting) (file io.ReaderAt, leave func(), err error) {
+	if g.file != nil {
+		return g.file, func() {}, nil
+	}
+	for _, s := range beside() {
+		if g.info == nil || !os.SameFile(g.info, s.info) {
 			continue
 		}
-		window := g.window
-		if id.offset < g.end || window == nil {
-			window = f.windowOf(&g, id.offset, beside)
+		found, err := f.openFile(s.path)
+		if err != nil {
+			continue
 		}
-		isOriginal := func(g generation) bool { return id.sum == checksum(g.inode, window) }
-		switch {
-		case window == nil || !isOriginal(g) && !slices.ContainsFunc(gens, isOriginal):
-		case g.epoch == id.epoch:
-			return place{g.epoch, id.offset}, true
-		default:
-			p, found = place{g.epoch, id.offset}, found+1
+		if info, err := found.Stat(); err == nil && g.isFile(info, found) {
+			return found, func() { _ = found.Close() }, nil // it was only read
 		}
+		_ = found.Close()
 	}
-	return p, found == 1
+	return nil, nil, fs.ErrNotExist
 }
 
-// windowOf reads the bytes before an offset of a generation; nil if it cannot.
-func (f *Follower) windowOf(g *generation, offset int64, beside func() []sighting) []byte {
-	file := g.file
-	if file == nil && !g.destroyed {
-		if file = f.reopen(g, beside()); file != nil {
-			defer func() { _ = file.Close() }() // it was only read
+// generation returns copies of the generation with this epoch and of the next one; nil
+// if there is none.
+func (f *Follower) generation(epoch int64) (g, next *generation) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, known := range f.gens {
+		if known.epoch != epoch {
+			continue
+		}
+		one := *known
+		g = &one
+		if i+1 < len(f.gens) {
+			two := *f.gens[i+1]
+			next = &two
 		}
 	}
-	if file == nil {
-		return nil
-	}
-	window, err := windowBefore(file, offset)
-	if err != nil {
-		return nil
-	}
-	return window
-}
-
-// findStart returns the start of a file. The id of an earlier process is good for the
-// same file, or if there was none, for the first file since: there must not have been
-// another one that was rotated meanwhile.
-func (f *Follower) findStart(gens []generation, id lineID) (p place, ok bool) {
-	isEarlier, wasMissing, isMissed := id.epoch < f.first, id.sum == checksum(0, nil), false
-	since := time.UnixMilli(id.epoch).Add(-clockLag)
-	for _, g := range gens {
-		isRecalled := g.epoch < f.first // it was rotated before this process began
-		switch {
-		case g.start == id:
-			return id.place, true
-		case !isEarlier:
-		case isRecalled:
-			isMissed = isMissed || !g.info.ModTime().Before(since)
-		case wasMissing:
-			return g.start.place, g.epoch == f.first && !isMissed
-		case g.start.sum == id.sum:
-			return g.start.place, g.start.offset == 0
-		}
-	}
-	return place{}, false
+	return g, next
 }

@@ -1,7 +1,6 @@
 package tail_test
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -130,13 +129,16 @@ func TestPositionOfAnEarlierFile(t *testing.T) {
 	}
 }
 
-// poll is a request with wait: it returns one batch, and the id to go on from.
+// poll is a request with wait: it returns what there is, and the id to go on from.
 func (f *fixture) poll(grep, id string) (lines []string, next string) {
 	c := f.client(10, grep, id)
 	defer c.feed.Close()
-	c.feed.Prefill(f.Context())
+	for c.poll() || c.feed.Behind() {
+		for !c.poll() && c.feed.Behind() {
+			<-c.ready
+		}
+	}
 	next = c.feed.Position()
-	c.poll()
 	for _, e := range c.queue {
 		lines = append(lines, e.Data)
 		if e.ID != "" {
@@ -195,25 +197,4 @@ func TestLongPollingAfterAGap(t *testing.T) {
 	if lines, next := f.poll("never", "rubbish"); len(lines) != 1 || next == "rubbish" {
 		t.Errorf("%q, then %s", lines, next)
 	}
-}
-
-// TestProgressWithoutMatch gives polls that end before the first match: each goes
-// on after the one before.
-func TestProgressWithoutMatch(t *testing.T) {
-	f := follow(t, text(numbers(0, 60_000)))
-	id := f.client(1000, "", "").expect("line 59000")
-	c := f.client(0, "never", id)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	c.feed.Prefill(ctx) // however little that was
-	if c.feed.Position() == "" {
-		t.Error("no position")
-	}
-	c.feed.Prefill(t.Context())
-	if got, want := c.feed.Position(), f.client(0, "", "").feed.Position(); got != want {
-		t.Errorf("position %s, want %s", got, want)
-	}
-	f.write("never\n")
-	f.client(0, "never", c.feed.Position()).expect("never")
-	c.expect("never")
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -51,16 +50,39 @@ func (f *Follower) rotated() (all []sighting) {
 	return all
 }
 
+// isSame reports whether nothing was written to the file since, by whatever name.
+func (s sighting) isSame(later sighting) bool {
+	return os.SameFile(s.info, later.info) && s.info.ModTime().Equal(later.info.ModTime()) && s.info.Size() == later.info.Size()
+}
+
+// recall makes generations of the rotated files that are there at the start: they
+// have no new lines, but clients that return may have to read them.
+func (f *Follower) recall() {
+	beside := f.rotated()
+	found := f.unknown(beside, time.Time{})
+	for i, g := range found {
+		g.epoch = int64(i) + 1 // before all others
+		g.start = g.idAt(0, nil)
+		g.end = g.info.Size()
+		g.window, _ = windowBefore(g.file, g.end)
+	}
+	f.shut(found...)
+	f.gens, f.ignored = found[max(len(found)-maxKnown, 0):], beside
+}
+
 // look finds the files that have had the followed name since the newest generation,
 // and queues them. If files are renamed meanwhile, it finds none, because their names
 // say in which order they were written: another notice follows.
 func (f *Follower) look() error {
-	newest := f.newest()
-	info := f.stat()
-	if info != nil && sameFile(info, newest.info) {
+	newest := f.current()
+	if n := len(f.queue); n > 0 {
+		newest = f.queue[n-1]
+	}
+	info, _ := os.Stat(f.path)
+	if sameFile(info, newest.info) {
 		return nil
 	}
-	since := time.UnixMilli(f.first).Add(-clockLag)
+	since := timeOf(f.first).Add(-clockLag)
 	if newest.info != nil {
 		since = newest.modTime()
 	}
@@ -70,7 +92,9 @@ func (f *Follower) look() error {
 	if err == nil {
 		found = append(found, named)
 	}
-	if !sameFile(info, f.stat()) || !slices.EqualFunc(beside, f.rotated(), sighting.equal) {
+	again, _ := os.Stat(f.path)
+	isSame := func(a, b sighting) bool { return a.path == b.path && os.SameFile(a.info, b.info) }
+	if !sameFile(info, again) || !slices.EqualFunc(beside, f.rotated(), isSame) {
 		f.shut(found...)
 		return nil
 	}
@@ -78,27 +102,9 @@ func (f *Follower) look() error {
 	return err
 }
 
-// stat returns what has the followed name, or nil.
-func (f *Follower) stat() os.FileInfo {
-	info, err := os.Stat(f.path)
-	if err != nil {
-		return nil
-	}
-	return info
-}
-
+// sameFile reports whether two files are the same; nil is a missing one.
 func sameFile(a, b os.FileInfo) bool {
 	return a == nil && b == nil || a != nil && b != nil && os.SameFile(a, b)
-}
-
-func (s sighting) equal(t sighting) bool { return s.path == t.path && os.SameFile(s.info, t.info) }
-
-// newest returns the generation that was found last.
-func (f *Follower) newest() *generation {
-	if n := len(f.queue); n > 0 {
-		return f.queue[n-1]
-	}
-	return f.current
 }
 
 // unknown opens the files that were written since that time and have not been read,
@@ -107,10 +113,10 @@ func (f *Follower) newest() *generation {
 func (f *Follower) unknown(beside []sighting, since time.Time) (found []*generation) {
 	isNew := make([]bool, len(beside))
 	for i, s := range beside {
-		if s.info.ModTime().Before(since) {
+		if s.info.ModTime().Before(since) || slices.ContainsFunc(f.ignored, s.isSame) {
 			continue
 		}
-		if g := f.openUnknown(s); g != nil {
+		if g := f.openUnknown(s.path); g != nil {
 			found, isNew[i] = append(found, g), true
 		}
 	}
@@ -127,10 +133,10 @@ func (f *Follower) unknown(beside []sighting, since time.Time) (found []*generat
 	return found
 }
 
-// openUnknown opens a file beside the followed one. It returns nil if the file is
-// known, or a copy of the current one.
-func (f *Follower) openUnknown(s sighting) *generation {
-	file, err := f.openFile(s.path)
+// openUnknown opens a file beside the followed one; nil if it cannot, or the file is
+// known.
+func (f *Follower) openUnknown(path string) *generation {
+	file, err := f.openFile(path)
 	if err != nil {
 		return nil
 	}
@@ -139,7 +145,7 @@ func (f *Follower) openUnknown(s sighting) *generation {
 		return nil
 	}
 	isThis := func(known *generation) bool { return known.isFile(g.info, g.file) }
-	if slices.ContainsFunc(slices.Concat(f.gens, f.queue, f.ignored), isThis) {
+	if slices.ContainsFunc(f.gens, isThis) || slices.ContainsFunc(f.queue, isThis) {
 		f.shut(g)
 		return nil
 	}
@@ -147,55 +153,44 @@ func (f *Follower) openUnknown(s sighting) *generation {
 }
 
 // truncated goes on after a truncation. If there is a copy of what the file had, the
-// rest of that is read first.
+// rest of that is read first. Other files beside that are not younger were there before
+// the truncation, so they have no new lines.
 func (f *Follower) truncated() {
-	g := &generation{file: f.current.file, info: f.current.info, inode: f.current.inode}
-	if copied := f.copyOfCurrent(); copied != nil {
-		f.mu.Lock()
-		f.current.file, f.current.info = copied.file, copied.info
-		f.mu.Unlock()
+	old := f.current()
+	truncated := &generation{file: old.file, info: old.info, inode: old.inode}
+	written := old.modTime()
+	beside := f.rotated()
+	found := f.unknown(beside, time.Time{})
+	f.ignored = slices.DeleteFunc(beside, func(s sighting) bool { return s.info.ModTime().After(written) })
+	var copied generation
+	if i := slices.IndexFunc(found, f.hasAllRead); i >= 0 {
+		copied = *found[i]
+		found = slices.Delete(found, i, i+1)
+	}
+	f.shut(found...)
+	f.mu.Lock()
+	old.file, old.info = copied.file, copied.info
+	f.mu.Unlock()
+	if copied.file != nil {
 		f.reader.file = copied.file
-		f.queue = slices.Insert(f.queue, 0, g)
+		f.queue = slices.Insert(f.queue, 0, truncated)
 		return
 	}
 	f.finish()
-	f.mu.Lock()
-	f.current.file, f.current.destroyed = nil, true
-	f.mu.Unlock()
-	f.follow(g)
+	f.follow(truncated, 0)
 }
 
-// copyOfCurrent opens the file beside the current one that has what was read of that.
-// It notes others that are unknown, such as a copy that was made a moment earlier:
-// they were there before the truncation, so they have no new lines.
-func (f *Follower) copyOfCurrent() (found *generation) {
-	for _, s := range f.rotated() {
-		g := f.openUnknown(s)
-		switch {
-		case g == nil:
-		case found == nil && endsWith(g.file, f.reader.read, f.reader.window):
-			found = g
-		default:
-			g.end = g.info.Size()
-			g.window, _ = windowBefore(g.file, g.end)
-			f.shut(g)
-			f.ignored = append(f.ignored, g)
-			f.ignored = f.ignored[max(len(f.ignored)-maxKnown, 0):]
-		}
-	}
-	return found
+// hasAllRead reports whether a file has what was read of the current generation.
+func (f *Follower) hasAllRead(g *generation) bool {
+	return endsWith(g.file, f.reader.read, f.reader.window())
 }
 
 var errNotRegular = errors.New("not a regular file")
 
 // open opens the file that has the followed name.
 func (f *Follower) open() (*generation, error) {
-	info, err := os.Stat(f.path)
-	if err != nil {
+	if err := Check(f.path); err != nil { // opening a pipe would wait for its writer
 		return nil, err
-	}
-	if !info.Mode().IsRegular() { // opening a pipe would wait for its writer
-		return nil, &fs.PathError{Op: "follow", Path: f.path, Err: errNotRegular}
 	}
 	file, err := f.openFile(f.path)
 	if err != nil {

@@ -4,24 +4,22 @@
 // # One follower, many feeds
 //
 // A [Follower] reads a file once, however many clients there are, and keeps its
-// newest lines in memory. Each client has a [Feed]: a position in the file. If
-// memory has what follows the position, the feed reads it there. If not, the feed
-// reads the file itself until it has caught up, so a client that was away for long
-// loses nothing that the file still has.
+// newest lines in memory. Each client has a [Feed], a position in the file. If memory
+// has what follows the position, the feed reads it there. If not, the feed searches
+// the file, so a client that was away for long loses nothing that the file still has.
 //
 // # Nothing waits for a disk
 //
-// The methods of a feed never block, so one goroutine may serve many feeds. A feed
-// that reads a file, or has an expression to match, has a goroutine for that, which
-// ends with the feed or the follower. No lock is held while it reads or matches.
+// The methods of a feed never block, so one goroutine may serve many feeds. If a feed
+// has to read a file or to match an expression, a goroutine of its follower collects
+// one batch, and ends. No lock is held meanwhile.
 //
 // # Generations
 //
 // A generation is one file that the followed name has stood for, until it is
 // renamed, deleted or truncated. If another file has appeared under the name, the
 // old one is first read to its end. Files that came in between are found beside it
-// by the names that rotation gives them, such as app.log.1. The newest generations
-// stay open, so a feed that is behind can go through all of them.
+// by the names that rotation gives them, such as app.log.1.
 //
 // # Ids
 //
@@ -42,12 +40,11 @@ const (
 	keptLines = 16 << 10
 	keptBytes = 4 << 20
 
-	maxKnown    = 256 // generations that are remembered
-	maxRecalled = 32  // rotated files of before the start that clients can return to
-	maxOpen     = 16  // generations whose files stay open; a deleted file takes its disk space until then
+	maxKnown = 256 // generations that are remembered
+	maxOpen  = 16  // of which the newest stay open; a deleted file takes its disk space until then
 
 	maxBackfill = 64 << 20 // bytes of the file that are searched for the first lines
-	chunkSize   = 64 << 10 // bytes of one read
+	chunkSize   = 32 << 10 // bytes of one read
 	windowSize  = 256      // bytes before an offset that a checksum covers
 )
 
