@@ -32,7 +32,7 @@ var dialects = map[string]dialect{"chat": chat, "responses": responses, "message
 
 // An answer is what the upstream has said so far.
 type answer struct {
-	*client
+	*Upstream
 	body    io.Reader
 	silence *time.Timer
 
@@ -115,7 +115,7 @@ func (a *answer) end(word string) {
 func (a *answer) judge(ctx context.Context, err error) error {
 	switch {
 	case a.word == "" && a.why == "":
-		return broken(ctx, err)
+		return a.broken(ctx, err)
 	case a.word != "" && !slices.Contains(complete, a.word):
 		why := cmp.Or(a.why, "it may be cut off; ask for a shorter one, or try again")
 		return fmt.Errorf("the upstream ended the answer with %q: %s", a.quote(a.word), a.quote(why))
@@ -159,7 +159,7 @@ func (t *text) UnmarshalJSON(data []byte) (err error) {
 			Text json.RawMessage
 		}
 		err = json.Unmarshal(data, &part)
-		if slices.Contains([]string{"text", "output_text", "text_delta"}, part.Type) && part.Text != nil {
+		if slices.Contains([]string{"", "text", "output_text", "text_delta"}, part.Type) && part.Text != nil {
 			err = t.UnmarshalJSON(part.Text)
 		}
 	default:

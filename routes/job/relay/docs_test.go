@@ -20,7 +20,7 @@ func TestDocs(t *testing.T) {
 		return string(text)
 	}
 	docs, source := read("../../../docs/answers.md"), read("relay.go")
-	const head = "func (c *client) answer("
+	const head = "func (u *Upstream) answer("
 	_, code, _ := strings.Cut(source, head)
 	code, _, _ = strings.Cut(code, "\n}\n")
 	if !strings.Contains(docs, "```go\n"+head+code+"\n}\n```\n") {

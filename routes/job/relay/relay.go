@@ -55,12 +55,8 @@ type Upstream struct {
 
 	// Transport is for tests; nil is one that connects to the host of URL.
 	Transport http.RoundTripper
-}
 
-// A client asks an upstream.
-type client struct {
-	Upstream
-	dialect dialect
+	dialect dialect // as API says
 }
 
 // New returns the kind of jobs that relay the answers of the upstream. Its error contains
@@ -89,23 +85,23 @@ func New(u Upstream) (job.Kind, error) {
 		}
 		u.Transport = own
 	}
-	c := &client{Upstream: u, dialect: chat}
+	u.dialect = chat
 	for _, name := range []string{path.Base(parsed.Path), u.API} {
 		if d, ok := dialects[name]; ok {
-			c.dialect = d
+			u.dialect = d
 		}
 	}
-	return job.Kind{Write: c.answer}, nil
+	return job.Kind{Write: u.answer}, nil
 }
 
 // answer writes the answer to a conversation, piece by piece. It returns nil only if
 // the upstream has said that the answer is complete.
-func (c *client) answer(ctx context.Context, r job.Request, write func(piece string) error) error {
+func (u *Upstream) answer(ctx context.Context, r job.Request, write func(piece string) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	silence := time.AfterFunc(c.Silence, func() { cancel(fmt.Errorf("the upstream sent nothing for %v; try again", c.Silence)) })
+	silence := time.AfterFunc(u.Silence, func() { cancel(fmt.Errorf("the upstream sent nothing for %v; try again", u.Silence)) })
 	defer silence.Stop()
-	body, err := c.open(ctx, r.Messages)
+	body, err := u.open(ctx, r.Messages)
 	if err != nil {
 		return err
 	}
@@ -113,7 +109,7 @@ func (c *client) answer(ctx context.Context, r job.Request, write func(piece str
 	overdue := time.AfterFunc(MaxTime, func() { cancel(fmt.Errorf("the answer was not complete after %v; ask for a shorter one", MaxTime)) })
 	defer overdue.Stop()
 
-	a := &answer{client: c, body: body, silence: silence}
+	a := &answer{Upstream: u, body: body, silence: silence}
 	events := a.events()
 	for {
 		event, err := events.Next()
@@ -129,30 +125,27 @@ func (c *client) answer(ctx context.Context, r job.Request, write func(piece str
 
 // open asks the upstream and returns the event stream that it answers with, to be
 // closed after use.
-func (c *client) open(ctx context.Context, conversation []job.Message) (io.ReadCloser, error) {
+func (u *Upstream) open(ctx context.Context, conversation []job.Message) (io.ReadCloser, error) {
 	question := map[string]any{"stream": true}
-	if c.Model != "" {
-		question["model"] = c.Model
+	if u.Model != "" {
+		question["model"] = u.Model
 	}
-	c.dialect.ask(question, conversation)
-	body, err := json.Marshal(question)
-	if err != nil {
-		return nil, err
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL, bytes.NewReader(body))
+	u.dialect.ask(question, conversation)
+	body, _ := json.Marshal(question) // it is made of strings
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, u.URL, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Accept", sse.MediaType)
 	r.Header.Set("Accept-Encoding", "identity")
-	c.dialect.authorize(r.Header, c.Key)
-	response, err := c.Transport.RoundTrip(r) // follows no redirect
+	u.dialect.authorize(r.Header, u.Key)
+	response, err := u.Transport.RoundTrip(r) // follows no redirect
 	if err != nil {
-		err = fmt.Errorf("the upstream cannot be reached (%s); see whether it runs, and whether --answer-url is right", innermost(err))
+		err = fmt.Errorf("the upstream cannot be reached (%s); see whether it runs, and whether --answer-url is right", u.innermost(err))
 		return nil, cmp.Or(context.Cause(ctx), err)
 	}
-	if err := c.refusal(response); err != nil {
+	if err := u.refusal(response); err != nil {
 		_ = response.Body.Close()
 		return nil, err
 	}
@@ -168,7 +161,7 @@ func bearer(header http.Header, key string) {
 
 // refusal returns an error with what the upstream says, and what to do, unless it answers
 // with an event stream.
-func (c *client) refusal(response *http.Response) error {
+func (u *Upstream) refusal(response *http.Response) error {
 	code := response.StatusCode
 	media, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
 	if encoding := response.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
@@ -202,11 +195,11 @@ func (c *client) refusal(response *http.Response) error {
 			todo = fmt.Sprintf("try again in %d s", seconds)
 		}
 	}
-	return fmt.Errorf("the upstream answers %s; %s", c.quote(says), todo)
+	return fmt.Errorf("the upstream answers %s; %s", u.quote(says), todo)
 }
 
 // broken returns why the stream of an answer has ended too early.
-func broken(ctx context.Context, err error) error {
+func (u *Upstream) broken(ctx context.Context, err error) error {
 	_, tooMuch := errors.AsType[*http.MaxBytesError](err)
 	switch {
 	case context.Cause(ctx) != nil: // cancelled, silent or overdue
@@ -216,12 +209,12 @@ func broken(ctx context.Context, err error) error {
 	case tooMuch, errors.Is(err, sse.ErrTooLong):
 		return fmt.Errorf("the upstream sent more than %d MiB for one answer, or %d MiB for a part of it", MaxResponse>>20, MaxEvent>>20)
 	default:
-		return fmt.Errorf("the connection to the upstream broke in the middle of the answer (%s); try again", innermost(err))
+		return fmt.Errorf("the connection to the upstream broke in the middle of the answer (%s); try again", u.innermost(err))
 	}
 }
 
-// innermost returns what the network says, without addresses and URLs.
-func innermost(err error) string {
+// innermost returns what the network says, without addresses, URLs and the key.
+func (u *Upstream) innermost(err error) string {
 	if e, ok := errors.AsType[*net.DNSError](err); ok {
 		return e.Err
 	}
@@ -231,13 +224,13 @@ func innermost(err error) string {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return "it was closed"
 	}
-	return err.Error()
+	return u.quote(err.Error())
 }
 
 // quote returns the beginning of a text of the upstream on one line, without the key.
-func (c *client) quote(text string) string {
-	if c.Key != "" {
-		text = strings.ReplaceAll(text, c.Key, "[key]")
+func (u *Upstream) quote(text string) string {
+	if u.Key != "" {
+		text = strings.ReplaceAll(text, u.Key, "[key]")
 	}
 	return fmt.Sprintf("%.*s", maxQuoteRunes, strings.Join(strings.Fields(text), " "))
 }

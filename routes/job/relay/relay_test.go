@@ -170,15 +170,20 @@ func TestFailures(t *testing.T) {
 		text     string
 		says     string
 	}{
-		"clean end":      {answers(""), "Hel", "ended its answer without saying that it is complete; try again"},
-		"cut":            {func(w http.ResponseWriter, _ *http.Request) { send(w, begun); panic(http.ErrAbortHandler) }, "Hel", "broke in the middle of the answer (it was closed); try again"},
-		"huge event":     {answers("data: " + strings.Repeat("x", relay.MaxEvent)), "Hel", "or 2 MiB for a part of it"},
-		"huge comment":   {answers(":" + strings.Repeat("x", relay.MaxEvent)), "Hel", "or 2 MiB for a part of it"},
-		"no end":         {endless(begun, ": more\n\n"), "Hel", "more than 32 MiB"},
-		"silence":        {func(w http.ResponseWriter, r *http.Request) { send(w, begun); <-r.Context().Done() }, "Hel", "sent nothing for 2m0s; try again"},
-		"drip":           {drip, "", "not complete after 10m0s; ask for a shorter one"},
-		"no head":        {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "", "sent nothing for 2m0s"},
-		"no answer":      {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "", "cannot be reached (it was closed); see whether it runs"},
+		"clean end":    {answers(""), "Hel", "ended its answer without saying that it is complete; try again"},
+		"cut":          {func(w http.ResponseWriter, _ *http.Request) { send(w, begun); panic(http.ErrAbortHandler) }, "Hel", "broke in the middle of the answer (it was closed); try again"},
+		"huge event":   {answers("data: " + strings.Repeat("x", relay.MaxEvent)), "Hel", "or 2 MiB for a part of it"},
+		"huge comment": {answers(":" + strings.Repeat("x", relay.MaxEvent)), "Hel", "or 2 MiB for a part of it"},
+		"no end":       {endless(begun, ": more\n\n"), "Hel", "more than 32 MiB"},
+		"silence":      {func(w http.ResponseWriter, r *http.Request) { send(w, begun); <-r.Context().Done() }, "Hel", "sent nothing for 2m0s; try again"},
+		"drip":         {drip, "", "not complete after 10m0s; ask for a shorter one"},
+		"no head":      {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "", "sent nothing for 2m0s"},
+		"no answer":    {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "", "cannot be reached (it was closed); see whether it runs"},
+		"no HTTP": {func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, _ := w.(http.Hijacker).Hijack()
+			_, _ = io.WriteString(conn, key+"\r\n\r\n")
+			_ = conn.Close()
+		}, "", `cannot be reached (malformed HTTP response "[key]")`},
 		"empty":          {func(w http.ResponseWriter, _ *http.Request) { send(w, role+stop+done) }, "", "before its first word"},
 		"brotli":         {status(200, "\x1b", "Content-Type", "text/event-stream", "Content-Encoding", "br"), "", "answers br instead of an event stream"},
 		"JSON":           {status(200, object, "Content-Type", "application/json"), "", "application/json instead of an event stream, 200 OK: no such model (1); see whether --answer-url"},
