@@ -19,45 +19,36 @@
 // # Events and frames
 //
 // An [Event] is what a program sends; its frame is the bytes of it on the wire.
-// [Event.Append] is the only encoder. A frame is encoded once and sent to any
-// number of clients, so encode when you publish, not when you deliver.
+// [Event.Append] is the only encoder. Encode when you publish, not when you deliver:
+// one frame serves any number of clients.
 //
 // # Sources
 //
 // A [Source] is a position in something that goes on: a log of events, a file, the
-// ticks of a clock. What comes after the position is read in batches, so replay
-// and live events are the same, and a slow client costs no memory. Next must not
-// wait: do slow work in a goroutine of the source, which hands over frames. For an
-// answer that is known, such as one event, there is [SourceOf].
-//
-// # Streams
-//
-// [Serve] sends the head that keeps proxies from buffering, a jittered retry
-// field, and what the source has, until the client leaves, the source ends, or the
-// options end the stream. Then it closes the source. Options.Ended gets the
-// [Outcome].
+// ticks of a clock. Replay and live events are the same, what comes after the
+// position, and a slow client costs no memory. Next must not wait: do slow work in a
+// goroutine of the source, which hands over frames. For an answer that is known, such
+// as one event, there is [SourceOf].
 //
 // # Shutdown
 //
 // When Options.Shutdown is closed, each stream sends what its source still has, and
-// ends. If the source has more all the time, or the client is slow, the stream ends
-// after 5 s: the client has an id to go on from, and the process has to end. A write
+// ends; after 5 s if the source has more all the time, or the client is slow. A write
 // that waits for its client is not cut short; it has its write timeout.
 //
 // # Heartbeats
 //
 // Proxies end connections that are silent for a minute or so, and a server notices
 // some dead clients only when it writes. After Options.Heartbeat without an event
-// comes a comment. Comments and the retry field are single lines, without the
-// blank line that would dispatch an event.
+// comes a comment.
 //
 // # Slow clients
 //
 // If a client takes no bytes for Options.WriteTimeout, its stream ends with the
 // reason [ClientStalled]. A client may still be reading earlier data, so Serve first
 // allows one second for each 64 KiB already sent, at most ten timeouts. Then the
-// timeout begins. If the [net/http.Server] has a WriteTimeout, which would end every
-// stream, Serve clears its deadline.
+// timeout begins. The WriteTimeout of a [net/http.Server] would end every stream, so
+// Serve clears its deadline.
 //
 // For clients that read more slowly, set TCP_NOTSENT_LOWAT on the listening socket on
 // Linux, or the kernel lets a write wait until a third of a large send buffer is free.

@@ -86,36 +86,21 @@ func AppendRetry(dst []byte, delay time.Duration) []byte {
 	return append(dst, '\n')
 }
 
-// appendLines appends each line of data behind the prefix. Two searches for one
-// byte each are far faster than one search for either.
-func appendLines(dst []byte, prefix string, data []byte) []byte {
-	cr, lf := indexFrom(data, 0, '\r'), indexFrom(data, 0, '\n')
-	start := 0
-	for {
-		end := min(cr, lf)
-		dst = append(dst, prefix...)
-		dst = append(dst, data[start:end]...)
-		dst = append(dst, '\n')
-		if end == len(data) {
-			return dst
-		}
-		start = end + 1
-		if end == cr && lf == cr+1 && lf < len(data) { // CRLF is one line end
-			start++
-		}
-		if cr < start {
-			cr = indexFrom(data, start, '\r')
-		}
-		if lf < start {
-			lf = indexFrom(data, start, '\n')
-		}
-	}
-}
+var cr, lf = []byte("\r"), []byte("\n")
 
-// indexFrom is the index of c in data at or after start, or len(data).
-func indexFrom(data []byte, start int, c byte) int {
-	if i := bytes.IndexByte(data[start:], c); i >= 0 {
-		return start + i
+// appendLines appends each line of data behind the prefix.
+func appendLines(dst []byte, prefix string, data []byte) []byte {
+	for more := true; more; {
+		var line []byte
+		line, data, more = bytes.Cut(data, lf)
+		if more {
+			line = bytes.TrimSuffix(line, cr) // CRLF is one line end
+		}
+		for part := range bytes.SplitSeq(line, cr) {
+			dst = append(dst, prefix...)
+			dst = append(dst, part...)
+			dst = append(dst, '\n')
+		}
 	}
-	return len(data)
+	return dst
 }

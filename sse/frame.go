@@ -42,16 +42,13 @@ func FrameData(frame []byte) []byte {
 // MustFrame is the frame of an event whose id and name cannot be invalid, such as
 // numbers and constants. It panics if they are.
 func MustFrame(e Event) []byte {
-	frame, err := e.Append(make([]byte, 0, fieldBytes+len(e.ID)+len(e.Name)+len(e.Data)))
+	const fields = 32 // room for the names of the fields and the line ends
+	frame, err := e.Append(make([]byte, 0, fields+len(e.ID)+len(e.Name)+len(e.Data)))
 	if err != nil {
 		panic(err)
 	}
 	return frame
 }
-
-// fieldBytes is the room for the names of the fields and the line ends of an
-// event whose data is one line.
-const fieldBytes = 32
 
 // AppendGap appends the event that reports a loss: the events after the id that
 // the client gave, up to the oldest that is still kept, are gone. An empty oldest

@@ -15,7 +15,7 @@ type Options struct {
 	Retry        time.Duration   // base of the client's reconnect delay, see [Jitter]
 	Heartbeat    time.Duration   // silence after which a comment is sent
 	WriteTimeout time.Duration   // a client that takes no bytes for this long is cut off
-	Shutdown     <-chan struct{} // closed: the stream sends what the source still has, for 5 s at most, and ends
+	Shutdown     <-chan struct{} // if closed, the stream sends what its source still has, and ends
 	Deadline     time.Time       // the stream ends then, but not before its first batch
 
 	// PollUntil, if not zero, makes the stream a long poll. It ends when it has sent

@@ -103,6 +103,7 @@ func (r *Reader) Next() (Event, error) {
 // LF follows shows only with the next byte, which may take its time.
 func (r *Reader) readLine() ([]byte, error) {
 	r.line = r.line[:0]
+	limit := cmp.Or(max(r.MaxEvent, 0), DefaultMaxEvent)
 	for {
 		if _, err := r.in.Peek(1); err != nil {
 			return r.line, err
@@ -121,8 +122,8 @@ func (r *Reader) readLine() ([]byte, error) {
 			length = len(ahead)
 		}
 		r.line = append(r.line, ahead[:length]...)
-		if r.block.size += length; r.block.size > r.maxEvent() {
-			return r.line, fmt.Errorf("%w: over %d bytes", ErrTooLong, r.maxEvent())
+		if r.block.size += length; r.block.size > limit {
+			return r.line, fmt.Errorf("%w: over %d bytes", ErrTooLong, limit)
 		}
 		if length < len(ahead) {
 			r.afterCR = ahead[length] == '\r'
@@ -131,13 +132,6 @@ func (r *Reader) readLine() ([]byte, error) {
 		}
 		_, _ = r.in.Discard(length)
 	}
-}
-
-func (r *Reader) maxEvent() int {
-	if r.MaxEvent > 0 {
-		return r.MaxEvent
-	}
-	return DefaultMaxEvent
 }
 
 // decode replaces what is not UTF-8 and takes off a byte order mark.

@@ -46,10 +46,11 @@ type session struct {
 //go:noinline
 func newSession(source Source, o *Options) *session {
 	s := &session{ended: o.Ended}
-	s.Begin(source, stream.Settings{
-		Heartbeat: o.Heartbeat, WriteTimeout: o.WriteTimeout, Shutdown: o.Shutdown,
+	s.Stream = stream.Stream{
+		Source: source, Heartbeat: o.Heartbeat, WriteTimeout: o.WriteTimeout, Shutdown: o.Shutdown,
 		Deadline: o.Deadline, PollUntil: o.PollUntil, Sent: o.Sent,
-	})
+	}
+	s.Begin()
 	return s
 }
 

@@ -29,10 +29,11 @@ type session struct {
 
 func newSession(c conn, source sse.Source, o sse.Options) *session {
 	s := &session{conn: c, ended: o.Ended}
-	s.Begin(source, stream.Settings{
-		Heartbeat: o.Heartbeat, WriteTimeout: o.WriteTimeout, Shutdown: o.Shutdown,
+	s.Stream = stream.Stream{
+		Source: source, Heartbeat: o.Heartbeat, WriteTimeout: o.WriteTimeout, Shutdown: o.Shutdown,
 		Deadline: o.Deadline, PollUntil: o.PollUntil, Sent: o.Sent,
-	})
+	}
+	s.Begin()
 	return s
 }
 

@@ -34,8 +34,7 @@ func testStall(s *server) {
 	began := time.Now()
 	s.source.Add(200_000) // more than the window of HTTP/2 takes
 	o := s.outcome(sse.ClientStalled, some)
-	var slow stream.Stream
-	slow.Begin(nil, stream.Settings{WriteTimeout: s.options.WriteTimeout})
+	slow := stream.Stream{WriteTimeout: s.options.WriteTimeout}
 	slow.AddBacklog(o.Bytes, began)
 	most := slow.Patience(began) * 9 / 8
 	if took := time.Since(began); took < s.options.WriteTimeout || took > most {

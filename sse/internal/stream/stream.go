@@ -33,7 +33,14 @@ const (
 // A Stream is one client on one source. One goroutine at a time uses it.
 type Stream struct {
 	Source
-	Settings
+
+	// What sse.Options say.
+	Heartbeat    time.Duration
+	WriteTimeout time.Duration
+	Shutdown     <-chan struct{}
+	Deadline     time.Time
+	PollUntil    time.Time
+	Sent         func(events, gaps int, bytes int64)
 
 	Counts        // what the client has taken
 	Reason string // why the stream has ended; empty until then
@@ -47,25 +54,15 @@ type Stream struct {
 	clock      *time.Timer
 }
 
-// Settings are what sse.Options say about a stream that is open.
-type Settings struct {
-	Heartbeat    time.Duration
-	WriteTimeout time.Duration
-	Shutdown     <-chan struct{}
-	Deadline     time.Time
-	PollUntil    time.Time
-	Sent         func(events, gaps int, bytes int64)
-}
-
 // Counts are events, gaps among them, and bytes without the framing of HTTP.
 type Counts struct {
 	Events, Gaps int
 	Bytes        int64
 }
 
-// Begin prepares a stream that begins now.
-func (s *Stream) Begin(source Source, settings Settings) {
-	s.Source, s.Settings, s.lastWrite = source, settings, time.Now()
+// Begin is called once, when the stream begins.
+func (s *Stream) Begin() {
+	s.lastWrite = time.Now()
 	s.Heartbeat = min(max(s.Heartbeat, 0), longest)
 	s.WriteTimeout = min(max(s.WriteTimeout, 0), longest)
 }

@@ -23,9 +23,7 @@ func TestBacklog(t *testing.T) {
 		{[]int{128 << 10, 0, 0, 0, 128 << 10}, timeout + time.Second},
 		{[]int{1 << 30, 0}, stream.MaxPatience*timeout - 2*time.Second},
 	} {
-		var s, free stream.Stream
-		s.Begin(nil, stream.Settings{WriteTimeout: timeout})
-		free.Begin(nil, stream.Settings{})
+		s, free := stream.Stream{WriteTimeout: timeout}, stream.Stream{}
 		now := time.Now()
 		for _, n := range tt.bytes {
 			s.AddBacklog(int64(n), now)
