@@ -1,6 +1,7 @@
 package routes
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -29,6 +30,17 @@ type rights struct {
 // clockLeeway is how far the clock of whoever issues tokens may be ahead: nbf and
 // iat may lie so far in the future.
 const clockLeeway = 5 * time.Second
+
+// UnmarshalJSON refuses times in strings, which jwt would take: they are numbers (RFC
+// 7519, section 2).
+func (r *rights) UnmarshalJSON(data []byte) error {
+	var times struct{ Exp, Nbf, Iat float64 }
+	if err := json.Unmarshal(data, &times); err != nil {
+		return err
+	}
+	type plain rights
+	return json.Unmarshal(data, (*plain)(r))
+}
 
 // Validate adds to the checks of the parser: the leeway is not for exp, because a
 // stream ends when its token expires, and a token for an audience is for no service

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -95,6 +96,9 @@ func TestBadTokens(t *testing.T) {
 			"expired":            token(hs256, claims(map[string]any{"exp": time.Now().Add(-time.Second).Unix()}), secret),
 			"no exp":             token(hs256, claims(map[string]any{"exp": nil}), secret),
 			"exp is no number":   token(hs256, claims(map[string]any{"exp": "soon"}), secret),
+			"exp in a string":    token(hs256, claims(map[string]any{"exp": strconv.FormatInt(time.Now().Add(time.Minute).Unix(), 10)}), secret),
+			"nbf in a string":    token(hs256, claims(map[string]any{"nbf": "1"}), secret),
+			"iat in a string":    token(hs256, claims(map[string]any{"iat": "1"}), secret),
 			"not yet":            token(hs256, claims(map[string]any{"nbf": time.Now().Add(time.Minute).Unix()}), secret),
 			"crit":               token(`{"alg":"HS256","crit":["b64"],"b64":true}`, claims(nil), secret),
 			"rights are no list": token(hs256, claims(map[string]any{"subscribe": "news"}), secret),
