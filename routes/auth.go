@@ -27,6 +27,9 @@ type rights struct {
 	audience string // of the service, "" for none
 }
 
+// everything is what a client may do if the service needs no tokens.
+var everything = &rights{Subscribe: []string{"*"}, Publish: []string{"*"}}
+
 // clockLeeway is how far the clock of whoever issues tokens may be ahead: nbf and
 // iat may lie so far in the future.
 const clockLeeway = 5 * time.Second
@@ -58,10 +61,11 @@ func (r *rights) Validate() error {
 // rightsKey is the key of the rights in Echo's context.
 const rightsKey = "rights"
 
-// rightsOf returns nil if the service needs no tokens.
 func rightsOf(c echo.Context) *rights {
-	r, _ := c.Get(rightsKey).(*rights)
-	return r
+	if r, ok := c.Get(rightsKey).(*rights); ok {
+		return r
+	}
+	return everything
 }
 
 // authenticate refuses requests without a valid token, if the service has a
@@ -121,26 +125,15 @@ func tokenOf(r *http.Request) string {
 // without a list of streams opens channels; a list must name the stream.
 func mayUse(c echo.Context, stream string) error {
 	r := rightsOf(c)
-	if r == nil || slices.Contains(r.Streams, stream) || stream == channelStream && r.Streams == nil {
+	if r == everything || slices.Contains(r.Streams, stream) || stream == channelStream && r.Streams == nil {
 		return nil
 	}
 	return newProblem(http.StatusForbidden, "the token does not give access to "+stream)
 }
 
-// maySubscribe returns a problem unless the token gives access to the channel.
-func maySubscribe(c echo.Context, channel string) error {
-	return mayReach(c, channel, func(r *rights) []string { return r.Subscribe })
-}
-
-// mayPublish is maySubscribe for publishing.
-func mayPublish(c echo.Context, channel string) error {
-	return mayReach(c, channel, func(r *rights) []string { return r.Publish })
-}
-
 // mayReach returns a problem unless one of the token's patterns covers the channel.
-func mayReach(c echo.Context, channel string, patterns func(*rights) []string) error {
-	r := rightsOf(c)
-	if r == nil || slices.ContainsFunc(patterns(r), func(p string) bool { return covers(p, channel) }) {
+func mayReach(channel string, patterns []string) error {
+	if slices.ContainsFunc(patterns, func(p string) bool { return covers(p, channel) }) {
 		return nil
 	}
 	return newProblem(http.StatusForbidden, "the token does not give access to the channel "+channel)
@@ -156,9 +149,6 @@ func covers(pattern, channel string) bool {
 	return isTree && strings.HasSuffix(prefix, "/") && len(channel) > len(prefix) && strings.HasPrefix(channel, prefix)
 }
 
-// preflightAge is how long browsers may keep the answer to a preflight.
-const preflightAge = 2 * time.Hour
-
 // allowOrigins lets pages of these origins read the answers, with credentials.
 func allowOrigins(origins []string) echo.MiddlewareFunc {
 	if len(origins) == 0 { // to Echo's middleware, no origin would mean any
@@ -171,7 +161,7 @@ func allowOrigins(origins []string) echo.MiddlewareFunc {
 		AllowHeaders: []string{
 			echo.HeaderContentType, echo.HeaderAuthorization, "Last-Event-ID", echo.HeaderCacheControl, echo.HeaderXRequestedWith, echo.HeaderAccept,
 		},
-		MaxAge:        int(preflightAge.Seconds()),
+		MaxAge:        2 * 60 * 60, // seconds for which a browser may keep the answer to a preflight
 		ExposeHeaders: []string{echo.HeaderLocation, echo.HeaderRetryAfter, "Last-Event-ID", "SSE-Heartbeat"},
 	})
 }
@@ -186,16 +176,6 @@ func newCrossOrigin(origins []string) (*http.CrossOriginProtection, error) {
 		}
 	}
 	return protection, nil
-}
-
-// refuseCrossSite lets pages of other sites neither publish nor start or cancel jobs.
-func (s *Server) refuseCrossSite(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		if err := s.mayWrite(c.Request()); err != nil {
-			return err
-		}
-		return next(c)
-	}
 }
 
 // mayWrite returns a 403 if a browser says that a page of another site sends the

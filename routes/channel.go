@@ -20,7 +20,7 @@ func (s *Server) channel(c echo.Context) error {
 		return err
 	}
 	for _, name := range p.Names {
-		if err := maySubscribe(c, name); err != nil {
+		if err := mayReach(name, rightsOf(c).Subscribe); err != nil {
 			return err
 		}
 	}

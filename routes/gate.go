@@ -7,22 +7,6 @@ import (
 	"time"
 )
 
-const (
-	maxBody     = 64 << 10         // bytes of a request body
-	bodyTimeout = 10 * time.Second // in which it must arrive
-
-	// restTimeout is for the rest of a body that was refused: net/http reads it after
-	// the answer.
-	restTimeout = time.Second
-
-	// lastTimeout replaces a longer write timeout of answers during a shutdown.
-	lastTimeout = time.Second
-
-	// pieceSize is how many bytes of an answer share one write deadline, so that a
-	// client on a slow line is not cut off in the middle of a long one.
-	pieceSize = 4 << 10
-)
-
 var errDraining = errors.New("the service is shutting down; nothing was done")
 
 // A gate lets requests in. It bounds how many streams are open at once. At a shutdown
@@ -30,22 +14,22 @@ var errDraining = errors.New("the service is shutting down; nothing was done")
 // and knows when the last request has ended.
 type gate struct {
 	maxStreams   int
-	writeTimeout time.Duration // 0 for none
-	writes       sync.WaitGroup
-	shutdown     chan struct{} // closed when streams are to end
-	idle         chan struct{} // closed when the last stream and the last answer have ended after that
+	writeTimeout time.Duration  // 0 for none
+	shutdown     chan struct{}  // closed when streams are to end
+	endStreams   func()         // closes shutdown, once
+	writes, open sync.WaitGroup // open are streams and answers; none is added once the gate is closed
 
 	mu       sync.Mutex
 	isClosed bool
-	isEnding bool // shutdown is closed
 	streams  int
 	answers  map[*answer]struct{} // that began before the gate was closed
 }
 
 func newGate(maxStreams int, writeTimeout time.Duration) *gate {
+	shutdown := make(chan struct{})
 	return &gate{
 		maxStreams: maxStreams, writeTimeout: writeTimeout, answers: map[*answer]struct{}{},
-		shutdown: make(chan struct{}), idle: make(chan struct{}),
+		shutdown: shutdown, endStreams: sync.OnceFunc(func() { close(shutdown) }),
 	}
 }
 
@@ -64,50 +48,27 @@ func (s *Server) Drain() {
 // Wait waits, after Drain, until the last stream and the last answer have ended. It
 // returns ctx.Err() if that comes first.
 func (s *Server) Wait(ctx context.Context) error {
+	idle := make(chan struct{})
+	go func() { // it ends at the latest when the server cuts off its clients
+		<-s.gate.shutdown
+		s.gate.open.Wait()
+		close(idle)
+	}()
 	select {
-	case <-s.gate.idle:
+	case <-idle:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// close refuses all streams and writes from now on. It gives up on bodies that have not
-// arrived, because their requests would be refused, and shortens the time of clients
-// that take nothing of their answers.
+// close refuses all streams and writes from now on.
 func (g *gate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.isClosed = true
 	for a := range g.answers {
-		if a.rest > 0 {
-			_ = a.control.SetReadDeadline(time.Now()) // if it fails, the client has left
-		}
-		if a.hasBegun { // others have a deadline when they begin
-			_ = a.control.SetWriteDeadline(time.Now().Add(a.rest + min(g.writeTimeout, lastTimeout)))
-		}
-	}
-}
-
-func (g *gate) endStreams() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if !g.isEnding {
-		g.isEnding = true
-		close(g.shutdown)
-		g.checkIdle()
-	}
-}
-
-// checkIdle closes idle after the last request. It is called with the lock.
-func (g *gate) checkIdle() {
-	if !g.isEnding || g.streams > 0 || len(g.answers) > 0 {
-		return
-	}
-	select {
-	case <-g.idle:
-	default:
-		close(g.idle)
+		a.hurry()
 	}
 }
 
@@ -126,6 +87,7 @@ func (g *gate) openStream() bool {
 		return false
 	}
 	g.streams++
+	g.open.Add(1)
 	return true
 }
 
@@ -133,7 +95,7 @@ func (g *gate) closeStream() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.streams--
-	g.checkIdle()
+	g.open.Done()
 }
 
 // write runs do, which changes what other clients see, unless the service is draining.

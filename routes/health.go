@@ -13,17 +13,6 @@ import (
 // maxHealthChannels is how many channels /health lists.
 const maxHealthChannels = 100
 
-// What /health asks a broker that has these methods.
-type (
-	// A subscriberCounter counts the subscriptions of each channel that has any, of up
-	// to limit channels.
-	subscriberCounter interface {
-		Subscribers(limit int) map[string]int
-	}
-	// A broker that depends on others says why events cannot be published at present.
-	dependentBroker interface{ Err() error }
-)
-
 type healthReply struct {
 	Status        string           `json:"status"` // ok, degraded or draining
 	Version       string           `json:"version"`
@@ -47,7 +36,10 @@ func (s *Server) health(c echo.Context) error {
 		reply.Connections[name] = n
 		reply.Connections["total"] += n
 	}
-	if broker, ok := s.config.Broker.(subscriberCounter); ok && len(s.config.JWTSecret) == 0 {
+	broker, counts := s.config.Broker.(interface {
+		Subscribers(limit int) map[string]int
+	})
+	if counts && len(s.config.JWTSecret) == 0 {
 		reply.Channels = broker.Subscribers(maxHealthChannels)
 	}
 	status := http.StatusOK
@@ -61,9 +53,10 @@ func (s *Server) health(c echo.Context) error {
 	return c.JSON(status, reply)
 }
 
-// brokerErr returns why events cannot be published at present; nil if they can.
+// brokerErr returns why events cannot be published at present; nil if they can, or if the
+// broker depends on nothing.
 func brokerErr(broker pubsub.Broker) error {
-	if broker, ok := broker.(dependentBroker); ok {
+	if broker, ok := broker.(interface{ Err() error }); ok {
 		return broker.Err()
 	}
 	return nil

@@ -32,8 +32,7 @@ func (s *Server) startJob(c echo.Context) error {
 		return err
 	}
 	var p jobParams
-	err := s.bindBody(c, &p)
-	if err := alsoInvalid(err, s.wrongForKind(p)); err != nil {
+	if err := s.bindBody(c, &p); err != nil {
 		return err
 	}
 	id := p.id()
@@ -110,9 +109,9 @@ func wrongMessages(messages []map[string]string) string {
 	return ""
 }
 
-// wrongForKind is what is wrong with the fields because of the kind: one that
-// writes a text needs a prompt or messages, any other takes a duration.
-func (s *Server) wrongForKind(p jobParams) (wrong []fieldError) {
+// check returns what is wrong with the fields because of the kind: one that writes a text
+// needs a prompt or messages, any other takes a duration.
+func (p *jobParams) check(s *Server) (wrong []fieldError) {
 	name := p.kind()
 	kind, known := s.config.Jobs.Kinds[name]
 	if !known {

@@ -2,6 +2,7 @@ package routes
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -26,6 +27,38 @@ type logParams struct {
 	File  string `query:"file"`
 	Lines int    `query:"lines" validate:"min=0,max=1000"`
 	Grep  string `query:"grep"`
+
+	follower *tail.Follower
+	grep     *regexp.Regexp // nil matches every line
+}
+
+// check finds the file and compiles the expression.
+func (p *logParams) check(s *Server) (wrong []fieldError) {
+	var names []string
+	for _, l := range s.config.Logs {
+		names = append(names, l.Name)
+		if l.Name == p.File {
+			p.follower = l.Tail
+		}
+	}
+	if p.follower == nil {
+		wrong = append(wrong, fieldError{"file", "oneof", "file must be one of " + strings.Join(names, ", ")})
+	}
+	if p.Grep == "" {
+		return wrong
+	}
+	if len(p.Grep) > maxGrep {
+		return append(wrong, fieldError{"grep", "max", fmt.Sprintf("grep must be at most %d bytes", maxGrep)})
+	}
+	var err error
+	p.grep, err = tail.CompileGrep(p.Grep)
+	if _, tooLarge := errors.AsType[*tail.ProgramError](err); tooLarge {
+		return append(wrong, fieldError{"grep", "max", "grep: " + err.Error()})
+	}
+	if err != nil {
+		return append(wrong, fieldError{"grep", "re2", "grep must be an RE2 expression: " + err.Error()})
+	}
+	return wrong
 }
 
 // log streams the lines of a file.
@@ -37,46 +70,9 @@ func (s *Server) log(c echo.Context) error {
 	if err := s.bindQuery(c, &p); err != nil {
 		return err
 	}
-	file, err := s.logFile(p.File)
-	if err != nil {
-		return err
-	}
-	grep, err := compileGrep(p.Grep)
-	if err != nil {
-		return err
-	}
 	return s.stream(c, logStream, p.Wait, func(lastEventID string) (sse.Source, error) {
-		return untilShutdown{file.Follow(p.Lines, grep, lastEventID), s.gate.shutdown}, nil
+		return untilShutdown{p.follower.Follow(p.Lines, p.grep, lastEventID), s.gate.shutdown}, nil
 	})
-}
-
-func (s *Server) logFile(name string) (*tail.Follower, error) {
-	var names []string
-	for _, l := range s.config.Logs {
-		if l.Name == name {
-			return l.Tail, nil
-		}
-		names = append(names, l.Name)
-	}
-	return nil, invalid(fieldError{"file", "oneof", "file must be one of " + strings.Join(names, ", ")})
-}
-
-// compileGrep returns nil for the empty expression, which matches every line.
-func compileGrep(expr string) (*regexp.Regexp, error) {
-	if expr == "" {
-		return nil, nil //nolint:nilnil // no expression is no error
-	}
-	if len(expr) > maxGrep {
-		return nil, invalid(fieldError{"grep", "max", "grep must be at most 256 bytes"})
-	}
-	re, err := tail.CompileGrep(expr)
-	if _, tooLarge := errors.AsType[*tail.ProgramError](err); tooLarge {
-		return nil, invalid(fieldError{"grep", "max", "grep: " + err.Error()})
-	}
-	if err != nil {
-		return nil, invalid(fieldError{"grep", "re2", "grep must be an RE2 expression: " + err.Error()})
-	}
-	return re, nil
 }
 
 // untilShutdown is a source that has nothing more to send when the service shuts

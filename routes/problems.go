@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,61 +37,35 @@ func newProblem(status int, detail string) *problem {
 	return &problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail}
 }
 
-// invalid is the answer to input that is well-formed but wrong.
-func invalid(fields ...fieldError) *problem {
+// failed is the answer to an error or a panic that nobody expects.
+func failed() *problem {
+	return newProblem(http.StatusInternalServerError, "the service has failed; its log says why")
+}
+
+// invalid is the answer to input that is well-formed but wrong; nil if nothing is.
+func invalid(fields ...fieldError) error {
+	if len(fields) == 0 {
+		return nil
+	}
 	p := newProblem(http.StatusUnprocessableEntity, fields[0].Message)
 	p.Errors = fields
 	return p
 }
 
-// Answers repeat at most this much of unknown names: a body of 64 KiB may have
-// thousands, and escaping makes them several times as long.
-const (
-	maxUnknown = 20 // names
-	maxEchoed  = 64 // bytes of one
-)
-
-// unknown returns the errors for names that no request of this kind has. Part is the
-// part of the request that they are in.
+// unknown returns the errors for names that no request of this kind has. They are in a part
+// of the request, which may have thousands, so the answer repeats a few of them, cut.
 func unknown(part string, names []string) (wrong []fieldError) {
-	for _, name := range names[:min(len(names), maxUnknown)] {
-		name = shorten(name)
+	const maxNames, maxBytes = 20, 64
+	for i, name := range names {
+		if i == maxNames {
+			return append(wrong, fieldError{part, "unknown", fmt.Sprintf("%s has %d more that are not known here", part, len(names)-maxNames)})
+		}
+		if len(name) > maxBytes {
+			name = strings.ToValidUTF8(name[:maxBytes], "") + "…"
+		}
 		wrong = append(wrong, fieldError{name, "unknown", fmt.Sprintf("%q is not known here", name)})
 	}
-	if more := len(names) - maxUnknown; more > 0 {
-		wrong = append(wrong, fieldError{part, "unknown", fmt.Sprintf("%s has %d more that are not known here", part, more)})
-	}
 	return wrong
-}
-
-// shorten cuts text of a client that an answer repeats.
-func shorten(text string) string {
-	if len(text) <= maxEchoed {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxEchoed], "") + "…"
-}
-
-// alsoInvalid adds further errors to err, which is the result of binding the input,
-// for fields that have none yet.
-func alsoInvalid(err error, further []fieldError) error {
-	if err == nil && len(further) == 0 {
-		return nil
-	}
-	var fields []fieldError
-	if err != nil {
-		p, ok := errors.AsType[*problem](err)
-		if !ok || p.Status != http.StatusUnprocessableEntity {
-			return err
-		}
-		fields = p.Errors
-	}
-	for _, e := range further {
-		if !slices.ContainsFunc(fields, func(f fieldError) bool { return f.Field == e.Field }) {
-			fields = append(fields, e)
-		}
-	}
-	return invalid(fields...)
 }
 
 func (p *problem) Error() string { return p.Detail }
@@ -139,11 +112,11 @@ func (s *Server) problemOf(err error, c echo.Context) *problem {
 	case errors.Is(err, echo.ErrNotFound):
 		return newProblem(http.StatusNotFound, "there is nothing at this path; /openapi.json lists what there is")
 	case errors.Is(err, echo.ErrMethodNotAllowed):
-		return newProblem(http.StatusMethodNotAllowed, "this path does not take "+shorten(c.Request().Method)+"; see the Allow header")
+		return newProblem(http.StatusMethodNotAllowed, "this path does not take this method; see the Allow header")
 	case ok && fromEcho.Code < http.StatusInternalServerError:
 		return newProblem(fromEcho.Code, "")
 	default:
 		s.config.Logger.Error().Err(err).Str("route", c.Path()).Msg("a request failed")
-		return newProblem(http.StatusInternalServerError, "the service has failed; its log says why")
+		return failed()
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"unicode/utf8"
 
@@ -38,7 +37,7 @@ func (s *Server) publish(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := mayPublish(c, p.Channel); err != nil {
+	if err := mayReach(p.Channel, rightsOf(c).Publish); err != nil {
 		return err
 	}
 	name := ""
@@ -98,16 +97,9 @@ func (s *Server) bindText(c echo.Context, p *publishParams) error {
 	if err := s.bindQuery(c, p); err != nil {
 		return err
 	}
-	return refuseUnknown(c.QueryParams(), "channel", "event", "access_token")
-}
-
-// refuseUnknown returns a problem if the query has other parameters than these.
-func refuseUnknown(query url.Values, known ...string) error {
-	names := slices.DeleteFunc(slices.Sorted(maps.Keys(query)), func(name string) bool { return slices.Contains(known, name) })
-	if len(names) > 0 {
-		return invalid(unknown("query", names)...)
-	}
-	return nil
+	names := slices.Sorted(maps.Keys(c.QueryParams()))
+	known := []string{"channel", "event", "access_token"}
+	return invalid(unknown("query", slices.DeleteFunc(names, func(name string) bool { return slices.Contains(known, name) }))...)
 }
 
 // publishProblem is the answer to an error of the broker, nil for none.

@@ -88,7 +88,7 @@ func New(config Config) (*Server, error) {
 	}
 	s.echo.Use(
 		middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: s.logPanic}),
-		allowOrigins(config.CORSOrigins), s.readBody, s.refuseCrossSite,
+		allowOrigins(config.CORSOrigins), s.admit,
 	)
 	s.addRoutes()
 	return s, nil
@@ -141,8 +141,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.echo.ServeHTTP(a, r)
 }
 
+// admit refuses requests whose body was not read, and those by which pages of other sites
+// would publish, or start or cancel jobs.
+func (s *Server) admit(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if err := answerOf(c).bodyErr; err != nil {
+			return s.bodyProblem(c, err)
+		}
+		if err := s.mayWrite(c.Request()); err != nil {
+			return err
+		}
+		return next(c)
+	}
+}
+
 func (s *Server) logPanic(c echo.Context, err error, stack []byte) error {
 	s.metrics.panics.Add(1)
 	s.config.Logger.Error().Err(err).Str("route", c.Path()).Bytes("stack", stack).Msg("a handler panicked")
-	return newProblem(http.StatusInternalServerError, "the service has failed; its log says why")
+	return failed()
 }

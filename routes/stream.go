@@ -25,10 +25,11 @@ func (s *Server) stream(c echo.Context, name string, wait *int, open func(lastEv
 		return err
 	}
 	asked := time.Now()
-	session, opened, err := s.openSession(c, name, open)
+	opened, err := s.openSource(c, open)
 	if err != nil {
 		return s.busy(c, err)
 	}
+	session := s.newSession(c, name)
 	c.Response().Committed = true // from here on there is no error response
 	answer := answerOf(c)
 	w := http.ResponseWriter(answer)
@@ -44,21 +45,22 @@ func (s *Server) stream(c echo.Context, name string, wait *int, open func(lastEv
 	return err
 }
 
-// openSession takes a slot, which session.end releases, and opens the source, which
-// Serve closes.
-func (s *Server) openSession(c echo.Context, name string, open func(lastEventID string) (sse.Source, error)) (*session, sse.Source, error) {
+// openSource takes a slot, which session.end releases, and opens the source, which Serve
+// closes.
+func (s *Server) openSource(c echo.Context, open func(lastEventID string) (sse.Source, error)) (opened sse.Source, err error) {
 	if !s.gate.openStream() {
-		return nil, nil, s.unavailable("no more streams can be opened now")
+		return nil, s.unavailable("no more streams can be opened now")
 	}
-	release := s.gate.closeStream
-	defer func() { release() }() // unless there is a session, whose end does so
+	isOpen := false
+	defer func() {
+		if !isOpen { // open has failed, or panicked
+			s.gate.closeStream()
+		}
+	}()
 	id := sse.LastEventID(c.Request())
-	opened, err := open(id[:min(len(id), maxLastEventID)])
-	if err != nil {
-		return nil, nil, err
-	}
-	release = func() {}
-	return s.newSession(c, name), opened, nil
+	opened, err = open(id[:min(len(id), maxLastEventID)])
+	isOpen = err == nil
+	return opened, err
 }
 
 // A session counts and logs one client on one stream, and gives back its slot at the
@@ -103,7 +105,7 @@ func (n *session) options(r *rights, wait *int, asked time.Time) sse.Options {
 			o.Deadline, n.onTime = t, reason
 		}
 	}
-	if r != nil {
+	if r.ExpiresAt != nil {
 		endAt(r.ExpiresAt.Time, endExpired)
 	}
 	if age := n.server.config.MaxAge; age > 0 {
