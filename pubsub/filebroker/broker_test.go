@@ -302,6 +302,33 @@ func TestShared(t *testing.T) {
 	}
 }
 
+// TestFailedCommit: what cannot be written is not published, and harms nothing that is.
+func TestFailedCommit(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data")
+	b := open(t, path, 1000, 8<<20)
+	publish(t, b, "a", "1")
+	b.db.MaxSize = 1 << 20
+	for range 100 {
+		if _, err := b.Publish(t.Context(), "a", "", make([]byte, 60_000)); err != nil && !errors.Is(err, pubsub.ErrNotPublished) {
+			t.Fatal(err)
+		}
+	}
+	if b.Err() == nil {
+		t.Error("the file has grown beyond its limit")
+	}
+	b.db.MaxSize = 0
+	b.note(nil) // as when there is room again
+	publish(t, b, "a", "2")
+	all := pubsub.Start{Replay: 1000}
+	want := text(t, b.Subscribe([]string{"a"}, all))
+	shut(t, b)
+	b = open(t, path, 1000, 8<<20)
+	defer shut(t, b)
+	if got := text(t, b.Subscribe([]string{"a"}, all)); got != want || !strings.Contains(got, "data: 2\n") {
+		t.Errorf("%d bytes after a restart, %d before", len(got), len(want))
+	}
+}
+
 // TestHistory: what the history no longer keeps is a gap also after a restart, and
 // what a channel never had is none.
 func TestHistory(t *testing.T) {
