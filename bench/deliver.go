@@ -83,7 +83,7 @@ func many(r *run) error {
 func slow(r *run) error {
 	const fast, slow = 500, 1000
 	r.size = 2000
-	w := perSecond(25, r.seconds(5))
+	w := perSecond(25, r.seconds(4))
 	if err := r.connect(fast, 1); err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func publish(r *run) error {
 	r.channels = 1
 	for _, n := range []int{1, 8} {
 		r.pubs, r.part = all[:n], fmt.Sprint(n, " ")
-		took := r.measure(func() { r.deliver(load{messages: 1 << 20, lasting: r.seconds(3), unheard: true}) })
+		took := r.measure(func() { r.deliver(load{messages: 1 << 20, lasting: r.seconds(2.4), unheard: true}) })
 		r.set("cpu", took.Seconds()*1e6/float64(r.published))
 	}
 	return nil

@@ -56,7 +56,7 @@ func follow(r *run) error {
 			return err
 		}
 		before := r.redis.cpu()
-		r.deliver(load{messages: 1 << 18, lasting: r.seconds(3), window: 100})
+		r.deliver(load{messages: 1 << 18, lasting: r.seconds(2.4), window: 100})
 		r.set("redis", (r.redis.cpu()-before).Seconds()*1e6/float64(r.published)/float64(n))
 		r.stop()
 	}
