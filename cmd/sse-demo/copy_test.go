@@ -19,6 +19,10 @@ import (
 	"example.com/sse-demo/sse/ssetest"
 )
 
+// sameCache begins a script that builds a copy: what is built in one is not built again
+// in the next, whose path is another.
+const sameCache = "set -e\nexport GOFLAGS='-mod=mod -trimpath'\n"
+
 // TestCopyPage follows docs/copy.md in a fresh module: it copies the folders, runs
 // their tests there, adds cmd/minimal, and tries it with the curl commands.
 func TestCopyPage(t *testing.T) {
@@ -44,7 +48,7 @@ func TestCopyPage(t *testing.T) {
 			copying = append(copying, strings.Replace(command, "go test ", "go test -short -vet=off ", 1))
 		}
 	}
-	if out, err := runIn(t.Context(), dir, "set -e\n"+strings.Join(copying, "\n")); err != nil || len(copying) < 5 {
+	if out, err := runIn(t.Context(), dir, sameCache+strings.Join(copying, "\n")); err != nil || len(copying) < 5 {
 		t.Fatalf("%q: %v\n%s", copying, err, out)
 	}
 	addr := ssetest.FreeAddr(t)
@@ -52,7 +56,7 @@ func TestCopyPage(t *testing.T) {
 	for _, name := range []string{"main.go", "index.html"} {
 		writeFile(t, filepath.Join(service, name), changes.Replace(readFile(t, "cmd/minimal/"+name)))
 	}
-	if out, err := runIn(t.Context(), service, "go vet ./... && go build -o service ."); err != nil {
+	if out, err := runIn(t.Context(), service, sameCache+"go vet ./...\ngo build -o service ."); err != nil {
 		t.Fatal(err, out)
 	}
 	startMinimal(t, filepath.Join(service, "service"), addr)
@@ -91,9 +95,8 @@ func TestCopyWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err, out)
 	}
-	out, err = runIn(t.Context(), dir, `set -e
+	out, err = runIn(t.Context(), dir, sameCache+`
 		grep -rl example.com/sse-demo . | xargs perl -pi -e 's|example.com/sse-demo|example.org/copied|'
-		export GOFLAGS='-mod=mod -trimpath'
 		go vet ./...
 		go test -short -vet=off ./sse/eventloop`)
 	if err != nil {

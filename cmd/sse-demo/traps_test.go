@@ -90,8 +90,10 @@ func needShell(t *testing.T) {
 func runIn(ctx context.Context, dir, command string) (string, error) {
 	cmd := exec.CommandContext(ctx, "sh", "-c", command)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOFLAGS=-trimpath") // what is built in one copy is not built again in another
-	cmd.WaitDelay = 10 * time.Second                    // for a process that has left the group and keeps its output open
+	if *breakTraps {
+		cmd.Env = append(os.Environ(), "GOFLAGS=-trimpath") // what is built in one copy is not built again in another
+	}
+	cmd.WaitDelay = 10 * time.Second // for a process that has left the group and keeps its output open
 	kill := inGroup(cmd)
 	defer kill()
 	out, err := cmd.CombinedOutput()
