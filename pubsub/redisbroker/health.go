@@ -22,10 +22,10 @@ type health struct {
 	mu       sync.Mutex
 	err      error
 	last     time.Time      // of a failure
-	failures map[string]int // in a row, other than refusals, of what fails at present
+	failures map[string]int // in a row, of what fails at present
 }
 
-// note takes the result of an attempt at what.
+// note takes the result of an attempt at what, "" for one whose successes are not noted.
 func (h *health) note(what string, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -37,13 +37,12 @@ func (h *health) note(what string, err error) {
 		}
 		return
 	}
-	refused := isRefusal(err)
-	if !refused {
+	h.last = time.Now()
+	if what != "" {
 		h.failures[what]++
 	}
-	h.last = time.Now()
 	if h.err == nil {
-		if !refused && h.failures[what] < 2 {
+		if h.failures[what] < 2 && !isRefusal(err) {
 			return
 		}
 		h.log.Error("Redis cannot be used; streams stay open, publishing is refused until it is back", "error", plain(err))

@@ -2,9 +2,11 @@ package redisbroker
 
 import (
 	"errors"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"example.com/sse-demo/pubsub"
@@ -64,6 +66,37 @@ func TestHealthIsSteady(t *testing.T) {
 		})
 	}
 }
+
+// TestHealthOutlastsASlowProbe: while a probe takes longer than the time to be well again,
+// reads succeed. The last probe has failed, so Err stays.
+func TestHealthOutlastsASlowProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := health{recover: time.Second, log: slog.New(slog.DiscardHandler), failures: map[string]int{}}
+		h.note("probe", redisError("READONLY"))
+		for range 5 {
+			<-time.After(time.Second)
+			h.note("read", nil)
+			if h.get() == nil {
+				t.Fatal("it is well")
+			}
+		}
+		h.note("probe", nil)
+		if err := h.get(); err != nil {
+			t.Error(err)
+		}
+		h.note("", redisError("OOM"))
+		<-time.After(time.Second)
+		if h.note("probe", nil); h.get() != nil {
+			t.Error("an event that was refused is remembered for ever")
+		}
+	})
+}
+
+// redisError is an answer of Redis.
+type redisError string
+
+func (e redisError) Error() string { return string(e) }
+func (redisError) RedisError()     {}
 
 // TestOneCutIsNoFailure: a connection may be cut at any time.
 func TestOneCutIsNoFailure(t *testing.T) {

@@ -2,9 +2,6 @@ package redisbroker
 
 import (
 	"context"
-	"strings"
-
-	"github.com/redis/go-redis/v9"
 
 	"example.com/sse-demo/pubsub"
 )
@@ -31,7 +28,7 @@ func (s *stream) checkSuspect(ctx context.Context) error {
 	case upTo[0].ID != id:
 		err = s.anchor(ctx, id)
 	default:
-		err = s.tryToWrite(ctx)
+		_, err = s.run(ctx, s.reads, probeScript)
 	}
 	if err == nil {
 		s.suspect = pubsub.ID{}
@@ -41,18 +38,9 @@ func (s *stream) checkSuspect(ctx context.Context) error {
 	return nil
 }
 
-// tryToWrite returns nil if Redis accepts writes. It writes nothing, because no entry
-// can have this id.
-func (s *stream) tryToWrite(ctx context.Context) error {
-	err := s.reads.XAdd(ctx, &redis.XAddArgs{Stream: s.options.Key, ID: "0-0", Values: []string{channelField, ""}}).Err()
-	if err != nil && strings.Contains(err.Error(), "greater than 0-0") {
-		return nil
-	}
-	return err
-}
-
 // anchor appends an entry that holds no event, to read on from. lost is the id of an entry
-// that Redis has lost, or "". It goes to the Redis that was checked: that of reads.
+// that Redis has lost, or "". It uses reads, as checkSuspect does, because the two clients
+// may be connected to different servers.
 func (s *stream) anchor(ctx context.Context, lost string) error {
 	limited, cancel := context.WithTimeout(ctx, s.options.timing.publish)
 	defer cancel()

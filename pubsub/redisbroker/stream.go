@@ -136,7 +136,7 @@ func (s *stream) publish(ctx context.Context, channel, name string, data []byte)
 	if err != nil {
 		cause := pubsub.ErrUnconfirmed
 		if isRefusal(err) {
-			s.health.note("publish", err)
+			s.health.note("", err)
 		}
 		if isRefusal(err) || !sent.sent.Load() {
 			cause = pubsub.ErrNotPublished
