@@ -194,6 +194,7 @@ func TestBadParameters(t *testing.T) {
 			"log?lines=x":                                    "lines number",
 			"log?file=":                                      "file oneof",
 			"log?file=other":                                 "file oneof",
+			"log?file=other&grep=(&lines=-1":                 "file oneof, grep re2, lines min",
 			"log?file=../app":                                "file oneof",
 			"log?grep=(":                                     "grep re2",
 			"log?grep=(%3F%3Dx)":                             "grep re2",
