@@ -181,6 +181,7 @@ func (m *Manager) endOrphans(ctx context.Context, silence time.Duration, reason 
 func (m *Manager) unfinished(match func(*job) bool) (jobs []*job) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.dropEnded()
 	for _, j := range m.jobs {
 		if j.isRunning() && match(j) {
 			jobs = append(jobs, j)

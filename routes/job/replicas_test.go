@@ -183,6 +183,39 @@ func (u unhealthy) Publish(context.Context, string, []byte) error {
 	return errCut
 }
 
+// late is a journal that reports a claim as failed, and has it only then.
+type late struct {
+	job.Journal
+	claims [][]byte
+}
+
+func (l *late) Publish(ctx context.Context, name string, data []byte) error {
+	if name == "claim" {
+		l.claims = append(l.claims, data)
+		return pubsub.ErrUnconfirmed
+	}
+	return l.Journal.Publish(ctx, name, data)
+}
+
+// TestLateClaim: a job that was not started, as its client was told, is none for long.
+func TestLateClaim(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		journal := &late{Journal: job.NewJournal()}
+		m := job.NewManager(zerolog.Nop(), journal)
+		defer m.Close()
+		if err := build(t, m, "a", time.Minute); !errors.Is(err, job.ErrAway) || m.Running() != 0 {
+			t.Fatal(err, m.Running())
+		}
+		if err := journal.Journal.Publish(t.Context(), "claim", journal.claims[0]); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if frames := events(t, m, "a"); !strings.Contains(frames, `"failed","error":"the service could not start this job; start it again","elapsedMs":0}`) {
+			t.Error(frames)
+		}
+	})
+}
+
 // TestUnhealthyBroker: it cannot be known whether a job is none, or none can be started.
 func TestUnhealthyBroker(t *testing.T) {
 	for name, journal := range map[string]unhealthy{"full": {err: errCut}, "away": {syncErr: errCut}} {
