@@ -36,10 +36,11 @@ type answer struct {
 	body    io.Reader
 	silence *time.Timer
 
-	text  text   // what take has not returned yet
-	begun bool   // take has returned some
-	word  string // with which the answer ends
-	why   string // it ends so, or what the model refuses
+	text   text   // what take has not returned yet
+	begun  bool   // take has returned some
+	word   string // with which the answer ends
+	why    string // it ends so, or what the model refuses
+	isOver bool   // nothing more counts
 }
 
 // events returns the reader of the answer. The last event needs no blank line.
@@ -47,17 +48,13 @@ func (a *answer) events() *sse.Reader {
 	events := sse.NewReader(io.MultiReader(a, strings.NewReader("\n\n")))
 	events.MaxEvent = MaxEvent
 	events.OnFault = func(f sse.Fault) {
-		isOver := false
 		text, isField := strings.CutPrefix(f.Text, "error:")
 		switch {
 		case f.Kind != sse.UnknownField:
 		case isField: // to llama.cpp
-			isOver = a.read("error", []byte(text))
-		case text[0] == '{': // some servers say only then that they have failed
-			isOver = a.read("", []byte(text))
-		}
-		if isOver {
-			a.silence.Reset(0) // nothing more may come
+			a.read("error", []byte(text))
+		case text[0] == '{': // an object without a field, mostly an error
+			a.read("", []byte(text))
 		}
 	}
 	return events
@@ -72,8 +69,8 @@ func (a *answer) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// read notes what an event says. It reports whether the answer is over.
-func (a *answer) read(name string, data []byte) bool {
+// read notes what an event says.
+func (a *answer) read(name string, data []byte) {
 	if name == "message" { // as if it had none
 		name = ""
 	}
@@ -82,21 +79,23 @@ func (a *answer) read(name string, data []byte) bool {
 	err := json.Unmarshal(data, &object)
 	kind, _ := object["type"].(string)
 	switch {
+	case a.isOver:
 	case string(data) == "[DONE]": // in every dialect
 		a.end("[DONE]")
-		return true
+		a.isOver = true
 	case a.dialect.isError(name, object):
-		a.why = cmp.Or(words(object), string(data), "no reason is given")
-		a.end("error")
-		return true
+		a.fail(cmp.Or(words(object), string(data), "no reason is given"))
 	case len(data) == 0, name != "" && (!a.dialect.isTyped || data[0] != '{'):
 		// such as a ping with the time
 	case err != nil || a.dialect.read(a, cmp.Or(kind, name), data) != nil:
-		a.why = "it sent what is no part of an answer, or is cut off: " + string(data)
-		a.end("error")
-		return true
+		a.fail("it sent what is no part of an answer, or is cut off: " + string(data))
 	}
-	return false
+}
+
+func (a *answer) fail(why string) {
+	a.why, a.isOver = why, true
+	a.end("error")
+	a.silence.Reset(0) // the connection may stay open
 }
 
 // complete are the words that mean that an answer is complete. Any other word means that
@@ -130,9 +129,9 @@ func (a *answer) judge(ctx context.Context, err error) error {
 
 // take returns the text that has come since the last call. The first half of a surrogate
 // pair waits for the second one, unless nothing follows.
-func (a *answer) take(isLast bool) (piece string) {
+func (a *answer) take() (piece string) {
 	end := len(a.text)
-	if half := firstHalf.FindSubmatchIndex(a.text); half != nil && !isLast {
+	if half := firstHalf.FindSubmatchIndex(a.text); half != nil && !a.isOver {
 		end = half[2]
 	}
 	piece, a.text = a.text[:end].String(), a.text[end:]

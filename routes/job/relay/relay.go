@@ -113,11 +113,15 @@ func (u *Upstream) answer(ctx context.Context, r job.Request, write func(piece s
 	events := a.events()
 	for {
 		event, err := events.Next()
-		isOver := err != nil || a.read(event.Name, event.Data)
-		if err := write(a.take(isOver)); err != nil {
+		if err != nil {
+			a.isOver = true
+		} else {
+			a.read(event.Name, event.Data)
+		}
+		if err := write(a.take()); err != nil {
 			return err
 		}
-		if isOver {
+		if a.isOver {
 			return a.judge(ctx, err)
 		}
 	}

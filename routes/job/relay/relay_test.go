@@ -300,12 +300,12 @@ func TestLastWords(t *testing.T) {
 
 // TestErrorFieldEndsTheJob, also if the upstream then keeps its connection open.
 func TestErrorFieldEndsTheJob(t *testing.T) {
-	_, took, err := ask(t, chat, func(w http.ResponseWriter, r *http.Request) {
-		send(w, piece("x")+"error: overloaded\n\n")
+	text, took, err := ask(t, chat, func(w http.ResponseWriter, r *http.Request) {
+		send(w, piece("x")+"error: overloaded\n\n"+piece("y"))
 		<-r.Context().Done()
 	})
-	if err == nil || !strings.Contains(err.Error(), "overloaded") || took > 0 {
-		t.Error(err, took)
+	if text != "x" || err == nil || !strings.Contains(err.Error(), "overloaded") || took > 0 {
+		t.Error(text, err, took)
 	}
 }
 
