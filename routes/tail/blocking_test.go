@@ -205,8 +205,8 @@ func TestFilesAreClosed(t *testing.T) {
 	}
 }
 
-// TestClosedWhileMatching closes a feed that has much to match: the goroutine
-// ends between two lines.
+// TestClosedWhileMatching closes a feed that has much to match: the search ends after
+// a chunk.
 func TestClosedWhileMatching(t *testing.T) {
 	f := follow(t, text(numbers(0, 100_000)))
 	grep := regexp.MustCompile("(?:.?){240}~") // 1 ms a line

@@ -38,16 +38,18 @@ func (f *Follower) Follow(lines int, grep *regexp.Regexp, lastEventID string) *F
 	case f.poke <- struct{}{}:
 	default: // others have asked, too
 	}
-	if lastEventID == "" {
-		c.at = f.backfill(lines)
-	} else if at, ok := f.resume(lastEventID); ok {
-		c.at = at
-		c.first = lastEventID
+	at, isKnown := f.resume(lastEventID)
+	switch {
+	case isKnown:
+		c.at, c.first = at, lastEventID
 		return c
-	} else {
+	case lastEventID == "":
+		c.at = f.backfill(lines)
+	default:
 		f.mu.Lock()
-		c.batch, c.at = f.gap(lastEventID)
+		gap, before := f.gap(lastEventID)
 		f.mu.Unlock()
+		c.batch, c.at = [][]byte{gap}, before
 	}
 	c.first = c.at.String()
 	return c
@@ -55,12 +57,12 @@ func (f *Follower) Follow(lines int, grep *regexp.Regexp, lastEventID string) *F
 
 // gap returns the gap event of a client that has lost what follows after, and the id
 // before the oldest line in memory, with which it goes on. It needs the lock.
-func (f *Follower) gap(after string) (frames [][]byte, before lineID) {
+func (f *Follower) gap(after string) (frame []byte, before lineID) {
 	oldest := ""
 	if len(f.memory.lines) > 0 {
 		oldest = f.memory.lines[0].id.String()
 	}
-	return [][]byte{sse.AppendGap(nil, after, oldest)}, f.memory.start
+	return sse.AppendGap(nil, after, oldest), f.memory.start
 }
 
 // Position returns the id right before what the feed has first.
@@ -126,7 +128,7 @@ func (c *Feed) Behind() bool {
 	return !c.isOver() && (len(c.batch) > 0 || c.goal == nil || c.at.before(*c.goal))
 }
 
-// Close releases what the feed holds, at once; a search ends after the line that it
+// Close releases what the feed holds, at once; a search ends after the chunk that it
 // is at. wake is not called any more.
 func (c *Feed) Close() {
 	c.follower.mu.Lock()

@@ -62,25 +62,16 @@ func newFollower(path string, logger zerolog.Logger, openFile func(string) (file
 	if err != nil {
 		g = &generation{} // readAll tries again, and reports it
 	}
-	f.follow(g, firstOffset(g))
+	offset := int64(0)
+	if g.file != nil {
+		offset, _ = backfillStart(g.file, g.info.Size(), keptLines) // 0 if the file shrinks at this moment
+	}
+	f.follow(g, offset)
 	f.first = g.epoch
 	f.memory.start = f.reader.id()
 	g.start = g.idAt(0, nil) // the feeds can read what is before
 	f.report(f.readAll(context.Background()))
 	return f
-}
-
-// firstOffset is where the follower begins in a file that is there at the start, so
-// that its newest lines are in memory.
-func firstOffset(g *generation) int64 {
-	if g.file == nil {
-		return 0
-	}
-	offset, err := backfillStart(g.file, g.info.Size(), keptLines)
-	if err != nil {
-		return 0 // the file shrinks at this moment
-	}
-	return offset
 }
 
 // current returns the generation that is read. Other goroutines than the one of Run
@@ -104,33 +95,17 @@ func (f *Follower) Run(ctx context.Context) {
 			_ = watcher.Add(filepath.Dir(f.path))
 		}
 		f.report(f.readAll(ctx))
-		if !f.wait(ctx, watcher, poll.C) {
-			return
-		}
-	}
-}
-
-// wait returns when the file may have changed; false if ctx is over.
-func (f *Follower) wait(ctx context.Context, watcher *fsnotify.Watcher, poll <-chan time.Time) bool {
-	for {
 		select {
 		case <-ctx.Done():
-			return false
-		case <-poll:
-			return true
+			return
+		case <-poll.C:
 		case <-f.poke:
-			return true
 		case err := <-watcher.Errors:
 			f.logger.Debug().Err(err).Msg("notices of changes were lost")
-			return true
-		case notice := <-watcher.Events:
-			if filepath.Base(notice.Name) != filepath.Base(f.path) {
-				continue
-			}
+		case <-watcher.Events:
 			for len(watcher.Events) > 0 { // one check serves all that have come
 				<-watcher.Events
 			}
-			return true
 		}
 	}
 }
@@ -199,7 +174,7 @@ func (f *Follower) add(lines []line) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.memory.append(lines)
-	f.current().end = lines[len(lines)-1].id.offset
+	f.current().end = lines[len(lines)-1].id
 	f.tell()
 }
 
@@ -227,15 +202,14 @@ func (f *Follower) report(err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		problem = err.Error()
 	}
-	if problem == f.problem {
-		return
+	switch problem {
+	case f.problem:
+	case "":
+		f.logger.Info().Str("file", f.path).Msg("the log file can be read again")
+	default:
+		f.logger.Error().Str("file", f.path).Str("error", problem).Msg("cannot read the log file, trying again")
 	}
 	f.problem = problem
-	if problem != "" {
-		f.logger.Error().Str("file", f.path).Str("error", problem).Msg("cannot read the log file, trying again")
-		return
-	}
-	f.logger.Info().Str("file", f.path).Msg("the log file can be read again")
 }
 
 // end ends the feeds and closes all files.

@@ -1,7 +1,6 @@
 package tail
 
 import (
-	"bytes"
 	"io"
 	"os"
 	"slices"
@@ -23,10 +22,9 @@ type generation struct {
 	start lineID // where its lines begin: at 0, unless the file was followed before
 
 	// Guarded by Follower.mu; only the goroutine of Run writes them.
-	file   file        // nil if it is closed
-	info   os.FileInfo // nil if no file has the lines: it is missing, or was truncated
-	end    int64       // offset up to which it was read as lines
-	window []byte      // the bytes before end, once all was read
+	file file        // nil if it is closed
+	info os.FileInfo // nil if no file has the lines: it is missing, or was truncated
+	end  lineID      // up to which it was read as lines
 }
 
 // epochUnit is shorter than it takes to begin a generation, so that epochs are not ahead
@@ -36,16 +34,6 @@ const epochUnit = 10 * time.Microsecond
 func epochOf(t time.Time) int64 { return t.UnixNano() / int64(epochUnit) }
 
 func timeOf(epoch int64) time.Time { return time.Unix(0, epoch*int64(epochUnit)) }
-
-// newGeneration returns the generation of an open file, and closes it on an error.
-func newGeneration(f file) (*generation, error) {
-	info, err := f.Stat()
-	if err != nil {
-		_ = f.Close() // it was only read
-		return nil, err
-	}
-	return &generation{info: info, inode: inodeOf(info), file: f}, nil
-}
 
 // idAt returns the id of an offset, which stands after the bytes of window.
 func (g *generation) idAt(offset int64, window []byte) lineID {
@@ -62,19 +50,44 @@ func (g *generation) modTime() time.Time {
 	return g.info.ModTime()
 }
 
+// isIn reports whether the bytes before an id of the generation are in a file.
+func (g *generation) isIn(f io.ReaderAt, id lineID) bool {
+	window, err := windowBefore(f, id.offset)
+	return err == nil && g.idAt(id.offset, window) == id
+}
+
 // isFile reports whether a file is the one of this generation. The inode of a file
 // that is closed may have been given to another one, so the content must agree.
 func (g *generation) isFile(info os.FileInfo, f io.ReaderAt) bool {
 	if g.info == nil || !os.SameFile(g.info, info) {
 		return false
 	}
-	return g.file != nil || g.end > 0 && endsWith(f, g.end, g.window)
+	return g.file != nil || g.end.offset > 0 && g.isIn(f, g.end)
 }
 
-// endsWith reports whether the bytes of a file before the offset are those of window.
-func endsWith(f io.ReaderAt, offset int64, window []byte) bool {
-	found, err := windowBefore(f, offset)
-	return err == nil && bytes.Equal(found, window)
+// openGeneration opens a file as a generation.
+func (f *Follower) openGeneration(path string) (*generation, error) {
+	file, err := f.openFile(path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		_ = file.Close() // it was only read
+		return nil, err
+	}
+	return &generation{info: info, inode: inodeOf(info), file: file}, nil
+}
+
+// generations returns copies of those that are known.
+func (f *Follower) generations() []generation {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := make([]generation, len(f.gens))
+	for i, g := range f.gens {
+		all[i] = *g
+	}
+	return all
 }
 
 // follow makes g the generation that is read, from the offset on, or if that fails,
@@ -88,7 +101,7 @@ func (f *Follower) follow(g *generation, offset int64) {
 	if err != nil {
 		reader, _ = newLineReader(g, g.file, 0) // reads nothing
 	}
-	f.reader, g.start, g.end = reader, reader.id(), reader.read
+	f.reader, g.start, g.end = reader, reader.id(), reader.id()
 	f.mu.Lock()
 	f.gens = append(f.gens, g)
 	f.gens = slices.Delete(f.gens, 0, max(len(f.gens)-maxKnown, 0))
@@ -102,8 +115,8 @@ func (f *Follower) follow(g *generation, offset int64) {
 // before.
 func (f *Follower) readBefore(g *generation) int64 {
 	for _, old := range slices.Backward(f.gens) {
-		if g.file != nil && old.isFile(g.info, g.file) && endsWith(g.file, old.end, old.window) {
-			return old.end
+		if g.file != nil && old.isFile(g.info, g.file) && old.isIn(g.file, old.end) {
+			return old.end.offset
 		}
 	}
 	return 0
@@ -114,8 +127,7 @@ func (f *Follower) finish() {
 	f.add(slices.Collect(f.reader.lines(true)))
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.current().end = f.reader.read
-	f.current().window = bytes.Clone(f.reader.window())
+	f.current().end = f.reader.id()
 }
 
 // shut closes the files of generations; feeds that still read them notice.

@@ -5,8 +5,6 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"runtime"
-
-	"example.com/sse-demo/sse"
 )
 
 // maxProgram bounds the instructions of a compiled expression. A match takes up
@@ -15,8 +13,8 @@ import (
 // always compiles to fewer.
 const maxProgram = 500
 
-// matching has a slot for each expression that may be matched at the same time:
-// half of the processors are left to the streams.
+// matching has a slot for each search that may match lines at the same time: half of
+// the processors are left to the streams.
 var matching = make(chan struct{}, max(runtime.GOMAXPROCS(0)/2, 1))
 
 // A ProgramError is the error of an expression that would take too long.
@@ -70,17 +68,4 @@ func instructions(re *syntax.Regexp) int {
 	default:
 		return 1
 	}
-}
-
-// wants reports whether the client of the feed wants a line, and whether the feed has
-// ended while others matched theirs.
-func (c *Feed) wants(l line) (isWanted, isOver bool) {
-	if c.grep != nil {
-		matching <- struct{}{}
-		defer func() { <-matching }()
-	}
-	c.follower.mu.Lock()
-	isOver = c.isOver()
-	c.follower.mu.Unlock()
-	return !isOver && (c.grep == nil || c.grep.Match(sse.FrameData(l.frame))), isOver
 }

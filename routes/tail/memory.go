@@ -43,18 +43,18 @@ func (m *memory) after(p place) (lines []line, ok bool) {
 	return slices.Clone(m.lines[i:end]), true
 }
 
-// find returns the place of a line by its offset and checksum, and if isExact, by its
+// find returns the id of a line with this offset and checksum, and if isOurs, this
 // epoch.
-func (m *memory) find(id lineID, isExact bool) (p place, ok bool) {
-	isIt := func(other lineID) bool {
-		return other.offset == id.offset && other.sum == id.sum && (!isExact || other.epoch == id.epoch)
+func (m *memory) find(id lineID, isOurs bool) (found lineID, ok bool) {
+	isIt := func(l line) bool {
+		return l.id.offset == id.offset && l.id.sum == id.sum && (!isOurs || l.id.epoch == id.epoch)
 	}
 	for _, l := range slices.Backward(m.lines) {
-		if isIt(l.id) {
-			return l.id.place, true
+		if isIt(l) {
+			return l.id, true
 		}
 	}
-	return m.start.place, id.offset > 0 && isIt(m.start)
+	return m.start, id.offset > 0 && isIt(line{id: m.start})
 }
 
 // end returns the id of the newest line.

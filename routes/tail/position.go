@@ -6,32 +6,25 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"sync"
 )
 
 // backfill returns the id before the last n lines of the current file.
 func (f *Follower) backfill(n int) lineID {
 	f.mu.Lock()
-	g, end := *f.current(), f.memory.end()
+	g := *f.current()
 	f.mu.Unlock()
-	if end.before(g.start.place) { // nothing was read of it
-		end = g.start
-	}
 	if n == 0 || g.file == nil {
-		return end
+		return g.end
 	}
-	start, err := backfillStart(g.file, g.end, n)
-	if err != nil || start == g.end {
-		return end
-	}
-	if start <= g.start.offset {
+	offset, err := backfillStart(g.file, g.end.offset, n)
+	if err == nil && offset <= g.start.offset {
 		return g.start
 	}
-	window, err := windowBefore(g.file, start)
-	if err != nil {
-		return end
+	window, errWindow := windowBefore(g.file, offset)
+	if err != nil || errWindow != nil {
+		return g.end // the file was truncated, or is closed
 	}
-	return g.idAt(start, window)
+	return g.idAt(offset, window)
 }
 
 // backfillStart is the offset at which the last n lines before end begin, no more than
@@ -61,35 +54,38 @@ func backfillStart(file io.ReaderAt, end int64, n int) (int64, error) {
 	return start, nil // after the first line end within the limit
 }
 
-// resume returns the id that a client gave, in the place that it has in this process;
-// ok is false if it has none, so that lines after it may be lost. An id of this process
-// has its epoch. The line of an earlier one is found by its checksum, in a file that is
-// open or that has the name of a rotated one; if several have it, none of them is it.
+// resume returns the id that the line of a client's id has in this process; ok is false
+// if it has none, so that lines after it may be lost. An id of this process has its
+// epoch. The line of an earlier one is found by its checksum, in a file that is open or
+// beside; it may be a copy. If several have it, none of them is it.
 func (f *Follower) resume(lastEventID string) (at lineID, ok bool) {
 	id, ok := parseID(lastEventID)
 	if !ok {
 		return lineID{}, false
 	}
+	gens := f.generations()
+	isOurs := slices.ContainsFunc(gens, func(g generation) bool { return g.epoch == id.epoch })
 	f.mu.Lock()
-	gens, isOurs := make([]generation, len(f.gens)), false
-	for i, g := range f.gens {
-		gens[i] = *g
-		isOurs = isOurs || g.epoch == id.epoch && g.epoch >= f.first
-	}
-	p, ok := f.memory.find(id, isOurs)
+	at, ok = f.memory.find(id, isOurs)
 	f.mu.Unlock()
 	if ok {
-		return lineID{p, id.sum}, true
+		return at, true
 	}
 	if !isOurs && id.offset == 0 {
 		return f.findStart(gens, id)
 	}
-	beside := sync.OnceValue(f.rotated)
 	found := 0
 	for _, g := range gens {
-		isHere := g.start.offset <= id.offset && id.offset <= g.end
-		if isHere && (g.epoch == id.epoch || !isOurs) && f.hasLine(&g, id, gens, beside) {
-			at, found = lineID{place{g.epoch, id.offset}, id.sum}, found+1
+		if isOurs && g.epoch != id.epoch || id.offset < g.start.offset || id.offset > g.end.offset {
+			continue
+		}
+		if id == g.start || id == g.end {
+			return id, true
+		}
+		window, err := f.windowOf(&g, id.offset)
+		isOf := func(original generation) bool { return id.sum == checksum(original.inode, window) }
+		if err == nil && slices.ContainsFunc(gens, isOf) {
+			at, found = g.idAt(id.offset, window), found+1
 		}
 	}
 	return at, found == 1
@@ -115,64 +111,32 @@ func (f *Follower) findStart(gens []generation, id lineID) (at lineID, ok bool) 
 	return lineID{}, false
 }
 
-// hasLine reports whether a line of this id ends in the generation. It may be in a copy
-// of the file that the id is from.
-func (f *Follower) hasLine(g *generation, id lineID, gens []generation, beside func() []sighting) bool {
-	if id == g.start {
-		return true
+// windowOf returns the bytes before an offset of a generation.
+func (f *Follower) windowOf(g *generation, offset int64) ([]byte, error) {
+	file, leave, err := f.use(g)
+	if err != nil {
+		return nil, err
 	}
-	window := g.window
-	if id.offset < g.end || window == nil { // of a file that was truncated, only the end is known
-		file, leave, err := f.use(g, beside)
-		if err != nil {
-			return false
-		}
-		defer leave()
-		if window, err = windowBefore(file, id.offset); err != nil {
-			return false
-		}
-	}
-	isOf := func(original generation) bool { return id.sum == checksum(original.inode, window) }
-	return slices.ContainsFunc(gens, isOf)
+	defer leave()
+	return windowBefore(file, offset)
 }
 
 // use returns the file of a generation, and a function to call after use. A file that
 // is closed is opened again by the name that rotation gave it.
-func (f *Follower) use(g *generation, beside func() []sighting) (file io.ReaderAt, leave func(), err error) {
+func (f *Follower) use(g *generation) (file io.ReaderAt, leave func(), err error) {
 	if g.file != nil {
 		return g.file, func() {}, nil
 	}
-	for _, s := range beside() {
+	for _, s := range f.rotated() {
 		if g.info == nil || !os.SameFile(g.info, s.info) {
 			continue
 		}
-		found, err := f.openFile(s.path)
-		if err != nil {
-			continue
+		if found, err := f.openGeneration(s.path); err == nil {
+			if g.isFile(found.info, found.file) {
+				return found.file, func() { f.shut(found) }, nil
+			}
+			f.shut(found)
 		}
-		if info, err := found.Stat(); err == nil && g.isFile(info, found) {
-			return found, func() { _ = found.Close() }, nil // it was only read
-		}
-		_ = found.Close()
 	}
 	return nil, nil, fs.ErrNotExist
-}
-
-// generation returns copies of the generation with this epoch and of the next one; nil
-// if there is none.
-func (f *Follower) generation(epoch int64) (g, next *generation) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for i, known := range f.gens {
-		if known.epoch != epoch {
-			continue
-		}
-		one := *known
-		g = &one
-		if i+1 < len(f.gens) {
-			two := *f.gens[i+1]
-			next = &two
-		}
-	}
-	return g, next
 }

@@ -50,8 +50,8 @@ func (f *Follower) rotated() (all []sighting) {
 	return all
 }
 
-// isSame reports whether nothing was written to the file since, by whatever name.
-func (s sighting) isSame(later sighting) bool {
+// isUnchanged reports whether nothing was written to the file since, by whatever name.
+func (s sighting) isUnchanged(later sighting) bool {
 	return os.SameFile(s.info, later.info) && s.info.ModTime().Equal(later.info.ModTime()) && s.info.Size() == later.info.Size()
 }
 
@@ -63,8 +63,8 @@ func (f *Follower) recall() {
 	for i, g := range found {
 		g.epoch = int64(i) + 1 // before all others
 		g.start = g.idAt(0, nil)
-		g.end = g.info.Size()
-		g.window, _ = windowBefore(g.file, g.end)
+		window, _ := windowBefore(g.file, g.info.Size())
+		g.end = g.idAt(g.info.Size(), window)
 	}
 	f.shut(found...)
 	f.gens, f.ignored = found[max(len(found)-maxKnown, 0):], beside
@@ -113,12 +113,19 @@ func sameFile(a, b os.FileInfo) bool {
 func (f *Follower) unknown(beside []sighting, since time.Time) (found []*generation) {
 	isNew := make([]bool, len(beside))
 	for i, s := range beside {
-		if s.info.ModTime().Before(since) || slices.ContainsFunc(f.ignored, s.isSame) {
+		if s.info.ModTime().Before(since) || slices.ContainsFunc(f.ignored, s.isUnchanged) {
 			continue
 		}
-		if g := f.openUnknown(s.path); g != nil {
-			found, isNew[i] = append(found, g), true
+		g, err := f.openGeneration(s.path)
+		if err != nil {
+			continue
 		}
+		isThis := func(known *generation) bool { return known.isFile(g.info, g.file) }
+		if slices.ContainsFunc(f.gens, isThis) || slices.ContainsFunc(f.queue, isThis) {
+			f.shut(g)
+			continue
+		}
+		found, isNew[i] = append(found, g), true
 	}
 	if last := len(beside) - 1; last > 0 {
 		order := beside[0].info.ModTime().Compare(beside[last].info.ModTime())
@@ -129,27 +136,8 @@ func (f *Follower) unknown(beside []sighting, since time.Time) (found []*generat
 			slices.Reverse(found)
 		}
 	}
-	slices.SortStableFunc(found, func(a, b *generation) int { return a.modTime().Compare(b.modTime()) })
+	slices.SortStableFunc(found, func(a, b *generation) int { return a.info.ModTime().Compare(b.info.ModTime()) })
 	return found
-}
-
-// openUnknown opens a file beside the followed one; nil if it cannot, or the file is
-// known.
-func (f *Follower) openUnknown(path string) *generation {
-	file, err := f.openFile(path)
-	if err != nil {
-		return nil
-	}
-	g, err := newGeneration(file)
-	if err != nil {
-		return nil
-	}
-	isThis := func(known *generation) bool { return known.isFile(g.info, g.file) }
-	if slices.ContainsFunc(f.gens, isThis) || slices.ContainsFunc(f.queue, isThis) {
-		f.shut(g)
-		return nil
-	}
-	return g
 }
 
 // truncated goes on after a truncation. If there is a copy of what the file had, the
@@ -163,7 +151,7 @@ func (f *Follower) truncated() {
 	found := f.unknown(beside, time.Time{})
 	f.ignored = slices.DeleteFunc(beside, func(s sighting) bool { return s.info.ModTime().After(written) })
 	var copied generation
-	if i := slices.IndexFunc(found, f.hasAllRead); i >= 0 {
+	if i := slices.IndexFunc(found, func(g *generation) bool { return old.isIn(g.file, f.reader.id()) }); i >= 0 {
 		copied = *found[i]
 		found = slices.Delete(found, i, i+1)
 	}
@@ -180,11 +168,6 @@ func (f *Follower) truncated() {
 	f.follow(truncated, 0)
 }
 
-// hasAllRead reports whether a file has what was read of the current generation.
-func (f *Follower) hasAllRead(g *generation) bool {
-	return endsWith(g.file, f.reader.read, f.reader.window())
-}
-
 var errNotRegular = errors.New("not a regular file")
 
 // open opens the file that has the followed name.
@@ -192,11 +175,7 @@ func (f *Follower) open() (*generation, error) {
 	if err := Check(f.path); err != nil { // opening a pipe would wait for its writer
 		return nil, err
 	}
-	file, err := f.openFile(f.path)
-	if err != nil {
-		return nil, err
-	}
-	return newGeneration(file)
+	return f.openGeneration(f.path)
 }
 
 // Check returns an error if path can never be followed.

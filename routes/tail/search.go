@@ -2,9 +2,12 @@ package tail
 
 import (
 	"errors"
+	"io/fs"
 	"iter"
 	"os"
 	"slices"
+
+	"example.com/sse-demo/sse"
 )
 
 // A search does for a feed what may take long: it collects the next batch, from files
@@ -16,7 +19,7 @@ type search struct {
 	lines  int      // in batch
 	size   int      // of them, in bytes
 	reader *lineReader
-	leave  func() // closes the file of reader, if it has one
+	leave  func() // ends the use of the reader's file
 }
 
 // run searches until there is a batch or the feed can go on in memory.
@@ -29,7 +32,7 @@ func (s *search) run() {
 	defer f.mu.Unlock()
 	c.isSearching = false
 	if !c.isClosed {
-		c.at, c.batch = s.at, append(c.batch, s.batch...)
+		c.at, c.batch = s.at, s.batch
 		c.wake()
 	}
 }
@@ -38,37 +41,38 @@ func (s *search) run() {
 func (s *search) step() bool {
 	f := s.feed.follower
 	f.mu.Lock()
-	isOver := s.feed.isOver()
 	lines, isNear := f.memory.after(s.at.place)
 	f.mu.Unlock()
 	switch {
-	case isOver || isNear && (s.feed.grep == nil || len(lines) == 0):
+	case s.isOver() || isNear && (s.feed.grep == nil || len(lines) == 0):
 		return false
 	case isNear:
-		s.leaveFile()
+		s.leaveFile() // its reader is behind from here on
 		s.take(slices.Values(lines))
 	default:
-		s.readOn()
+		if err := s.readFile(); err != nil {
+			s.leaveFile()
+			if !errors.Is(err, os.ErrClosed) { // a file that the follower has closed may be found beside
+				s.lose()
+			}
+		}
 	}
 	return true
 }
 
-// readOn reads the next chunk of a file, or goes on to the next generation.
-func (s *search) readOn() {
-	g, next := s.feed.follower.generation(s.at.epoch)
+// readFile reads the next chunk of a file, or goes on to the next file.
+func (s *search) readFile() error {
+	gens := s.feed.follower.generations()
+	i := slices.IndexFunc(gens, func(g generation) bool { return g.epoch == s.at.epoch })
 	switch {
-	case g != nil && s.at.offset < g.end:
-		err := s.readChunk(g)
-		if errors.Is(err, os.ErrClosed) {
-			s.leaveFile() // the follower has closed it; it may be found beside
-		} else if err != nil {
-			s.lose()
-		}
-	case next != nil:
+	case i >= 0 && s.at.offset < gens[i].end.offset:
+		return s.readChunk(&gens[i])
+	case i >= 0 && i+1 < len(gens):
 		s.leaveFile()
-		s.at = next.start
+		s.at = gens[i+1].start
+		return nil
 	default:
-		s.lose()
+		return fs.ErrNotExist
 	}
 }
 
@@ -79,36 +83,32 @@ func (s *search) readChunk(g *generation) error {
 			return err
 		}
 	}
-	n, err := s.reader.fill(g.end)
+	n, err := s.reader.fill(g.end.offset)
+	if err == nil && n == 0 {
+		err = errChanged // it is shorter than it was
+	}
 	if err != nil {
 		return err
 	}
-	if n == 0 {
-		return errChanged // it is shorter than it was
-	}
-	isComplete := s.reader.read == g.end // the follower never stops within a line but at the end of a file
+	isComplete := s.reader.read == g.end.offset // the follower never stops within a line but at the end of a file
 	if s.take(s.reader.lines(isComplete)) && isComplete {
-		s.at = s.reader.id()
+		s.at = g.end
 	}
 	return nil
 }
 
 // openFile opens the file of a generation at the position.
 func (s *search) openFile(g *generation) error {
-	f := s.feed.follower
-	file, leave, err := f.use(g, f.rotated)
+	file, leave, err := s.feed.follower.use(g)
 	if err != nil {
 		return err
 	}
 	s.leave = leave
 	s.reader, err = newLineReader(g, file, s.at.offset)
-	if err != nil {
-		return err
+	if err == nil && s.at != s.reader.id() {
+		err = errChanged
 	}
-	if s.at.offset > g.start.offset && g.epoch >= f.first && s.at != s.reader.id() {
-		return errChanged
-	}
-	return nil
+	return err
 }
 
 func (s *search) leaveFile() {
@@ -120,31 +120,41 @@ func (s *search) leaveFile() {
 
 // lose goes on in memory after a gap, because no file has what follows.
 func (s *search) lose() {
-	s.leaveFile()
 	f := s.feed.follower
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	gap, before := f.gap(s.at.String())
-	s.batch, s.at = append(s.batch, gap...), before
+	s.batch, s.at = append(s.batch, gap), before
 }
 
 // take puts the lines that the client wants into the batch. It is false if the batch
 // is full or the feed has ended before all lines were taken.
 func (s *search) take(lines iter.Seq[line]) bool {
-	for l := range lines {
-		isWanted, isOver := s.feed.wants(l)
-		if isOver {
+	grep := s.feed.grep
+	if grep != nil {
+		matching <- struct{}{}
+		defer func() { <-matching }()
+		if s.isOver() {
 			return false
 		}
+	}
+	for l := range lines {
 		s.at = l.id
-		if isWanted {
-			s.batch = append(s.batch, l.frame)
-			s.lines++
-			s.size += len(l.frame)
+		if grep != nil && !grep.Match(sse.FrameData(l.frame)) {
+			continue
 		}
+		s.batch = append(s.batch, l.frame)
+		s.lines++
+		s.size += len(l.frame)
 		if s.lines >= batchEvents || s.size >= batchBytes {
 			return false
 		}
 	}
 	return true
+}
+
+func (s *search) isOver() bool {
+	s.feed.follower.mu.Lock()
+	defer s.feed.follower.mu.Unlock()
+	return s.feed.isOver()
 }
