@@ -14,12 +14,12 @@ const (
 	enoughEvents  = 5
 )
 
-const fixBuffering = "Turn buffering off: X-Accel-Buffering: no in the response, proxy_buffering off in nginx, no compression of event streams; in the server, flush after each event."
+const fixBuffering = "Turn the buffering of what is in front off: X-Accel-Buffering: no in the response, without a proxy_ignore_headers that names it, " +
+	"or proxy_buffering off in nginx; no compression of event streams. In the server, flush after each event."
 
 func judgeFirstByte(o *observation) Result {
 	const means = "A proxy may hold the stream back until it has collected enough; a client cannot tell that it is connected."
-	const fix = "Send a retry field or a comment right after the head, and flush it. If the server does, turn the proxy's buffering off: " +
-		"X-Accel-Buffering: no in the response, or proxy_buffering off in nginx."
+	const fix = "Send a retry field or a comment right after the head, and flush it. " + fixBuffering
 	s := o.stream
 	switch {
 	case !s.hasFirst && s.ends > 0:

@@ -50,16 +50,13 @@ func (o *observation) withoutProxy() string {
 // whether the server or the proxy is at fault.
 func (o *observation) fixHead() string {
 	const server = "Send the head at once, before the first event is there: in Go, flush after WriteHeader."
-	const proxy = "Turn off the buffering of what is in front of the server, which holds the head back until there is enough to send: " +
-		"in nginx proxy_buffering off, and no proxy_ignore_headers that names X-Accel-Buffering."
 	switch {
 	case !o.direct.sent():
-		return server + " If the server does, something in front of it holds the head back: turn off its buffering (proxy_buffering off in nginx). " +
-			"--compare with the address of the server tells which of the two it is."
+		return server + " If the server does: " + fixBuffering + " --compare with the address of the server tells which of the two it is."
 	case o.direct.err != nil || o.direct.delay() > slowHead:
 		return server
 	}
-	return proxy
+	return fixBuffering
 }
 
 // outcome says what came of a request.

@@ -169,15 +169,13 @@ func quote(s string) string {
 
 // seconds writes d as a person would.
 func seconds(d time.Duration) string {
-	tenths := d.Round(100 * time.Millisecond)
-	switch {
+	switch tenths := d.Round(100 * time.Millisecond); {
 	case d < time.Second:
 		return fmt.Sprintf("%d ms", d.Milliseconds())
 	case tenths < 10*time.Second && tenths%time.Second != 0:
 		return fmt.Sprintf("%.1f s", tenths.Seconds())
-	default:
-		return fmt.Sprintf("%.0f s", d.Seconds())
 	}
+	return fmt.Sprintf("%.0f s", d.Seconds())
 }
 
 // count writes a number of things.
