@@ -95,7 +95,7 @@ func TestOtherForms(t *testing.T) {
 func TestOtherTotals(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	b := replica(t, server.URL, quick)
+	b := replica(t, server.URL, patient)
 	s := subscribe(t, b, "a", pubsub.Start{})
 	want := []string{"first"}
 	first := publish(t, b, "a", "first")

@@ -167,7 +167,7 @@ func TestStartTriesAgain(t *testing.T) {
 func TestOneLargeEvent(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	data := strings.Repeat("x", 4<<20)
+	data := strings.Repeat("x", 3<<20)
 	publish(t, replica(t, server.URL, patient), "a", data)
 	far := replica(t, slowLine(t, server, 4096, 2*time.Millisecond), impatient)
 	if got := await(t, subscribe(t, far, "a", pubsub.Start{Replay: 1}), 1); got[0] != data {
