@@ -5,11 +5,9 @@ import {onMessage} from "./connect.js";
 import {element, setText} from "./dom.js";
 import {log} from "./log.js";
 import {progress} from "./progress.js";
-import {startWithToken} from "./requests.js";
 import {ticker} from "./ticker.js";
 
 header();
-startWithToken();
 ticker();
 progress();
 log();

@@ -5,13 +5,9 @@ import {field, fill, showProblem} from "./forms.js";
 import {clipped, List} from "./list.js";
 import {Panel} from "./panel.js";
 import {request} from "./requests.js";
-import {isEventId, load, save} from "./storage.js";
 
 const recent = 100; // events for a tab that comes later
 const replay = "20"; // events that a new subscription begins with
-const key = "sse-demo.channel"; // what a page that is loaded again goes on with
-const stored = 60_000; // characters of events that are stored
-const most = 32; // channels of a stream
 const isChannel = (name) => typeof name === "string" && /^[A-Za-z0-9][\w.:/-]{0,127}$/.test(name);
 
 export function channel() {
@@ -19,9 +15,6 @@ export function channel() {
   const subscribe = /** @type {HTMLFormElement} */ (section.querySelector('[data-action="subscribe"]'));
   const publish = /** @type {HTMLFormElement} */ (section.querySelector('[data-action="publish"]'));
   const names = () => field(subscribe, "name").value.split(/[\s,]+/).filter(Boolean);
-  const before = remembered();
-  let shown = []; // {id, name, data}, the newest
-  let subscribed = []; // channels
   const eventNames = new Set(["message"]);
 
   const list = new List(section.querySelector(".events"), "Nothing yet. Publish something below, or with curl.", row);
@@ -32,23 +25,13 @@ export function channel() {
     form: subscribe,
     ids: {time: (id) => Number(id.split("-")[0])},
     names: () => [...eventNames],
-    reset() {
-      shown = [];
-      list.clear();
+    reset: () => list.clear(),
+    applied: (query) => fill(subscribe, {name: query.getAll("name").join(", ")}),
+    event(event) {
+      if (event.name !== "gap" && event.name !== "busy") eventNames.add(event.name);
+      list.add(event);
     },
-    applied(query) {
-      subscribed = query.getAll("name");
-      fill(subscribe, {name: subscribed.join(", ")});
-    },
-    event: show,
   });
-
-  function show(event) {
-    shown.push(event);
-    if (shown.length > recent) shown.shift();
-    if (event.name !== "gap" && event.name !== "busy") eventNames.add(event.name);
-    list.add(event);
-  }
 
   publish.addEventListener("submit", async (e) => {
     e.preventDefault();
@@ -68,28 +51,7 @@ export function channel() {
     self.set(settingsOf([...wanted, name]));
   }
 
-  addEventListener("pagehide", () => save(() => sessionStorage, key, {names: subscribed, shown: newest(shown)}));
-  if (before) {
-    fill(subscribe, {name: before.names.join(", ")});
-    before.shown.forEach(show);
-    self.goOnAfter(shown.findLast((event) => event.id)?.id ?? "");
-  }
   self.open();
-}
-
-/** What an earlier page of this tab has shown, if it is something that can be gone on with. */
-function remembered() {
-  const {names, shown} = load(() => sessionStorage, key) ?? {};
-  if (!Array.isArray(names) || !Array.isArray(shown)) return null;
-  if (names.length < 1 || names.length > most || !names.every(isChannel)) return null;
-  const isEvent = (event) => (event?.id === "" || isEventId(event?.id)) && typeof event.name === "string" && typeof event.data === "string";
-  return {names, shown: shown.filter(isEvent)};
-}
-
-/** The newest events, as many as may be stored. */
-function newest(events) {
-  let size = 0;
-  return events.filter(({data}) => data.length < stored).reverse().filter(({data}) => (size += data.length + 100) < stored).reverse();
 }
 
 function row({id, name, data}) {

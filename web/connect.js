@@ -7,15 +7,15 @@ const every = 2_000; // ms between two signs of life
 const patience = 5; // of them without any message from the hub
 const firstPatience = 10; // until a worker has begun
 
-const handlers = new Map(); // by the first member of a message, and for streams by their name
+const handlers = new Map(); // by what a message is about
 const readyHandlers = [];
 let ready = false; // this hub knows the tab
 let silent = 0; // signs of life that the hub has not answered
 let port = sharedHub() ?? ownHub();
 setInterval(showLife, every);
 
-/** A handler for messages that have the member, and, if it is a stream, for that one. */
-export const onMessage = (member, handle, name = "") => handlers.set(member + name, handle);
+/** A handler for messages about a stream, by its name, or about "health" or "token". */
+export const onMessage = (about, handle) => handlers.set(about, handle);
 
 /** What to do once a hub is there that knows nothing of this tab: at the beginning, and whenever that happens later. */
 export const onReady = (handle) => readyHandlers.push(handle);
@@ -47,11 +47,8 @@ function listen(port) {
     if (data.ready) {
       ready = true;
       for (const handle of readyHandlers) handle();
-      return;
     }
-    const member = ["stream", "refused", "health", "token", "tokenNeeded"].find((member) => data[member] !== undefined);
-    const name = ["stream", "refused"].includes(member) ? data[member] : "";
-    handlers.get(member + name)?.(data);
+    handlers.get(data.about)?.(data);
   };
   port.postMessage({here: true});
   return port;

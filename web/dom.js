@@ -1,10 +1,8 @@
 // Elements with a class and a text, never with markup, and when they are drawn.
 
 const turning = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
-const hiddenEvery = 1_000; // ms between drawings if the browser gives the page no frames
 const rest = 4;
 const leastRest = 90; // ms
-const mostRest = 1_000; // ms, on a machine that is busy with something else
 
 /**
  * The text with the characters that set the direction of writing as escapes: raw, they show a text in another order
@@ -37,35 +35,25 @@ export const template = (id) => /** @type {HTMLTemplateElement} */ (document.get
 
 const drawings = new Set();
 let restUntil = 0;
-let scheduled = false;
 
 /**
- * Calls f soon, in an animation frame, once, however often it is asked for. What f returns is called after all that
- * is drawn in this frame: that is the time to ask for sizes. After a frame the page rests for four times as long as
- * drawing took, layout included. However much comes, four fifths of the time are left for the reader.
+ * Calls f soon, once, however often it is asked for. What f returns is called after all that is drawn at that time:
+ * then is the time to ask for sizes. After drawing the page rests for four times as long as that took, layout
+ * included. However much comes, four fifths of the time are left for the reader.
  * @param {() => (() => void) | void} f
  */
 export function draw(f) {
+  if (drawings.size === 0) setTimeout(drawAll, Math.max(0, restUntil - performance.now()));
   drawings.add(f);
-  if (scheduled) return;
-  scheduled = true;
-  setTimeout(nextFrame, Math.max(0, restUntil - performance.now()));
 }
 
-function nextFrame() {
-  const frame = requestAnimationFrame(drawAll);
-  const timer = setTimeout(drawAll, hiddenEvery);
-  function drawAll() {
-    cancelAnimationFrame(frame);
-    clearTimeout(timer);
-    scheduled = false;
-    const from = performance.now();
-    restUntil = from + leastRest;
-    const all = [...drawings];
-    drawings.clear();
-    for (const then of all.map(attempt)) if (then) attempt(then);
-    setTimeout(() => (restUntil = performance.now() + Math.min(mostRest, Math.max(leastRest, rest * (performance.now() - from)))));
-  }
+function drawAll() {
+  const from = performance.now();
+  const all = [...drawings];
+  drawings.clear();
+  for (const then of all.map(attempt)) if (then) attempt(then);
+  restUntil = from + leastRest;
+  setTimeout(() => (restUntil = performance.now() + Math.max(leastRest, rest * (performance.now() - from))));
 }
 
 /** Calls f; if it throws, the others are drawn all the same. */

@@ -39,7 +39,6 @@ export class Panel {
   #n = 0;
   #received = 0;
   #lastId = ""; // after which this tab goes on if it opens the stream again
-  #polling = false;
   #isReconnecting = false; // the problem on display says so
   #wire;
   #timeline;
@@ -52,15 +51,15 @@ export class Panel {
     this.#options = options;
     this.section = /** @type {HTMLElement} */ (document.querySelector(`section[data-stream="${name}"]`));
     this.#build();
-    onMessage("stream", (message) => this.#receive(message), name);
-    onMessage("refused", ({problem}) => this.#refuse(problem), name);
+    onMessage(name, (message) => this.#receive(message));
     options.form?.addEventListener("submit", (e) => {
       e.preventDefault();
       if (options.submit) options.submit();
       else this.set(options.settings());
     });
     onReady(() => this.#listening && this.section.dataset.state !== "closed" && this.#ask());
-    this.#setQuery(options.settings()?.query ?? "");
+    this.#query = options.settings()?.query ?? "";
+    this.#changed();
     this.#setState("closed");
   }
 
@@ -85,8 +84,6 @@ export class Panel {
     this.#listening = false;
     this.#setState("closed");
   }
-
-  goOnAfter(id) { this.#lastId = id; }
 
   /** The query that this tab has asked for last, which the stream may not have yet. */
   get wanted() { return new URLSearchParams(this.#wish?.query ?? this.#query); }
@@ -117,10 +114,12 @@ export class Panel {
     section.setAttribute("aria-labelledby", heading.id);
     find(".wire pre").setAttribute("aria-label", `${title}: the raw stream`);
     find(".timeline").setAttribute("aria-label", `${title}: the events and cuts`);
-    find('[data-action="toggle"]').addEventListener("click", () => (section.dataset.state === "closed" ? this.open() : this.close()));
-    find('[data-action="cut"]').addEventListener("click", () => send({cut: this.#name}));
-    find('[data-action="offline"]').addEventListener("click", () => send({offline: this.#name, ms: offlineFor}));
-    find('[data-action="poll"]').addEventListener("click", () => send({poll: this.#name, on: !this.#polling}));
+    const onClick = (action, handle) => find(`[data-action="${action}"]`).addEventListener("click", handle);
+    const breakIt = (by, value) => send({break: this.#name, by, value});
+    onClick("toggle", () => (section.dataset.state === "closed" ? this.open() : this.close()));
+    onClick("cut", () => breakIt("cut"));
+    onClick("offline", () => breakIt("offline", offlineFor));
+    onClick("poll", ({target}) => breakIt("poll", target.ariaPressed !== "true"));
     this.#wire = new Wire(find(".wire"), !matchMedia(narrow).matches);
     this.#timeline = new Timeline(find(".timeline"), find(".summary"), this.#options.ids ?? {});
     this.#freshness = new Freshness(section, () => this.#hearNothing());
@@ -132,14 +131,15 @@ export class Panel {
     }));
   }
 
-  #receive({run, query, reset, none, updates = []}) {
+  #receive({run, query, reset, none, refused, updates = []}) {
     if (!this.#listening) return; // it was under way when this tab closed the stream
+    if (refused) return this.#refuse(refused);
     if (query === undefined && !none && this.#asked) return;
     this.#stopAsking();
     if (none) return this.#options.none?.();
     if (run !== this.#run) this.#n = 0;
     this.#run = run;
-    if (query !== undefined) this.#setQuery(query, true);
+    if (query !== undefined) this.#apply(query);
     if (reset) this.#reset();
     for (const update of updates) {
       if (update.n <= this.#n) continue; // it has come before
@@ -158,10 +158,8 @@ export class Panel {
   }
 
   #update(update) {
-    this.#wire.add(update);
-    this.#timeline.add(update);
-    this.#freshness.add(update);
-    if (update.poll !== undefined) this.#setPolling(update.poll);
+    for (const view of [this.#wire, this.#timeline, this.#freshness]) view.add(update);
+    if (update.poll !== undefined) this.find('[data-action="poll"]').ariaPressed = String(update.poll);
     if (update.event) {
       this.#lastId = update.event.id || this.#lastId;
       this.#received++;
@@ -177,10 +175,10 @@ export class Panel {
     this.#changed();
   };
 
-  #setQuery(query, applied = false) {
+  /** The stream has this query now. */
+  #apply(query) {
     this.#query = query;
     this.#changed();
-    if (!applied) return;
     this.#showProblem(null);
     if (this.#options.form) showProblem(this.#options.form, null);
     this.#options.applied?.(new URLSearchParams(query));
@@ -199,15 +197,10 @@ export class Panel {
     setText(find(".state"), state);
     const toggle = find('[data-action="toggle"]');
     setText(toggle, this.#listening && state !== "closed" ? "Close" : "Open");
-    toggle.setAttribute("aria-label", `${toggle.textContent} the ${section.dataset.title} stream`);
+    toggle.ariaLabel = `${toggle.textContent} the ${section.dataset.title} stream`;
     for (const button of buttonsOf(section, ".break button")) button.disabled = state === "closed";
     if (state === "open") streamIsOpen();
     if (state === "open" || (state === "closed" && this.#isReconnecting)) this.#showProblem(null);
-  }
-
-  #setPolling(on) {
-    this.#polling = on;
-    this.find('[data-action="poll"]').setAttribute("aria-pressed", String(on));
   }
 
   /** The stream is said to be open, and has noticed nothing. */

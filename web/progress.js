@@ -6,12 +6,14 @@ import {draw, setText} from "./dom.js";
 import {field, showProblem} from "./forms.js";
 import {Panel} from "./panel.js";
 import {onToken, request, tokenIsMissing} from "./requests.js";
-import {isEventId, load, save} from "./storage.js";
+import {load, save} from "./storage.js";
 
 const recent = 5_000; // events: all pieces of an answer, for a tab that joins
 const firstMs = 60_000; // of the job that a first visit starts, so that there is something to see
 const key = "sse-demo.job";
 const shutDown = /process .* shut down/; // the error of a job whose service has ended
+const isJobId = (id) => typeof id === "string" && /^[\w.-]{1,64}$/.test(id);
+const isEventId = (id) => typeof id === "string" && /^[\d-]{1,39}$/.test(id);
 
 export function progress() {
   const form = /** @type {HTMLFormElement} */ (document.querySelector('[data-stream="progress"] form'));
@@ -155,7 +157,7 @@ const lost = (id, another) =>
  */
 async function findJob() {
   const {id, lastEventId, status} = load(() => localStorage, key) ?? {};
-  if (typeof id !== "string" || !/^[\w.-]{1,64}$/.test(id)) return {job: null, fate: "gone"};
+  if (!isJobId(id)) return {job: null, fate: "gone"};
   const job = {id, lastEventId: isEventId(lastEventId) ? lastEventId : "", status: typeof status === "string" ? status : ""};
   if (status === "lost") return {job, fate: "gone"};
   return {job, fate: job.lastEventId ? await fateOf(job) : "there"};

@@ -61,12 +61,9 @@ export const streamIsOpen = () => answer(false);
  */
 export const tokenIsMissing = () => Promise.race([missing, new Promise((resolve) => setTimeout(resolve, patience, false))]);
 
-/** Before the streams are opened: the token of an earlier page of this tab. */
-export function startWithToken() {
-  onReady(() => token && send({token}));
-  onMessage("tokenNeeded", ({tokenNeeded}) => askForToken(tokenNeeded));
-  onMessage("token", (message) => accept(message.token));
-}
+// Before the streams are opened: the token of an earlier page of this tab.
+onReady(() => token && send({token}));
+onMessage("token", ({token, needed}) => (needed ? askForToken(needed) : accept(token)));
 
 /** Shows the form, with what the service has said. @param {Problem} problem */
 function askForToken(problem) {

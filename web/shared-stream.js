@@ -6,7 +6,6 @@ import {Tap} from "./tap.js";
 
 const pollFor = 20_000; // ms
 const assumedHeartbeat = 15_000; // ms, until the service has named its own
-const together = 30; // ms of updates that go to the tabs as one message
 const most = 1_000_000; // characters of updates for a tab that comes later
 
 /**
@@ -14,160 +13,128 @@ const most = 1_000_000; // characters of updates for a tab that comes later
  * id after which it begins.
  * @typedef {{query: string, until?: string, recent: number, after?: string}} Settings
  * The last that a tab has shown: the update with number n of a run, and the id of the last event.
- * @typedef {{run: string, n: number, after: string}} Position
+ * @typedef {{run?: string, n?: number, after?: string}} Position
+ * @typedef {object} Asker
+ * @property {() => string} token of the next request, "" for none
+ * @property {(token: string, problem: object) => void} onRefused the service does not accept the token
+ * @property {(problem: object | null) => void} onJudged whether the service accepts the settings, or cannot say; more than once
  */
 
 export class SharedStream {
   run = `${Date.now()} ${Math.random()}`; // names it among those before and after it
   listeners = new Set(); // ports of tabs
-  refused = false; // it ended because of its token
+  over = false; // it has ended, and does not come back by itself
+  refused = false; // because of its token
   #name;
   #settings;
-  #token;
-  #onRefused;
-  #lastEventId;
-  #tap = new Tap((report) => this.#note(report));
+  #asker;
+  #tap = new Tap((report) => this.#add(report));
   #source = null;
   #state = "connecting";
-  #n = 0; // of the newest update
-  #recent = []; // updates
+  #problem = null; // why it is not open
+  #token = ""; // of the newest request
+  #heartbeat = 0; // ms, 0 if the server names none
+  #log = []; // updates
   #size = 0; // of those, in characters
   #events = 0; // among those
-  #dropped = 0; // the number of the newest update that is not kept any more
-  #updates = []; // that the listeners have not been sent yet
-  #timer = null;
-  #problem = null; // why the stream is not open
-  #sent = null; // the newest request, and how the connection ended after it
-  #clean = false;
-  #heartbeat = 0; // ms, 0 if the server names none
+  #n = 0; // of the newest update
+  #dropped = 0; // of the newest one that is not kept any more
+  #unsent = []; // updates that the listeners have not been sent yet
 
-  /**
-   * @param {string} name
-   * @param {Settings} settings
-   * @param {() => string} token of the next request, "" for none
-   * @param {(token: string, problem: object) => void} onRefused told of a token that the service does not accept
-   */
-  constructor(name, settings, token, onRefused) {
+  /** @param {string} name @param {Settings} settings @param {Asker} asker */
+  constructor(name, settings, asker) {
     this.#name = name;
     this.#settings = settings;
-    this.#token = token;
-    this.#onRefused = onRefused;
-    this.#lastEventId = settings.after ?? "";
+    this.#asker = asker;
   }
 
-  get over() { return this.#state === "closed"; }
-
+  /** Opens it, or goes on after the last event on a new connection. */
   open() {
-    this.refused = false;
-    const {query, until} = this.#settings;
-    const before = this.#lastEventId;
+    const {query, until, after} = this.#settings;
+    const before = this.#source;
     const source = openStream(`/stream/${this.#name}?${query}`, {
-      lastEventId: before,
+      lastEventId: before?.lastEventId || after,
       until,
       heartbeat: assumedHeartbeat,
-      headers: () => (this.#token() ? {Authorization: `Bearer ${this.#token()}`} : undefined),
+      headers: () => ((this.#token = this.#asker.token()) ? {Authorization: `Bearer ${this.#token}`} : undefined),
       fetch: this.#tap.fetch,
       onEvent: (event) => {
-        this.#lastEventId = source.lastEventId;
-        this.#keep({event, at: Date.now()});
+        this.#add({event});
         if (event.name === "busy") this.#setProblem(busy(JSON.parse(event.data)));
       },
-      onState: (state) => source === this.#source && this.#setState(state, source.lastEventId !== before),
+      onState: (state) => source === this.#source && this.#setState(state),
       onProblem: (problem) => this.#setProblem(problem),
     });
     this.#source = source;
+    before?.close();
+    this.over = this.refused = false;
   }
 
-  close() {
-    this.#lastEventId = this.#source?.lastEventId || this.#lastEventId;
-    const source = this.#source;
-    this.#source = null; // what it reports from now on is of no interest
-    source?.close();
-    this.#state = "closed";
-  }
+  close() { this.#source?.close(); }
+  cut() { this.#tap.cut("You have cut the connection"); }
 
-  /** Goes on after the last event on a new connection. */
-  reopen() {
-    this.close();
+  /** @param {number} ms */
+  offline(ms) { this.#tap.offline(ms); }
+
+  /** One response that stays open, or many that end, by the service's parameter wait. @param {boolean} on */
+  poll(on) {
+    this.#tap.poll = on ? pollFor : 0;
+    this.#add({poll: on});
     this.open();
   }
 
-  cut() { this.#tap.cut("You have cut the connection"); }
-  offline(ms) { this.#tap.offline(ms); }
-
-  /** One response that stays open, or many that end, by the service's parameter wait. */
-  poll(on) {
-    this.#tap.poll = on ? pollFor : 0;
-    this.#tell({poll: on});
-    this.reopen();
-  }
-
   /** Sends a tab what follows its position, or, if nobody knows what that is, all that is kept. @param {MessagePort} port @param {Position} position */
-  join(port, position) {
-    const {run, n, after} = position;
-    this.flush();
+  join(port, {run, n = 0, after = ""}) {
     this.listeners.add(port);
     const isInRun = run === this.run && n >= this.#dropped;
     const isAtBegin = after === (this.#settings.after ?? "") && this.#dropped === 0;
-    const updates = isInRun ? this.#recent.filter((update) => update.n > n) : this.#recent;
     port.postMessage({
-      stream: this.#name, run: this.run, query: this.#settings.query, reset: !isInRun && !isAtBegin,
-      updates: [{poll: this.#tap.poll > 0, heartbeat: this.#heartbeat}, ...updates, {state: this.#state}, {problem: this.#problem}],
+      about: this.#name, run: this.run, query: this.#settings.query, reset: !isInRun && !isAtBegin,
+      updates: [
+        {poll: this.#tap.poll > 0, heartbeat: this.#heartbeat},
+        ...this.#log.filter((update) => !isInRun || update.n > n),
+        {state: this.#state, problem: this.#problem},
+      ],
     });
   }
 
-  flush() {
-    clearTimeout(this.#timer);
-    this.#timer = null;
-    const updates = this.#updates;
-    this.#updates = [];
-    if (updates.length > 0) for (const port of this.listeners) port.postMessage({stream: this.#name, run: this.run, updates});
-  }
-
-  /** Sends all tabs an update soon. */
-  #tell(update) {
-    this.#updates.push({...update, n: ++this.#n});
-    this.#timer ??= setTimeout(() => this.flush(), together);
-  }
-
-  /** Does that, and keeps the update for tabs that come later. */
-  #keep(update) {
-    this.#tell(update);
-    this.#recent.push({...update, n: this.#n});
+  /** Keeps an update for tabs that come later, and sends it to the listeners, together with what comes at the same time. */
+  #add(update) {
+    const numbered = {...update, n: ++this.#n};
+    if (update.head) this.#heartbeat = update.head.heartbeat || 0;
+    if (this.#unsent.push(numbered) === 1) setTimeout(() => this.#send());
+    this.#log.push(numbered);
     this.#size += sizeOf(update);
     if (update.event) this.#events++;
     while (this.#size > most || this.#events > this.#settings.recent) {
-      const oldest = this.#recent.shift();
+      const oldest = this.#log.shift();
       this.#dropped = oldest.n;
       this.#size -= sizeOf(oldest);
       if (oldest.event) this.#events--;
     }
   }
 
-  #note(report) {
-    if (report.sent) this.#sent = report;
-    if (report.head) this.#heartbeat = report.head.heartbeat || 0;
-    if (report.end !== undefined) this.#clean = report.clean;
-    this.#keep(report);
+  #send() {
+    const updates = this.#unsent;
+    this.#unsent = [];
+    for (const port of this.listeners) port.postMessage({about: this.#name, run: this.run, updates});
   }
 
-  #setState(state, progressed) {
-    if (this.#tap.poll && state === "reconnecting" && this.#clean) {
-      // The next poll follows at once, unless this one was empty and early.
-      if (progressed || Date.now() - this.#sent.at >= 0.9 * this.#tap.poll) return this.reopen();
-    }
-    if (this.#tap.poll && state === "connecting" && this.#state === "closed") return; // it is between two polls
+  #setState(state) {
     this.#state = state;
+    this.over = state === "closed";
     if (state === "open") this.#problem = null;
-    this.#tell({state});
+    this.#add({state});
+    const refused = this.over && this.#problem?.status !== 401; // 401: another token may do
+    if (state !== "connecting") this.#asker.onJudged(refused ? this.#problem : null);
   }
 
   #setProblem(problem) {
     this.#problem = problem;
-    this.#tell({problem});
+    this.#add({problem});
     if (problem.status !== 401 && problem.status !== 403) return; // 403: another token may have the rights
     this.refused = true;
-    this.#onRefused(this.#sent.sent.token, problem);
+    this.#asker.onRefused(this.#token, problem);
   }
 }
 

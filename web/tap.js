@@ -1,12 +1,12 @@
 // A connection that is tapped: it reports every byte that goes over it, and can be broken.
 
 /**
- * What is reported, in the order in which it happens. The times are Unix ms; date is the time at the service, in the
- * second of which the response began, and NaN if it does not say.
- * @typedef {{sent: {path: string, lastEventId: string, token: string}, at: number}
+ * What is reported, in the order in which it happens. at is Unix ms; date is the time at the service, in the second of
+ * which the response began, and NaN if it does not say.
+ * @typedef {{sent: {path: string, lastEventId: string}}
  *   | {head: {status: number, type: string, heartbeat: number, lastEventId: string, date: number}, at: number}
  *   | {text: string, at: number}
- *   | {end: string, clean: boolean, at: number}} Report
+ *   | {end: string, clean: boolean}} Report
  */
 
 export class Tap {
@@ -35,9 +35,8 @@ export class Tap {
   /** In place of the global fetch. @param {URL} url @param {RequestInit} init */
   fetch = async (url, init) => {
     if (this.poll) url.searchParams.set("wait", String(this.poll));
-    const headers = new Headers(init.headers);
-    const token = headers.get("Authorization")?.slice("Bearer ".length) ?? "";
-    this.#report({sent: {path: url.pathname + url.search, lastEventId: headers.get("Last-Event-ID") ?? "", token}, at: Date.now()});
+    const lastEventId = new Headers(init.headers).get("Last-Event-ID") ?? "";
+    this.#report({sent: {path: url.pathname + url.search, lastEventId}});
     try {
       if (Date.now() < this.#offlineUntil) throw new Error("This page is offline, as you asked");
       this.#connection = new AbortController();
@@ -62,7 +61,7 @@ export class Tap {
         try {
           const {done, value} = await reader.read();
           if (done) {
-            report({end: "The service has ended the response", clean: true, at: Date.now()});
+            report({end: "The service has ended the response", clean: true});
             controller.close();
           } else {
             report({text: decoder.decode(value, {stream: true}), at: Date.now()});
@@ -90,4 +89,4 @@ function headOf({status, headers}) {
 }
 
 /** The end that an error is; one that the page itself has brought about has no text. @param {Error} error @returns {Report} */
-const lost = (error) => ({end: error.name === "AbortError" ? "" : error.message, clean: false, at: Date.now()});
+const lost = (error) => ({end: error.name === "AbortError" ? "" : error.message, clean: false});

@@ -18,10 +18,8 @@ export class Timeline {
   #summary;
   #ids;
   #pending = []; // {kind, text, title}
-  #polling = false;
   #closed = true;
   #cut = ""; // why the connection has ended, until there is another one
-  #goesOn = false; // it was a poll, and the next one is its continuation
   #cuts = 0;
   #sent = ""; // the Last-Event-ID of the newest request
   #number = NaN; // the newest id, if ids count
@@ -51,7 +49,6 @@ export class Timeline {
   }
 
   add(update) {
-    if (update.poll !== undefined) this.#polling = update.poll;
     if (update.sent) this.#sent = update.sent.lastEventId;
     if (update.head?.status === 200) this.#begin(update.head);
     if (update.event) this.#addEvent(update.event);
@@ -60,20 +57,15 @@ export class Timeline {
 
   #begin({lastEventId, date}) {
     const sent = this.#sent;
-    if (!this.#goesOn) {
-      this.#response = response(sent, lastEventId, date);
-      this.#number = Number(sent || lastEventId || NaN);
-      if (this.#cut) this.#mark("sent", sent ? `Last-Event-ID: ${named(sent)}` : "no Last-Event-ID", "What the client has sent to go on");
-    }
+    this.#response = response(sent, lastEventId, date);
+    this.#number = Number(sent || lastEventId || NaN);
+    if (this.#cut) this.#mark("sent", sent ? `Last-Event-ID: ${named(sent)}` : "no Last-Event-ID", "What the client has sent to go on");
     this.#cut = "";
-    this.#goesOn = false;
   }
 
   #end({end, clean}) {
-    this.#goesOn = this.#polling && clean;
-    if (this.#goesOn) return this.#mark("poll", "", "The poll has ended; the next one asks for what follows");
     if (!end) return; // the page itself has closed it
-    if (!this.#cut) this.#mark("cut", "cut", end);
+    if (!this.#cut) this.#mark("cut", clean ? "end" : "cut", end);
     this.#cut = end;
     this.#cuts++;
   }

@@ -14,7 +14,6 @@ export class Wire {
   #counts = new Map();
   #pending = []; // {kind, text}
   #rest = ""; // the beginning of a line that has not ended
-  #afterCR = false;
   #end;
 
   /** @param {HTMLDetailsElement} details @param {boolean} open at the beginning */
@@ -59,7 +58,6 @@ export class Wire {
     if ("end" in update) {
       if (this.#rest) this.#addLine("end", `${shorten(this.#rest)} ← cut off here`);
       this.#rest = "";
-      this.#afterCR = false;
       if (update.end) this.#addLine("end", update.end);
     }
   }
@@ -78,10 +76,7 @@ export class Wire {
   }
 
   #addText(text) {
-    if (text === "") return;
-    const lines = (this.#afterCR ? text.replace(/^\n/, "") : text).split(/\r\n|\r|\n/);
-    this.#afterCR = text.endsWith("\r");
-    lines[0] = this.#rest + lines[0];
+    const lines = (this.#rest + text).split("\n"); // the service ends lines so
     this.#rest = lines.pop();
     for (const line of lines) this.#addLine(kindOf(line), line);
   }
