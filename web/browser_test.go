@@ -26,6 +26,7 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/security"
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 	"github.com/rs/zerolog"
@@ -233,54 +234,46 @@ func (s *service) writeLog(line string) {
 	_ = file.Close()
 }
 
-// browser is a real Chromium, or a profile of one: with storage, workers and
-// connections of its own.
+// browser is a profile of the Chromium that the tests share: with storage, workers
+// and connections of its own.
 type browser struct {
-	ctx context.Context //nolint:containedctx // chromedp keeps the browser in it
+	ctx context.Context //nolint:containedctx // chromedp keeps the Chromium in it
+	id  cdp.BrowserContextID
 }
 
-// chromiumFlags are those of every Chromium of the tests.
-func chromiumFlags(path, dir string) []chromedp.ExecAllocatorOption {
-	return append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(1000, 700),
-		chromedp.UserDataDir(dir), chromedp.WSURLReadTimeout(patience),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true))
-}
-
-// startBrowser returns a profile of a Chromium that the tests share, or, if it needs
-// flags, a Chromium of its own.
-func startBrowser(t *testing.T, flags ...chromedp.ExecAllocatorOption) *browser {
+func startBrowser(t *testing.T) *browser {
 	t.Helper()
-	executable := chromium(t)
-	var ctx context.Context
-	var cancel context.CancelFunc
-	if len(flags) == 0 {
-		ctx, cancel = chromedp.NewContext(sharedChromium(executable), chromedp.WithNewBrowserContext())
-	} else {
-		allocator, end := chromedp.NewExecAllocator(t.Context(), append(chromiumFlags(executable, t.TempDir()), flags...)...)
-		t.Cleanup(end)
-		ctx, cancel = chromedp.NewContext(allocator)
-	}
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil {
+	ctx := sharedChromium(chromium(t))
+	made, err := chromedp.CallBrowser(ctx, target.CreateBrowserContext, target.CreateBrowserContextParams{})
+	if err != nil {
 		t.Fatal(err)
 	}
-	return &browser{ctx}
+	t.Cleanup(func() {
+		_, _ = chromedp.CallBrowser(ctx, target.DisposeBrowserContext, target.DisposeBrowserContextParams{BrowserContextID: made.BrowserContextID})
+	})
+	return &browser{ctx, made.BrowserContextID}
 }
 
 var (
 	startShared sync.Once
-	sharedCtx   context.Context //nolint:containedctx // chromedp keeps the browser in it
+	sharedCtx   context.Context //nolint:containedctx // chromedp keeps the Chromium in it
 	endShared   = func() {}
 )
 
+// sharedChromium starts a Chromium without what only costs time here: pages of its
+// user interface, renderers in reserve, updates.
 func sharedChromium(path string) context.Context {
 	startShared.Do(func() {
 		dir, err := os.MkdirTemp("", "sse-demo-chromium-") //nolint:usetesting // it outlives the test
 		if err != nil {
 			panic(err)
 		}
-		allocator, end := chromedp.NewExecAllocator(context.Background(), chromiumFlags(path, dir)...)
+		allocator, end := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
+			chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(1000, 700),
+			chromedp.UserDataDir(dir), chromedp.WSURLReadTimeout(patience),
+			chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true),
+			chromedp.Flag("disable-component-extensions-with-background-pages", true),
+			chromedp.Flag("disable-features", "Translate,WebUIOmniboxPopup,WebUIOmniboxAimPopup,SpareRendererForSitePerProcess,MediaRouter,OptimizationHints"))...)
 		ctx, cancel := chromedp.NewContext(allocator)
 		endShared = func() {
 			cancel()
@@ -313,7 +306,7 @@ type tab struct {
 
 func (b *browser) open(s *service, actions ...chromedp.Action[chromedp.Void]) *tab {
 	s.Helper()
-	ctx, cancel := chromedp.NewContext(b.ctx)
+	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithExistingBrowserContext(b.id))
 	s.Cleanup(cancel)
 	p := &tab{T: s.T, ctx: ctx}
 	if err := chromedp.Listen(ctx, p.note); err != nil {
@@ -470,6 +463,12 @@ func (b *browser) hasWorker(s *service) bool {
 		return info.Type == "shared_worker" && strings.Contains(info.URL, s.addr)
 	})
 }
+
+// trusting accepts the certificate of a test's server.
+var trusting = chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+	_, err := cdp.Call(ctx, t, security.SetIgnoreCertificateErrors, security.SetIgnoreCertificateErrorsParams{Ignore: true})
+	return err
+})
 
 // withoutScripts keeps the page's own streams out of the way.
 var withoutScripts = chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {

@@ -207,7 +207,7 @@ openStream("/jobs", {
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	t.Cleanup(server.CloseClientConnections)
-	p := startBrowser(t, chromedp.Flag("ignore-certificate-errors", true)).open(startService(t), withoutScripts)
+	p := startBrowser(t).open(startService(t), trusting, withoutScripts)
 	p.do(chromedp.Navigate(server.URL + "/"))
 	p.until(`globalThis.seen?.at(-1) === "closed"`)
 	if got, want := p.eval(`seen`), "connecting,open,some text,closed"; got != want {

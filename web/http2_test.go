@@ -21,7 +21,7 @@ func TestSixConnections(t *testing.T) {
 		secure.CloseClientConnections()
 		secure.Close()
 	})
-	b := startBrowser(t, chromedp.Flag("ignore-certificate-errors", true))
+	b := startBrowser(t)
 	const open = `(() => {
 		globalThis.ticks = new Array(20).fill(0);
 		globalThis.sources = ticks.map((_, i) => {
@@ -32,7 +32,7 @@ func TestSixConnections(t *testing.T) {
 	})()`
 	const live = `ticks.filter((n) => n > 3).length`
 
-	p := b.open(s, withoutScripts)
+	p := b.open(s, trusting, withoutScripts)
 	p.eval(open)
 	p.until(live + " === 6")
 	p.eval(`fetch("/health").then(() => (globalThis.answered = true))`)
