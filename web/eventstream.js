@@ -61,22 +61,21 @@ export function openStream(url, options = {}) {
   const {headers, body, credentials, until, hidden, signal, onEvent, onState, onProblem} = options;
   const method = options.method?.toUpperCase() ?? (body == null ? "GET" : "POST");
   const ended = new AbortController();
-  let connection = new AbortController(); // of the present attempt
   let state = /** @type {State} */ ("connecting");
   let lastEventId = ""; // the last one that can be sent back
   let heartbeat = options.heartbeat || Infinity; // ms
-  let retry = RETRY, waits = 0; // since the last successful attempt
-  let endWait = () => {};
-  let paused = false; // the page was hidden for too long, or is in the back/forward cache
+  let retry = RETRY, failures = 0; // since the last successful attempt
+  let refusals = 0, silences = 0; // in a row: answers of 401, connections that died without a byte
+  let pollTime = 0; // ms of a long poll, if something on the way buffers
   let stranded = false; // the request may have been acted on, and there is no Location yet
   let location = /** @type {URL | undefined} */ (undefined); // where GET goes on
   let origin = ""; // of the last request but those to location: the headers are for it
-  let refusals = 0, silences = 0; // in a row: answers of 401, connections that died without a byte
-  let pollTime = 0; // ms of a long poll, if something on the way buffers
-  let started = 0, opened = Infinity, firstByte = Infinity, lastByte = 0; // times of the present attempt, by Date
-  let succeeded = false; // the present attempt
-  /** @type {ReturnType<typeof setTimeout> | undefined} */ let timer;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */ let hideTimer;
+  let connection = new AbortController(); // of the present attempt, as are
+  let started = 0, opened = Infinity, firstByte = Infinity, lastByte = 0; // times by Date
+  let succeeded = false;
+  let paused = false; // the page was hidden for too long, or is in the back/forward cache
+  let endWait = () => {};
+  let timer = /** @type {any} */ (undefined), hideTimer = timer;
 
   remember(options.lastEventId ?? "");
   signal?.addEventListener("abort", close, {signal: ended.signal});
@@ -112,7 +111,7 @@ export function openStream(url, options = {}) {
 
   async function run() {
     if (signal?.aborted || ended.signal.aborted) return close();
-    if (globalThis.document) visibilityChanged();
+    visibilityChanged();
     notify(onState, state);
     while (!ended.signal.aborted) {
       const {problem, over, delay = backoff(), firm} = await attempt();
@@ -124,41 +123,18 @@ export function openStream(url, options = {}) {
     }
   }
 
+  /** The server's retry, doubled by each failed attempt, ± 50 %. */
+  function backoff() {
+    const usual = Math.min(Math.max(retry, 1) * 2 ** failures++, Math.max(retry, MAX_RETRY)) * (0.5 + Math.random());
+    return succeeded ? Math.max(usual, MIN_RETRY) : usual;
+  }
+
   /** @param {number} ms @param {boolean} [firm] not to be cut short @returns {Promise<void>} */
   function wait(ms, firm) {
     return new Promise((done) => {
       endWait = firm ? () => {} : done;
       after(ms, done);
     });
-  }
-
-  /** The server's retry, doubled by each failed attempt, ± 50 %. */
-  function backoff() {
-    const usual = Math.min(Math.max(retry, 1) * 2 ** waits++, Math.max(retry, MAX_RETRY)) * (0.5 + Math.random());
-    return succeeded ? Math.max(usual, MIN_RETRY) : usual;
-  }
-
-  function visibilityChanged() {
-    if (document.visibilityState !== "hidden") resume();
-    else if (hidden === "close") pauseLater();
-  }
-
-  function pauseLater() {
-    clearTimeout(hideTimer);
-    hideTimer = setTimeout(pause, MAX_HIDDEN);
-  }
-
-  function pause() {
-    if (stranded) return pauseLater(); // there is no way back yet
-    paused = true;
-    setState("reconnecting");
-    connection.abort(HIDDEN);
-  }
-
-  function resume() {
-    clearTimeout(hideTimer);
-    paused = false;
-    endWait();
   }
 
   /** Calls then after ms, a sleep of the machine included. @param {number} ms @param {() => void} then */
@@ -171,8 +147,29 @@ export function openStream(url, options = {}) {
     }, step);
   }
 
+  function visibilityChanged() {
+    clearTimeout(hideTimer);
+    if (globalThis.document?.visibilityState !== "hidden") resume();
+    else if (hidden === "close") hideTimer = setTimeout(pause, MAX_HIDDEN);
+  }
+
+  function pause() {
+    clearTimeout(hideTimer);
+    if (stranded) return hideTimer = setTimeout(pause, MAX_HIDDEN); // there is no way back yet
+    paused = true;
+    setState("reconnecting");
+    connection.abort(HIDDEN);
+  }
+
+  function resume() {
+    clearTimeout(hideTimer);
+    paused = false;
+    endWait();
+  }
+
   // One connection.
 
+  /** @returns {Promise<Outcome>} */
   async function attempt() {
     const {signal} = connection = new AbortController();
     opened = firstByte = Infinity;
@@ -189,7 +186,7 @@ export function openStream(url, options = {}) {
     } finally {
       const end = signal.reason === SILENT ? lastByte : Date.now();
       if (end - opened > 2 * heartbeat) succeeded = true;
-      if (succeeded) waits = 0;
+      if (succeeded) failures = 0;
       if (!signal.aborted) silences = 0;
       clearTimeout(timer);
       connection.abort(); // ends a response that was not read
@@ -222,15 +219,15 @@ export function openStream(url, options = {}) {
   /** @param {Response} response @returns {Promise<Outcome>} */
   async function judge(response) {
     const {status, ok} = response;
+    const moved = follow(response);
     refusals = status === 401 ? refusals + 1 : 0;
     if (status === 204) return {over: true};
-    const found = follow(response);
     if (ok && hasType(response, "text/event-stream")) return read(response);
     const later = retryAfter(response.headers.get("Retry-After") ?? "");
-    if (found && status !== 200) return {delay: 0, ...later}; // 202: the stream is there
-    const final = status >= 400 && status < 500 && ![401, 408, 425, 429].includes(status);
-    const over = final || stranded || refusals > 1;
-    return {problem: await problemOf(response), over, ...(refusals && {delay: 0}), ...later};
+    if (moved && status !== 200) return {delay: 0, ...later}; // 202: the stream is there
+    const problem = await problemOf(response);
+    if (isFinal(status) || stranded || refusals > 1) return {problem, over: true};
+    return {problem, ...(refusals && {delay: 0}), ...later};
   }
 
   /** Notes whether a request that is sent once was acted on, and where GET goes on. @param {Response} response */
@@ -255,7 +252,7 @@ export function openStream(url, options = {}) {
     const begin = response.headers.get("Last-Event-ID") ?? "";
     heartbeat = Math.max(0, Number(response.headers.get("SSE-Heartbeat"))) || options.heartbeat || Infinity;
     if (!lastEventId) remember(begin); // one's own remains until an event follows, because a gap before that could be lost
-    const before = lastEventId, parser = new Parser(before, begin || before), decoder = new TextDecoder();
+    const before = lastEventId, parser = new Parser(begin || before), decoder = new TextDecoder();
     const reader = response.body?.getReader();
     opened = Date.now();
     alive();
@@ -263,13 +260,13 @@ export function openStream(url, options = {}) {
     for (let chunk; (chunk = await reader?.read()) && !chunk.done && !ended.signal.aborted;) { // close() may have come first
       alive();
       firstByte = Math.min(firstByte, lastByte);
-      for (const event of parser.feed(decoder.decode(chunk.value, {stream: true}))) {
-        remember(parser.lastEventId);
+      for (const {id, event} of parser.feed(decoder.decode(chunk.value, {stream: true}))) {
+        remember(id);
+        if (!event) continue;
         succeeded = true;
         notify(onEvent, event);
         if (ended.signal.aborted || event.name === until) return {over: true};
       }
-      remember(parser.lastEventId);
       retry = parser.retry ?? retry;
     }
     if (stranded) return {over: true, problem: {title: "The stream has ended", status: response.status, detail: ONCE}};
@@ -304,12 +301,11 @@ class Parser {
   line = ""; // the beginning of one that has not ended
   afterCR = false; // if an LF follows, it belongs to that CR
 
-  constructor(lastEventId = "", id = "") {
-    this.lastEventId = lastEventId; // as of the last complete block
-    this.id = id; // as of the last line
+  constructor(id = "") {
+    this.id = id;
   }
 
-  /** @param {string} text @returns {Generator<StreamEvent>} */
+  /** Yields the id of each block that is complete, and its event if it has one. @param {string} text */
   *feed(text) {
     if (text === "") return;
     const lines = (this.afterCR ? text.replace(/^\n/, "") : text).split(/\r\n|\r|\n/);
@@ -318,9 +314,9 @@ class Parser {
     this.line = lines.pop() ?? "";
     for (const line of lines) {
       if (line !== "") { this.field(line); continue; }
-      this.lastEventId = this.id;
-      if (this.data !== "") yield {id: this.id, name: this.name || "message", data: this.data.slice(0, -1)};
+      const {id, name, data} = this;
       this.name = this.data = "";
+      yield {id, event: data ? {id, name: name || "message", data: data.slice(0, -1)} : undefined};
     }
   }
 
@@ -349,6 +345,9 @@ const ask = async (value) => (typeof value === "function" ? /** @type {() => T} 
 
 /** @template T @param {Asked<T>} value @param {T} [instead] of a function */
 const fixed = (value, instead) => /** @type {T} */ (typeof value === "function" ? instead : value);
+
+/** @param {number} status */
+const isFinal = (status) => status >= 400 && status < 500 && ![401, 408, 425, 429].includes(status);
 
 /** @param {Response} response @param {string} type */
 const hasType = ({headers}, type) => headers.get("Content-Type")?.split(";")[0]?.trim().toLowerCase() === type;

@@ -35,10 +35,11 @@ func TestListFollows(t *testing.T) {
 		p.look(width, "light")
 		p.until(atEnd + " && " + wireAtEnd)
 	}
-	p.eval(in("log", ".wire") + `.open = false`)
-	p.until(atEnd)
-	p.eval(in("log", ".wire") + `.open = true`)
-	p.until(atEnd)
+	for _, open := range []string{"false", "true"} { // each for a frame, as after a reader's click
+		p.eval(in("log", ".wire") + `.open = ` + open)
+		p.eval(`(globalThis.drawn = false, requestAnimationFrame(() => requestAnimationFrame(() => (globalThis.drawn = true))))`)
+		p.until("drawn && " + atEnd)
+	}
 	write(2)
 	p.until(last(2) + " && " + atEnd)
 

@@ -89,6 +89,7 @@ func (b *browser) endWorker(s *service) {
 func TestWorkerEnds(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
+	s.files = map[string][]string{"connect.js": {"const every = 2_000;", "const every = 500;"}}
 	b := startBrowser(t)
 	tabs := []*tab{b.open(s), b.open(s)}
 	for _, p := range tabs {
@@ -121,7 +122,7 @@ func TestDeafPanel(t *testing.T) {
 	p := startBrowser(t).open(s, beforeScripts(`{
 		const real = Object.getOwnPropertyDescriptor(MessagePort.prototype, "onmessage");
 		Object.defineProperty(MessagePort.prototype, "onmessage", {set(handle) {
-			real.set.call(this, handle && ((e) => e.data.stream && globalThis.deafTo === e.data.stream ? null : handle(e)));
+			real.set.call(this, handle && ((e) => e.data.about && globalThis.deafTo === e.data.about ? null : handle(e)));
 		}});
 	}`))
 	p.until(all("open"))
