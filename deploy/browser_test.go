@@ -1,7 +1,6 @@
 package deploy_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -11,7 +10,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
-	"example.com/sse-demo/sse/ssetest"
+	"example.com/sse-demo/deploy/browsertest"
 )
 
 // page has the lines that an application needs for each of the three.
@@ -37,7 +36,7 @@ const page = `<!doctype html>
 // TestInteropInChromium: the browser's own EventSource and htmx live through cuts
 // and a restart, and htmx and Turbo show HTML that is published as it stands.
 func TestInteropInChromium(t *testing.T) {
-	chromium := ssetest.Need(t, "chromium", "chromium")
+	browser := browsertest.NewProfile(t)
 	needModules(t)
 	var html string
 	files := http.FileServer(http.Dir("interop/node_modules"))
@@ -53,8 +52,7 @@ func TestInteropInChromium(t *testing.T) {
 	native, htmx := startCutter(t, p.addr), startCutter(t, p.addr)
 	html = strings.NewReplacer("CUT1", native.addr(), "CUT2", htmx.addr(), "SERVICE", p.addr).Replace(page)
 
-	ctx, cancel := newBrowser(t, chromium)
-	defer cancel()
+	ctx := browser.NewTab(t)
 	await := func(what, condition string) {
 		t.Helper()
 		if _, err := chromedp.Run(ctx, chromedp.Poll[bool](condition, chromedp.WithPollingInterval(50*time.Millisecond))); err != nil {
@@ -98,17 +96,6 @@ func allLines() string {
 		fmt.Fprintf(&all, "line %d", n)
 	}
 	return all.String()
-}
-
-func newBrowser(t *testing.T, path string) (context.Context, context.CancelFunc) {
-	t.Helper()
-	allocator, cancelAllocator := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()))...)
-	ctx, cancel := chromedp.NewContext(allocator)
-	return ctx, func() {
-		cancel()
-		cancelAllocator()
-	}
 }
 
 func publishHTML(t *testing.T, addr, channel, text string) {

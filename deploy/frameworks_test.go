@@ -3,7 +3,6 @@ package deploy_test
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -11,14 +10,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
 
+	"example.com/sse-demo/deploy/browsertest"
 	"example.com/sse-demo/sse/ssetest"
 )
 
@@ -48,8 +48,6 @@ func TestFrameworkTypes(t *testing.T) {
 var (
 	buildOnce sync.Once
 	built     string // folder
-
-	removeLater []string // folders, after all tests
 )
 
 // builtPages builds the pages of the frameworks, once for all tests, and for
@@ -57,11 +55,7 @@ var (
 func builtPages(t *testing.T) string {
 	t.Helper()
 	buildOnce.Do(func() {
-		dir, err := os.MkdirTemp("", "sse-demo-pages-") //nolint:usetesting // it outlives the test
-		if err != nil {
-			t.Fatal(err)
-		}
-		removeLater = append(removeLater, dir)
+		dir := laterRemoved(t)
 		runFrameworks(t, []string{"NODE_ENV=development"}, "vite", "build", "--mode", "development", "--logLevel", "error", "--outDir", dir)
 		built = dir
 	})
@@ -74,27 +68,24 @@ func builtPages(t *testing.T) string {
 // A frontDoor serves the pages, and passes streams on to the service.
 type frontDoor struct {
 	*httptest.Server
-	mu     sync.Mutex
-	opened map[string]int // streams of each page until now
-	open   map[string]int // at present
-	ended  *sync.Cond     // one has ended
+	opened, open atomic.Int64  // streams, until now and at present
+	ended        chan struct{} // receives when one ends
 }
 
 func startFrontDoor(t *testing.T, pages, service string) *frontDoor {
 	t.Helper()
-	f := &frontDoor{opened: map[string]int{}, open: map[string]int{}}
-	f.ended = sync.NewCond(&f.mu)
+	f := &frontDoor{ended: make(chan struct{}, 100)}
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: service})
 	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
 	mux := http.NewServeMux()
 	mux.Handle("GET /", http.FileServer(http.Dir(pages)))
 	mux.HandleFunc("GET /stream/", func(w http.ResponseWriter, r *http.Request) {
-		query := r.URL.Query()
-		page := query.Get("page")
-		query.Del("page")
-		r.URL.RawQuery = query.Encode()
-		f.count(page, 1)
-		defer f.count(page, -1)
+		f.opened.Add(1)
+		f.open.Add(1)
+		defer func() {
+			f.open.Add(-1)
+			f.ended <- struct{}{}
+		}()
 		proxy.ServeHTTP(w, r)
 	})
 	f.Server = httptest.NewServer(mux)
@@ -105,39 +96,17 @@ func startFrontDoor(t *testing.T, pages, service string) *frontDoor {
 	return f
 }
 
-func (f *frontDoor) count(page string, n int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.open[page] += n
-	f.opened[page] += max(n, 0)
-	f.ended.Broadcast()
-}
-
 // awaitEnd waits until no stream is open.
 func (f *frontDoor) awaitEnd(t *testing.T) {
 	t.Helper()
-	late := false
-	timer := time.AfterFunc(interopWait, func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		late = true
-		f.ended.Broadcast()
-	})
-	defer timer.Stop()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for slices.Max(slices.Collect(maps.Values(f.open))) > 0 {
-		if late {
-			t.Fatalf("streams are still open: %v", f.open)
+	late := time.After(interopWait)
+	for f.open.Load() > 0 {
+		select {
+		case <-f.ended:
+		case <-late:
+			t.Fatalf("%d streams are still open", f.open.Load())
 		}
-		f.ended.Wait()
 	}
-}
-
-func (f *frontDoor) counts(page string) (opened, open int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.opened[page], f.open[page]
 }
 
 // browserTab is a page in a real Chromium.
@@ -146,10 +115,9 @@ type browserTab struct {
 	ctx context.Context //nolint:containedctx // chromedp keeps the tab in it
 }
 
-func openTab(t *testing.T, browser context.Context, address string) *browserTab {
+func openTab(t *testing.T, browser *browsertest.Profile, address string) *browserTab {
 	t.Helper()
-	ctx, cancel := chromedp.NewContext(browser)
-	t.Cleanup(cancel)
+	ctx := browser.NewTab(t)
 	if err := chromedp.Do(ctx, chromedp.Navigate(address)); err != nil {
 		t.Fatal(err)
 	}
@@ -178,40 +146,36 @@ func (b *browserTab) text() string {
 
 // TestFrameworksInChromium: a component of each framework follows the log of the
 // real service over a restart and shows every line once. It opens one stream,
-// although StrictMode mounts it twice, and leaves none when it is unmounted.
+// although StrictMode mounts it twice, and leaves none when it is unmounted. After a
+// gap it says that lines are missing.
 func TestFrameworksInChromium(t *testing.T) {
 	t.Parallel()
-	chromium := ssetest.Need(t, "chromium", "chromium")
-	pages := builtPages(t)
-	p := startProcess(t, "")
-	front := startFrontDoor(t, pages, p.addr)
-	browser, cancel := newBrowser(t, chromium)
-	defer cancel()
-	if err := chromedp.Do(browser); err != nil {
-		t.Fatal(err)
-	}
-	tabs := map[string]*browserTab{}
 	for _, name := range []string{"react", "vue", "svelte", "plain"} {
-		tabs[name] = openTab(t, browser, front.URL+"/"+name+".html")
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			browser := browsertest.NewProfile(t)
+			p := startProcess(t, "")
+			front := startFrontDoor(t, builtPages(t), p.addr)
+			tab := openTab(t, browser, front.URL+"/"+name+".html")
+			tab.await(`document.querySelector("ol")?.dataset.state === "open"`)
+			if opened, open := front.opened.Load(), front.open.Load(); opened != 1 || open != 1 {
+				t.Errorf("the component has opened %d streams, of which %d are open", opened, open)
+			}
+			p.writeLines(t, interopLines)
+			tab.await(fmt.Sprintf(`document.querySelector("li:last-child")?.textContent === "line %d"`, interopLines))
+			if got := tab.text(); got != allLines() {
+				t.Errorf("the page shows %q", got)
+			}
+			if err := chromedp.Do(tab.ctx, chromedp.Click(chromedp.CSS("button"))); err != nil {
+				t.Fatal(err)
+			}
+			tab.await(`document.querySelector("main").childElementCount === 0 || "` + name + `" === "plain"`)
+			front.awaitEnd(t)
+
+			late := openTab(t, browser, front.URL+"/"+name+".html?lastEventId=1-1")
+			late.await(`document.querySelector("li")?.textContent === "Some lines are missing here."`)
+		})
 	}
-	for name, tab := range tabs {
-		tab.await(`document.querySelector("ol")?.dataset.state === "open"`)
-		if opened, open := front.counts(name); opened != 1 || open != 1 {
-			t.Errorf("%s has opened %d streams, of which %d are open", name, opened, open)
-		}
-	}
-	p.writeLines(t, interopLines)
-	for name, tab := range tabs {
-		tab.await(fmt.Sprintf(`document.querySelector("li:last-child")?.textContent === "line %d"`, interopLines))
-		if got := tab.text(); got != allLines() {
-			t.Errorf("%s shows %q", name, got)
-		}
-		if err := chromedp.Do(tab.ctx, chromedp.Click(chromedp.CSS("button"))); err != nil {
-			t.Fatal(err)
-		}
-		tab.await(`document.querySelector("main").childElementCount === 0 || "` + name + `" === "plain"`)
-	}
-	front.awaitEnd(t)
 }
 
 // TestViteProxy: Vite's development server passes each event on at once, and the

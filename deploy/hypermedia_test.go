@@ -12,9 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/chromedp"
-
-	"example.com/sse-demo/sse/ssetest"
+	"example.com/sse-demo/deploy/browsertest"
 )
 
 // startSite serves a page, the packages of npm, and the service at the same origin:
@@ -51,15 +49,10 @@ func startSite(t *testing.T, page string, p *process, c *cutter) string {
 
 func openSite(t *testing.T, page string) (*browserTab, *process, *cutter) {
 	t.Helper()
-	chromium := ssetest.Need(t, "chromium", "chromium")
+	browser := browsertest.NewProfile(t)
 	needModules(t)
 	p := startProcess(t, "")
 	c := startCutter(t, p.addr)
-	browser, cancel := newBrowser(t, chromium)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(browser); err != nil {
-		t.Fatal(err)
-	}
 	return openTab(t, browser, startSite(t, page, p, c)), p, c
 }
 

@@ -16,12 +16,27 @@ import (
 	"testing"
 	"time"
 
+	"example.com/sse-demo/deploy/browsertest"
 	"example.com/sse-demo/sse/ssetest"
 )
+
+var removeLater []string // folders, after all tests
+
+// laterRemoved makes a folder that outlives the test, for what all tests use.
+func laterRemoved(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "sse-demo-deploy-") //nolint:usetesting // it outlives the test
+	if err != nil {
+		t.Fatal(err)
+	}
+	removeLater = append(removeLater, dir)
+	return dir
+}
 
 func TestMain(m *testing.M) {
 	_ = flag.Set("test.parallel", "8") // -parallel wins; the tests mostly wait for processes
 	code := m.Run()
+	browsertest.End()
 	for _, dir := range removeLater {
 		_ = os.RemoveAll(dir)
 	}
@@ -35,13 +50,24 @@ type process struct {
 	cmd               *exec.Cmd
 }
 
-// startProcess builds and starts the service until the test ends. Pages of the
-// origin, if there is one, may use it.
+var (
+	serviceOnce   sync.Once
+	serviceBinary string // the service, built once for all tests
+)
+
+// startProcess starts the service until the test ends. Pages of the origin, if there
+// is one, may use it.
 func startProcess(t *testing.T, origin string) *process {
 	t.Helper()
-	dir := t.TempDir()
-	p := &process{binary: filepath.Join(dir, "sse-demo"), addr: ssetest.FreeAddr(t), log: filepath.Join(dir, "app.log")}
-	buildGo(t, p.binary, "..", "./cmd/sse-demo")
+	serviceOnce.Do(func() {
+		binary := filepath.Join(laterRemoved(t), "sse-demo")
+		buildGo(t, binary, "..", "./cmd/sse-demo")
+		serviceBinary = binary
+	})
+	if serviceBinary == "" {
+		t.Fatal("the service was not built: see the test that ran first")
+	}
+	p := &process{binary: serviceBinary, addr: ssetest.FreeAddr(t), log: filepath.Join(t.TempDir(), "app.log")}
 	if err := os.WriteFile(p.log, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

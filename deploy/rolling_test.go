@@ -11,6 +11,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"example.com/sse-demo/deploy/browsertest"
 	"example.com/sse-demo/deploy/proxytest"
 	"example.com/sse-demo/sse/ssetest"
 )
@@ -60,12 +61,7 @@ func withPage(service http.Handler) http.Handler {
 // as long as one replica is there (but for a few with Caddy, as its configuration
 // says), and the EventSource of a browser gets every event once.
 func TestRollingRestart(t *testing.T) {
-	chromium := ssetest.Need(t, "chromium", "chromium")
-	browser, cancel := newBrowser(t, chromium)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(browser, chromedp.Navigate("about:blank")); err != nil {
-		t.Fatal(err)
-	}
+	browser := browsertest.NewProfile(t)
 	for name, proxy := range map[string]struct {
 		config   string
 		command  proxytest.Command
@@ -112,10 +108,9 @@ func (r *rolling) addrs() (addrs []string) {
 	return addrs
 }
 
-func (r *rolling) run(t *testing.T, browser context.Context, url string) {
+func (r *rolling) run(t *testing.T, browser *browsertest.Profile, url string) {
 	t.Helper()
-	tab, closeTab := chromedp.NewContext(browser)
-	defer closeTab()
+	tab := browser.NewTab(t)
 	await := func(condition string) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(tab, 3*patience)

@@ -12,8 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
-
+	"example.com/sse-demo/deploy/browsertest"
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/sse"
 	"example.com/sse-demo/sse/ssetest"
@@ -114,13 +113,8 @@ func (s *store) serve(t *testing.T, pages string, hook func(n int64, r *http.Req
 // do not.
 func TestStateInChromium(t *testing.T) {
 	t.Parallel()
-	chromium := ssetest.Need(t, "chromium", "chromium")
+	browser := browsertest.NewProfile(t)
 	pages := builtPages(t)
-	browser, cancel := newBrowser(t, chromium)
-	defer cancel()
-	if err := chromedp.Do(browser); err != nil {
-		t.Fatal(err)
-	}
 	set := func(t *testing.T, s *store, text string) {
 		t.Helper()
 		if err := s.set(t.Context(), item{"a", text}); err != nil {
@@ -217,13 +211,8 @@ func TestPositionFromHead(t *testing.T) {
 // way when the event comes. The page gives it up, and shows the newer one.
 func TestInvalidationInChromium(t *testing.T) {
 	t.Parallel()
-	chromium := ssetest.Need(t, "chromium", "chromium")
+	browser := browsertest.NewProfile(t)
 	pages := builtPages(t)
-	browser, cancel := newBrowser(t, chromium)
-	defer cancel()
-	if err := chromedp.Do(browser); err != nil {
-		t.Fatal(err)
-	}
 	for _, page := range []string{"state.html#invalidation", "query.html"} {
 		t.Run(page, func(t *testing.T) {
 			s, given := newStore(1024), make(chan struct{})

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
@@ -31,6 +30,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/rs/zerolog"
 
+	"example.com/sse-demo/deploy/browsertest"
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/routes"
 	"example.com/sse-demo/routes/job"
@@ -42,17 +42,6 @@ import (
 
 // patience is how long a test waits for what should come soon.
 const patience = 30 * time.Second
-
-// chromium finds the browser; without one the test is skipped, or fails in CI.
-func chromium(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"chromium-browser", "google-chrome", "chrome"} { // elsewhere than on Debian
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	return ssetest.Need(t, "chromium", "chromium")
-}
 
 // service is the real handler on a real port, which stays the same over restarts.
 type service struct {
@@ -234,64 +223,18 @@ func (s *service) writeLog(line string) {
 	_ = file.Close()
 }
 
-// browser is a profile of the Chromium that the tests share: with storage, workers
-// and connections of its own.
-type browser struct {
-	ctx context.Context //nolint:containedctx // chromedp keeps the Chromium in it
-	id  cdp.BrowserContextID
-}
+// browser is a profile of the Chromium that the tests share.
+type browser struct{ *browsertest.Profile }
 
 func startBrowser(t *testing.T) *browser {
 	t.Helper()
-	ctx := sharedChromium(chromium(t))
-	made, err := chromedp.CallBrowser(ctx, target.CreateBrowserContext, target.CreateBrowserContextParams{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_, _ = chromedp.CallBrowser(ctx, target.DisposeBrowserContext, target.DisposeBrowserContextParams{BrowserContextID: made.BrowserContextID})
-	})
-	return &browser{ctx, made.BrowserContextID}
-}
-
-var (
-	startShared sync.Once
-	sharedCtx   context.Context //nolint:containedctx // chromedp keeps the Chromium in it
-	endShared   = func() {}
-)
-
-// sharedChromium starts a Chromium without what only costs time here: pages of its
-// user interface, renderers in reserve, updates.
-func sharedChromium(path string) context.Context {
-	startShared.Do(func() {
-		dir, err := os.MkdirTemp("", "sse-demo-chromium-") //nolint:usetesting // it outlives the test
-		if err != nil {
-			panic(err)
-		}
-		allocator, end := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
-			chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(1000, 700),
-			chromedp.UserDataDir(dir), chromedp.WSURLReadTimeout(patience),
-			chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true),
-			chromedp.Flag("disable-component-extensions-with-background-pages", true),
-			chromedp.Flag("disable-features", "Translate,WebUIOmniboxPopup,WebUIOmniboxAimPopup,SpareRendererForSitePerProcess,MediaRouter,OptimizationHints"))...)
-		ctx, cancel := chromedp.NewContext(allocator)
-		endShared = func() {
-			cancel()
-			end()
-			_ = os.RemoveAll(dir)
-		}
-		if err := chromedp.Do(ctx); err != nil {
-			panic(err)
-		}
-		sharedCtx = ctx
-	})
-	return sharedCtx
+	return &browser{browsertest.NewProfile(t)}
 }
 
 func TestMain(m *testing.M) {
 	_ = flag.Set("test.parallel", "4") // -parallel wins; the tests mostly wait for processes
 	code := m.Run()
-	endShared()
+	browsertest.End()
 	os.Exit(code)
 }
 
@@ -306,10 +249,8 @@ type tab struct {
 
 func (b *browser) open(s *service, actions ...chromedp.Action[chromedp.Void]) *tab {
 	s.Helper()
-	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithExistingBrowserContext(b.id))
-	s.Cleanup(cancel)
-	p := &tab{T: s.T, ctx: ctx}
-	if err := chromedp.Listen(ctx, p.note); err != nil {
+	p := &tab{T: s.T, ctx: b.NewTab(s.T)}
+	if err := chromedp.Listen(p.ctx, p.note); err != nil {
 		s.Fatal(err)
 	}
 	call(p, network.Enable, network.EnableParams{})
@@ -455,7 +396,7 @@ func (p *tab) showsNoProblem(stream string) {
 // hasWorker reports whether the page's SharedWorker runs.
 func (b *browser) hasWorker(s *service) bool {
 	s.Helper()
-	targets, err := chromedp.Targets(b.ctx)
+	targets, err := chromedp.Targets(b.Chromium)
 	if err != nil {
 		s.Fatal(err)
 	}

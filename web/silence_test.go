@@ -68,7 +68,7 @@ func TestFrozenTab(t *testing.T) {
 // endWorker ends the SharedWorker of the page.
 func (b *browser) endWorker(s *service) {
 	s.Helper()
-	targets, err := chromedp.Targets(b.ctx)
+	targets, err := chromedp.Targets(b.Chromium)
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func (b *browser) endWorker(s *service) {
 		if info.Type != "shared_worker" || !strings.Contains(info.URL, s.addr) {
 			continue
 		}
-		ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithTargetID(info.TargetID))
+		ctx, cancel := chromedp.NewContext(b.Chromium, chromedp.WithTargetID(info.TargetID))
 		defer cancel()
 		if _, err := chromedp.Run(ctx, chromedp.Evaluate[any]("close()")); err != nil {
 			s.Fatal(err)

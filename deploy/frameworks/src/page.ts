@@ -1,2 +1,2 @@
-/** The stream that each page of the test follows; the query tells the test which page it is. */
-export const url = `/stream/log?lines=1000${location.pathname.replace(/\W+(\w+)\.html$/, '&page=$1')}`
+/** The stream that each page of the test follows; a query is handed on. */
+export const url = `/stream/log?lines=1000${location.search.replace('?', '&')}`
