@@ -75,10 +75,14 @@ func TestPage(t *testing.T) {
 	p.until(text("channel", `.publish [data-for="channel"]`) + `.startsWith("channel must be 1 to 128")`)
 	p.until(text("channel", `.publish [data-for="payload"]`) + ` === ""`)
 	p.until(in("channel", `.publish [name="channel"]`) + `.getAttribute("aria-describedby") === ` + in("channel", `.publish [data-for="channel"]`) + `.id`)
-	for _, width := range []int64{1440, 390} {
+	for _, width := range []int64{1440, 390, 240} {
 		p.look(width, "light")
 		if got := p.eval(`document.documentElement.scrollWidth`); got != fmt.Sprint(width) {
 			t.Errorf("at %d px the page is %s wide", width, got)
+		}
+		const wide = `[...document.querySelectorAll("body *")].filter((e) => e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 1 && getComputedStyle(e).overflowX === "visible").map((e) => e.className || e.tagName).join()`
+		if got := p.eval(wide); got != "" {
+			t.Errorf("at %d px %s overflow", width, got)
 		}
 	}
 }
