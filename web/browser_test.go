@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 	"os"
 	"path"
@@ -56,8 +55,6 @@ type service struct {
 	maxStreams int           // 100 if 0
 
 	files map[string][]string // by name of a file of the page: texts that it has, each with what is to be in its place
-
-	open atomic.Int64 // connections
 
 	jobsStarted atomic.Int64
 	dropTicks   atomic.Int64                 // writes of ticks that do not arrive
@@ -110,7 +107,7 @@ func (s *service) start() {
 	if err != nil {
 		s.Fatal(err)
 	}
-	server := &http.Server{Handler: s.watch(handler), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ConnState: s.count}
+	server := &http.Server{Handler: s.watch(handler), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	running.Go(func() { _ = server.Serve(listener) })
 	s.running = server
 	s.stop = func() {
@@ -177,18 +174,6 @@ func (w *lossyWriter) Write(b []byte) (int, error) {
 	}
 	return w.ResponseWriter.Write(b)
 }
-
-// count counts the connections.
-func (s *service) count(_ net.Conn, state http.ConnState) {
-	switch state {
-	case http.StateNew:
-		s.open.Add(1)
-	case http.StateClosed, http.StateHijacked:
-		s.open.Add(-1)
-	}
-}
-
-func (s *service) connections() int64 { return s.open.Load() }
 
 func (s *service) publish(channel, payload string) {
 	s.Helper()

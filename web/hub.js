@@ -36,7 +36,9 @@ export class Hub {
   #asking = false;
 
   constructor() {
-    setInterval(() => this.#dropSilentTabs(), lookEvery); // a tab that crashed says no bye
+    setInterval(() => { // a tab that crashed, or was closed on a busy machine, says no bye
+      for (const [tab, heard] of this.#tabs) if (Date.now() - heard > patience) this.#leave(tab);
+    }, lookEvery);
   }
 
   /** Serves a tab, by its port, whenever it is there. @param {MessagePort} tab */
@@ -60,10 +62,6 @@ export class Hub {
   #leave(tab) {
     for (const name of [...this.#streams.keys(), ...this.#waiting.keys()]) this.#close(tab, name);
     this.#tabs.delete(tab);
-  }
-
-  #dropSilentTabs() {
-    for (const [tab, heard] of this.#tabs) if (Date.now() - heard > patience) this.#leave(tab);
   }
 
   #receive(tab, message) {
@@ -117,7 +115,8 @@ export class Hub {
   }
 
   #create(name, settings, onJudged = (_) => {}) {
-    return new SharedStream(name, settings, {token: () => this.#token, onRefused: this.#askForToken, onJudged});
+    const onRefused = (token, problem) => token === this.#token && this.#tell({about: "token", needed: problem});
+    return new SharedStream(name, settings, {token: () => this.#token, onRefused, onJudged});
   }
 
   /** Makes a stream the one that a tab, all that wait and all that listen now have. */
@@ -137,10 +136,6 @@ export class Hub {
     const stream = this.#streams.get(name);
     if (stream?.listeners.delete(tab) && stream.listeners.size === 0) stream.close();
   }
-
-  #askForToken = (token, problem) => {
-    if (token === this.#token) this.#tell({about: "token", needed: problem});
-  };
 
   #setToken(token) {
     if (token !== this.#token) this.#tell({about: "token", token});

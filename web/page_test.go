@@ -41,7 +41,7 @@ func TestPage(t *testing.T) {
 	}
 	p.until(`document.querySelector(".events").textContent === ""`) // and the style sheet says so
 	p.until(all("open"))
-	p.until(`document.querySelector(".price").textContent > "0" && document.querySelectorAll(".chart text").length > 4`)
+	p.until(`/\d/.test(document.querySelector(".price").textContent) && document.querySelectorAll(".chart text").length > 4`)
 	p.until(`document.querySelector(".lines li[data-level=warn] .message")?.textContent === "the first line"`)
 	s.writeLog("plain ERROR <b>text</b>")
 	p.until(`document.querySelector(".lines li[data-level=error]")?.textContent === "plain ERROR <b>text</b>"`)

@@ -6,11 +6,10 @@ import {Tap} from "./tap.js";
 
 const pollFor = 20_000; // ms
 const assumedHeartbeat = 15_000; // ms, until the service has named its own
-const most = 1_000_000; // characters of updates for a tab that comes later
 
 /**
- * What a stream is opened with: a query, the event that ends it, how many events a tab gets that comes later, and the
- * id after which it begins.
+ * What a stream is opened with: a query, the event that ends it, how many events a tab gets that comes later, about,
+ * and the id after which it begins.
  * @typedef {{query: string, until?: string, recent: number, after?: string}} Settings
  * The last that a tab has shown: the update with number n of a run, and the id of the last event.
  * @typedef {{run?: string, n?: number, after?: string}} Position
@@ -35,8 +34,6 @@ export class SharedStream {
   #token = ""; // of the newest request
   #heartbeat = 0; // ms, 0 if the server names none
   #log = []; // updates
-  #size = 0; // of those, in characters
-  #events = 0; // among those
   #n = 0; // of the newest update
   #dropped = 0; // of the newest one that is not kept any more
   #unsent = []; // updates that the listeners have not been sent yet
@@ -103,15 +100,8 @@ export class SharedStream {
     const numbered = {...update, n: ++this.#n};
     if (update.head) this.#heartbeat = update.head.heartbeat || 0;
     if (this.#unsent.push(numbered) === 1) setTimeout(() => this.#send());
-    this.#log.push(numbered);
-    this.#size += sizeOf(update);
-    if (update.event) this.#events++;
-    while (this.#size > most || this.#events > this.#settings.recent) {
-      const oldest = this.#log.shift();
-      this.#dropped = oldest.n;
-      this.#size -= sizeOf(oldest);
-      if (oldest.event) this.#events--;
-    }
+    const kept = 3 * this.#settings.recent; // an event is an update, and so are its bytes and the comments between
+    if (this.#log.push(numbered) > kept) this.#dropped = this.#log.shift().n;
   }
 
   #send() {
@@ -139,5 +129,3 @@ export class SharedStream {
 }
 
 const busy = (problem) => ({...problem, detail: `The service is busy: ${problem.detail || problem.title}`});
-
-const sizeOf = ({event, text}) => (event?.data ?? text ?? "").length + 100;

@@ -9,17 +9,19 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// TestThreeTabs: over HTTP/1.1 a browser opens six connections to one origin. All
-// wires are open.
+// TestThreeTabs: over HTTP/1.1 a browser opens six connections to one origin, so
+// three tabs share one set of streams. All wires are open.
 func TestThreeTabs(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
+	// Chromium gives a tab that is closed half a second, which is too short for its bye if the machine is busy.
+	s.files = map[string][]string{"hub.js": {"const patience = 180_000;", "const patience = 10_000;", "const lookEvery = 20_000;", "const lookEvery = 1_000;"}}
 	b := startBrowser(t)
 	var tabs []*tab
 	for i := range 3 {
 		p := b.open(s)
 		p.until(live)
-		p.until(`document.querySelector(".price").textContent > "0"`)
+		p.until(`/\d/.test(document.querySelector(".price").textContent)`)
 		p.publish("news", fmt.Sprintf(`"from tab %d"`, i))
 		tabs = append(tabs, p)
 		for _, other := range tabs {
@@ -31,8 +33,8 @@ func TestThreeTabs(t *testing.T) {
 			other.until(fmt.Sprintf(`%s !== %q`, text("tick", ".received"), received))
 		}
 	}
-	if n := s.connections(); n > 6 {
-		t.Errorf("the browser has %d connections", n)
+	if n := s.openStreams(); n > len(streams) {
+		t.Errorf("three tabs have %d streams", n)
 	}
 	for _, p := range tabs {
 		p.clean(s)

@@ -19,25 +19,25 @@ export class Timeline {
   #ids;
   #pending = []; // {kind, text, title}
   #closed = true;
-  #cut = ""; // why the connection has ended, until there is another one
-  #cuts = 0;
-  #sent = ""; // the Last-Event-ID of the newest request
-  #number = NaN; // the newest id, if ids count
-  #response = response("", "", NaN); // the newest one
+  #cut; // why the connection has ended, until there is another one
+  #cuts;
+  #sent; // the Last-Event-ID of the newest request
+  #number; // the newest id, if ids count
+  #response; // the newest one
 
   /** @param {HTMLElement} list @param {HTMLElement} summary @param {Ids} ids */
   constructor(list, summary, ids) {
     this.#list = list;
     this.#summary = summary;
     this.#ids = ids;
+    this.clear();
   }
 
   clear() {
     this.#pending = [];
-    this.#cut = "";
     this.#cuts = 0;
-    this.#number = NaN;
-    this.#response = response("", "", NaN);
+    this.#cut = this.#sent = "";
+    this.#begin({lastEventId: "", date: NaN});
     this.#list.replaceChildren();
     draw(this.#draw);
   }
