@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -74,7 +73,7 @@ type frontDoor struct {
 
 func startFrontDoor(t *testing.T, pages, service string) *frontDoor {
 	t.Helper()
-	f := &frontDoor{ended: make(chan struct{}, 100)}
+	f := &frontDoor{ended: make(chan struct{}, 1)}
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: service})
 	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
 	mux := http.NewServeMux()
@@ -84,7 +83,10 @@ func startFrontDoor(t *testing.T, pages, service string) *frontDoor {
 		f.open.Add(1)
 		defer func() {
 			f.open.Add(-1)
-			f.ended <- struct{}{}
+			select {
+			case f.ended <- struct{}{}:
+			default: // it is to look anyway
+			}
 		}()
 		proxy.ServeHTTP(w, r)
 	})
@@ -137,7 +139,9 @@ func (b *browserTab) await(expression string) {
 // text is what the page lists, without anything between the entries.
 func (b *browserTab) text() string {
 	b.Helper()
-	text, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`[...document.querySelectorAll("li")].map((li) => li.textContent).join("")`))
+	ctx, cancel := context.WithTimeout(b.ctx, interopWait) // the page may be busy for ever
+	defer cancel()
+	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](`[...document.querySelectorAll("li")].map((li) => li.textContent).join("")`))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -175,57 +179,5 @@ func TestFrameworksInChromium(t *testing.T) {
 			late := openTab(t, browser, front.URL+"/"+name+".html?lastEventId=1-1")
 			late.await(`document.querySelector("li")?.textContent === "Some lines are missing here."`)
 		})
-	}
-}
-
-// TestViteProxy: Vite's development server passes each event on at once, and the
-// end of the stream.
-func TestViteProxy(t *testing.T) {
-	t.Parallel()
-	if _, err := os.Stat(filepath.Join(frameworks, "node_modules")); err != nil {
-		ssetest.Missing(t, "deploy/frameworks/node_modules", "npm ci --prefix deploy/frameworks")
-	}
-	node := ssetest.Need(t, "node", "nodejs")
-	p := startProcess(t, "")
-	addr := ssetest.FreeAddr(t)
-	_, port, _ := strings.Cut(addr, ":")
-	cmd := exec.CommandContext(t.Context(), node, "node_modules/vite/bin/vite.js", "--host", "127.0.0.1", "--port", port, "--strictPort")
-	cmd.Dir, cmd.Env = frameworks, append(os.Environ(), "SERVICE=http://"+p.addr)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	ssetest.AwaitServer(t, addr)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+"/stream/channel?name=news", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	response, err := http.DefaultClient.Do(request) // returns, so the head is passed on at once
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	events := ssetest.NewReader(response.Body)
-	for _, text := range []string{"one", "two"} {
-		publishHTML(t, p.addr, "news", text)
-		if e, err := events.Next(); err != nil || e.Data != text {
-			t.Fatal(e, err)
-		}
-	}
-	p.stop(t)
-	defer p.start(t) // for the cleanup
-	if _, err := events.Next(); err == nil {
-		t.Error("the stream has not ended with the service")
-	}
-	away, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = away.Body.Close()
-	if away.StatusCode != http.StatusInternalServerError { // docs/frameworks.md says so
-		t.Error(away.Status)
 	}
 }

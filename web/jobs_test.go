@@ -175,7 +175,7 @@ func TestJobNamedByDots(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	p := startBrowser(t).open(s, beforeScripts(`localStorage["sse-demo.job"] = '{"id":"..","lastEventId":"","status":""}'`))
-	p.until(state("progress", "open") + ` && ` + jobID + ` === ".."`)
+	p.until(state("progress", "open") + ` && ` + jobID + ` === ".." && !` + in("progress", `[data-action="stop-job"]`) + `.disabled`)
 	p.click("progress", "stop-job")
 	p.until(text("progress", `form [data-for=""]`) + `.startsWith("A browser cannot send the name")`)
 	p.until(state("progress", "open"))
