@@ -5,11 +5,11 @@
 // A tab sends
 //   {here}                     it is there; from a tab that the hub does not know, this makes it join
 //   {bye}                      it leaves
-//   {open: NAME, settings, position, anew}   listen; the stream is opened if nobody else listens, or if it is to be
-//                              anew. Without settings: whatever runs. What follows the position is sent
+//   {open: NAME, settings, position}   listen; the stream is opened if nobody else listens. Without settings: whatever
+//                              runs. What follows the position is sent
 //   {set: NAME, settings}      the stream anew with these, for all tabs
 //   {close: NAME}              listen no more
-//   {break: NAME, by: "cut" | "offline" | "poll", value}   as shared-stream.js has it
+//   {call: "cut" | "offline" | "poll" | "open", of: NAME, value}   the method of shared-stream.js
 //   {token}                    that the service has accepted, for all requests from now on
 // and is sent
 //   {ready}                    it has joined, and may say what it wants
@@ -70,16 +70,15 @@ export class Hub {
     if (message.open) this.#open(tab, message);
     if (message.set) this.#set(tab, message.set, message.settings);
     if (message.close) this.#close(tab, message.close);
-    if (message.break) this.#streams.get(message.break)?.[message.by](message.value);
+    if (message.call) this.#streams.get(message.of)?.[message.call](message.value);
   }
 
   #tell(message) {
     for (const tab of this.#tabs.keys()) tab.postMessage(message);
   }
 
-  #open(tab, {open: name, settings, position, anew}) {
+  #open(tab, {open: name, settings, position}) {
     const stream = this.#streams.get(name);
-    if (anew && stream && !stream.over) stream.open();
     if (stream?.listeners.size && (!settings || !stream.over)) return stream.join(tab, position);
     if (!settings) return this.#wait(tab, name);
     const next = this.#create(name, settings);

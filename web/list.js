@@ -4,7 +4,6 @@
 import {buttonsOf, draw, element, setText, template} from "./dom.js";
 
 const keep = 200; // rows
-const keepForReader = 1_000; // rows, so that nothing moves under a reader who has scrolled up
 const clip = 600; // characters of a text, until the reader asks for all
 const near = 8; // px from the end that count as the end
 
@@ -28,7 +27,7 @@ export class List {
     this.#rows.dataset.empty = empty;
     log.after(template("list-bar").cloneNode(true));
     [this.#pause, this.#newest] = buttonsOf(log.nextElementSibling, "button");
-    this.#end = new StickToEnd(log, () => this.#seeIfSticking());
+    this.#end = stickToEnd(log, () => this.#seeIfSticking());
     this.#pause.addEventListener("click", () => this.#setPaused(!this.#paused));
     this.#newest.addEventListener("click", () => {
       this.#end.go();
@@ -55,11 +54,10 @@ export class List {
     this.#newest.hidden = this.#unseen === 0;
     setText(this.#newest, `↓ ${this.#unseen} new`);
     const {sticking} = this.#end;
-    if (this.#paused || !(sticking || this.#rows.children.length < keepForReader)) return;
+    if (this.#paused || (!sticking && this.#rows.children.length >= keep)) return;
     this.#rows.append(...this.#pending.map(this.#row));
     this.#pending = [];
-    const most = sticking ? keep : keepForReader + keep;
-    while (this.#rows.children.length > most) this.#rows.firstElementChild.remove();
+    while (sticking && this.#rows.children.length > keep) this.#rows.firstElementChild.remove(); // else a reader's rows would move
     return () => this.#end.stick();
   };
 
@@ -75,47 +73,43 @@ export class List {
   }
 }
 
-/** Keeps what scrolls at its end until its reader scrolls up, and again once the reader is back at the end. */
-export class StickToEnd {
-  sticking = true;
-  #box;
-  #changed;
-  #top = 0; // where the box was last
-
-  /** @param {HTMLElement} box that scrolls @param {() => void} [changed] called after each change of sticking */
-  constructor(box, changed) {
-    this.#box = box;
-    this.#changed = changed;
-    box.addEventListener("scroll", () => this.#scrolled(), {passive: true});
-    const observer = new ResizeObserver(() => this.stick());
-    for (const e of [box, box.querySelector("ol")]) if (e) observer.observe(e);
-    this.#set(true);
-  }
+/**
+ * Keeps what scrolls at its end until its reader scrolls up, and again once the reader is back at the end.
+ * @param {HTMLElement} box that scrolls @param {() => void} [changed] called after each change of sticking
+ */
+export function stickToEnd(box, changed) {
+  let sticking = true;
+  let top = 0; // where the box was last
+  box.style.overflowAnchor = "none";
+  box.addEventListener("scroll", scrolled, {passive: true});
+  const observer = new ResizeObserver(stick);
+  for (const e of [box, box.querySelector("ol")]) if (e) observer.observe(e);
+  return {stick, go, get sticking() { return sticking; }};
 
   /** After a change of what scrolls: to the end, if that is what its reader wants. */
-  stick() {
-    if (!this.sticking) return;
-    this.#box.scrollTop = this.#box.scrollHeight;
-    this.#top = this.#box.scrollTop;
+  function stick() {
+    if (!sticking) return;
+    box.scrollTop = box.scrollHeight;
+    top = box.scrollTop;
   }
 
-  go() {
-    this.#set(true);
-    this.stick();
+  function go() {
+    set(true);
+    stick();
   }
 
-  #scrolled() {
-    const {scrollTop, scrollHeight, clientHeight} = this.#box;
-    if (scrollHeight - scrollTop - clientHeight <= near) this.#set(true);
-    else if (scrollTop < this.#top) this.#set(false);
-    this.#top = scrollTop;
+  function scrolled() {
+    const {scrollTop, scrollHeight, clientHeight} = box;
+    if (scrollHeight - scrollTop - clientHeight <= near) set(true);
+    else if (scrollTop < top) set(false);
+    top = scrollTop;
   }
 
-  #set(sticking) {
-    this.#box.style.overflowAnchor = sticking ? "none" : "auto"; // the browser keeps what a reader reads in its place
-    if (sticking === this.sticking) return;
-    this.sticking = sticking;
-    this.#changed?.();
+  function set(wanted) {
+    if (wanted === sticking) return;
+    sticking = wanted;
+    box.style.overflowAnchor = sticking ? "none" : "auto"; // the browser keeps what a reader reads in its place
+    changed?.();
   }
 }
 

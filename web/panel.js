@@ -4,10 +4,10 @@ import {onMessage, onReady, send} from "./connect.js";
 import {copyButtons} from "./copy.js";
 import {buttonsOf, draw, named, setText, template} from "./dom.js";
 import {showProblem} from "./forms.js";
-import {Freshness} from "./freshness.js";
+import {freshness} from "./freshness.js";
 import {streamIsOpen} from "./requests.js";
-import {Timeline} from "./timeline.js";
-import {Wire} from "./wire.js";
+import {timeline} from "./timeline.js";
+import {wire} from "./wire.js";
 
 const offlineFor = 5_000; // ms
 const askEvery = 5_000; // ms, until there is an answer
@@ -88,13 +88,15 @@ export class Panel {
   /** The query that this tab has asked for last, which the stream may not have yet. */
   get wanted() { return new URLSearchParams(this.#wish?.query ?? this.#query); }
 
-  #ask(anew = false) {
+  #ask() {
     clearTimeout(this.#asked);
     this.#asked = setTimeout(() => this.#ask(), askEvery);
     const settings = this.#wish ?? this.#options.settings();
     const after = this.#lastId || (settings?.after ?? "");
-    send({open: this.#name, settings: settings && {...settings, after}, position: {run: this.#run, n: this.#n, after}, anew});
+    send({open: this.#name, settings: settings && {...settings, after}, position: {run: this.#run, n: this.#n, after}});
   }
+
+  #call(method, value) { send({call: method, of: this.#name, value}); }
 
   #stopAsking() {
     clearTimeout(this.#asked);
@@ -115,14 +117,13 @@ export class Panel {
     find(".wire pre").setAttribute("aria-label", `${title}: the raw stream`);
     find(".timeline").setAttribute("aria-label", `${title}: the events and cuts`);
     const onClick = (action, handle) => find(`[data-action="${action}"]`).addEventListener("click", handle);
-    const breakIt = (by, value) => send({break: this.#name, by, value});
     onClick("toggle", () => (section.dataset.state === "closed" ? this.open() : this.close()));
-    onClick("cut", () => breakIt("cut"));
-    onClick("offline", () => breakIt("offline", offlineFor));
-    onClick("poll", ({target}) => breakIt("poll", target.ariaPressed !== "true"));
-    this.#wire = new Wire(find(".wire"), !matchMedia(narrow).matches);
-    this.#timeline = new Timeline(find(".timeline"), find(".summary"), this.#options.ids ?? {});
-    this.#freshness = new Freshness(section, () => this.#hearNothing());
+    onClick("cut", () => this.#call("cut"));
+    onClick("offline", () => this.#call("offline", offlineFor));
+    onClick("poll", ({target}) => this.#call("poll", target.ariaPressed !== "true"));
+    this.#wire = wire(find(".wire"), !matchMedia(narrow).matches);
+    this.#timeline = timeline(find(".timeline"), find(".summary"), this.#options.ids ?? {});
+    this.#freshness = freshness(section, () => this.#hearNothing());
     this.#changed = copyButtons(find(".copy"), () => ({
       url: `${location.origin}/stream/${this.#name}${this.#query ? "?" + this.#query : ""}`,
       lastEventId: this.#lastId,
@@ -207,7 +208,8 @@ export class Panel {
   #hearNothing() {
     this.#setState("reconnecting");
     this.#showProblem({status: 0, title: "This page has heard nothing for three heartbeats"});
-    this.#ask(true);
+    this.#call("open"); // on another connection
+    this.#ask();
   }
 
   /** What the service or the network has said, until the stream is open. A status of 0 means that there was no answer. */

@@ -56,7 +56,10 @@ export function progress() {
     event({id: eventId, name, data}) {
       const value = JSON.parse(data);
       if (name === "progress") state = value;
-      if (name === "token") add(value);
+      if (name === "token") {
+        answer = value.index === 0 ? value.text : answer + value.text;
+        pieces = value.index + 1;
+      }
       if (name === "progress" || name === "token") status = "running";
       if (name === "done") end(value, afterGap);
       if (name === "gap") notice = lost(id, true);
@@ -65,12 +68,6 @@ export function progress() {
       draw(show);
     },
   });
-
-  /** @param {{index: number, text: string}} piece of an answer */
-  function add({index, text}) {
-    answer = index === 0 ? text : answer + text;
-    pieces = index + 1;
-  }
 
   /** A done right after a gap says that the service knows nothing of the job. */
   function end(done, unknown) {

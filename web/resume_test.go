@@ -57,7 +57,10 @@ func TestOffline(t *testing.T) {
 	p.until(state("channel", "open"))
 	s.publish("news", "0")
 	p.until(`document.querySelectorAll(".events .data").length === 1`)
-	const top = `document.querySelector('section[data-stream="channel"] .break').offsetTop - document.querySelector('section[data-stream="channel"]').offsetTop`
+	const top = `(() => {
+		const section = document.querySelector('section[data-stream="channel"]');
+		return Math.round(section.querySelector(".break").getBoundingClientRect().top - section.getBoundingClientRect().top);
+	})()`
 	before := p.eval(top)
 	p.click("channel", "offline")
 	p.until(state("channel", "reconnecting") + ` && ` + text("channel", ".problem") + `.includes("offline")`)

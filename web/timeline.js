@@ -13,123 +13,111 @@ const keep = 60; // marks
  * @property {(id: string) => number} [time] when an event with this id was published, by the service's clock, Unix ms
  */
 
-export class Timeline {
-  #list;
-  #summary;
-  #ids;
-  #pending = []; // {kind, text, title}
-  #closed = true;
-  #cut; // why the connection has ended, until there is another one
-  #cuts;
-  #sent; // the Last-Event-ID of the newest request
-  #number; // the newest id, if ids count
-  #response; // the newest one
+/** @param {HTMLElement} list of the marks @param {HTMLElement} summary @param {Ids} ids */
+export function timeline(list, summary, ids) {
+  let pending = []; // marks: {kind, text, title}
+  let closed = true;
+  let cut = ""; // why the connection has ended, until there is another one
+  let cuts = 0;
+  let sent = ""; // the Last-Event-ID of the newest request
+  let number = NaN; // the newest id, if ids count
+  let now = response("", "", NaN); // the newest response
+  return {add, setState, clear};
 
-  /** @param {HTMLElement} list @param {HTMLElement} summary @param {Ids} ids */
-  constructor(list, summary, ids) {
-    this.#list = list;
-    this.#summary = summary;
-    this.#ids = ids;
-    this.clear();
-  }
-
-  clear() {
-    this.#pending = [];
-    this.#cuts = 0;
-    this.#cut = this.#sent = "";
-    this.#begin({lastEventId: "", date: NaN});
-    this.#list.replaceChildren();
-    draw(this.#draw);
+  function clear() {
+    pending = [];
+    cut = sent = "";
+    cuts = 0;
+    begin({lastEventId: "", date: NaN});
+    list.replaceChildren();
+    draw(show);
   }
 
   /** @param {string} state of the stream, as this tab has it */
-  setState(state) {
-    this.#closed = state === "closed";
-    draw(this.#draw);
+  function setState(state) {
+    closed = state === "closed";
+    draw(show);
   }
 
-  add(update) {
-    if (update.sent) this.#sent = update.sent.lastEventId;
-    if (update.head?.status === 200) this.#begin(update.head);
-    if (update.event) this.#addEvent(update.event);
-    if (update.end !== undefined) this.#end(update);
+  function add(update) {
+    if (update.sent) sent = update.sent.lastEventId;
+    if (update.head?.status === 200) begin(update.head);
+    if (update.event) addEvent(update.event);
+    if (update.end) end(update); // it is empty if the page itself has closed it
   }
 
-  #begin({lastEventId, date}) {
-    const sent = this.#sent;
-    this.#response = response(sent, lastEventId, date);
-    this.#number = Number(sent || lastEventId || NaN);
-    if (this.#cut) this.#mark("sent", sent ? `Last-Event-ID: ${named(sent)}` : "no Last-Event-ID", "What the client has sent to go on");
-    this.#cut = "";
+  function begin({lastEventId, date}) {
+    now = response(sent, lastEventId, date);
+    number = Number(sent || lastEventId || NaN);
+    if (cut) mark("sent", sent ? `Last-Event-ID: ${named(sent)}` : "no Last-Event-ID", "What the client has sent to go on");
+    cut = "";
   }
 
-  #end({end, clean}) {
-    if (!end) return; // the page itself has closed it
-    if (!this.#cut) this.#mark("cut", clean ? "end" : "cut", end);
-    this.#cut = end;
-    this.#cuts++;
+  function end({end, clean}) {
+    if (!cut) mark("cut", clean ? "end" : "cut", end);
+    cut = end;
+    cuts++;
   }
 
-  #addEvent({id, name}) {
-    const response = this.#response;
+  function addEvent({id, name}) {
     if (name === "busy") return;
     if (name === "gap") {
-      response.gap = true;
-      this.#number = NaN;
-      return this.#mark("gap", "gap", "The service no longer has all that followed this id: events are lost, and it says so");
+      now.gap = true;
+      number = NaN;
+      return mark("gap", "gap", "The service no longer has all that followed this id: events are lost, and it says so");
     }
-    response.events++;
-    this.#count(id);
-    const missed = this.#cuts > 0 && this.#ids.time?.(id) < response.date;
-    if (missed) response.missed++;
-    this.#mark(missed ? "missed" : "seen", "", missed ? `${id}, published before the return` : id || "no id");
+    now.events++;
+    count(id);
+    const missed = cuts > 0 && ids.time?.(id) < now.date;
+    if (missed) now.missed++;
+    mark(missed ? "missed" : "seen", "", missed ? `${id}, published before the return` : id || "no id");
   }
 
-  #count(id) {
-    if (!this.#ids.count || !id) return;
-    const missing = Number(id) - this.#number - 1;
+  function count(id) {
+    if (!ids.count || !id) return;
+    const missing = Number(id) - number - 1;
     if (missing > 0) {
-      this.#response.missing += missing;
-      this.#mark("gap", `${missing} missing`, `After ${this.#number} came ${id}, and no gap was reported`);
+      now.missing += missing;
+      mark("gap", `${missing} missing`, `After ${number} came ${id}, and no gap was reported`);
     }
-    this.#number = Number(id);
+    number = Number(id);
   }
 
-  #mark(kind, text, title) {
-    this.#pending.push({kind, text, title});
-    if (this.#pending.length > keep) this.#pending.shift();
-    draw(this.#draw);
+  function mark(kind, text, title) {
+    pending.push({kind, text, title});
+    if (pending.length > keep) pending.shift();
+    draw(show);
   }
 
-  #draw = () => {
-    this.#list.append(...this.#pending.map(({kind, text, title}) => {
+  function show() {
+    list.append(...pending.map(({kind, text, title}) => {
       const mark = element("li", "", text);
       if (!text) mark.append(element("span", "heard", title));
       mark.dataset.mark = kind;
       mark.title = title;
       return mark;
     }));
-    this.#pending = [];
-    while (this.#list.children.length > keep) this.#list.firstElementChild.remove();
-    setText(this.#summary, this.#words());
-  };
-
-  #words() {
-    const {after, events, missed, missing, gap} = this.#response;
-    if (this.#closed) return `${this.#cut && `${this.#cut}. `}The stream is closed.`;
-    if (this.#cut) return `${this.#cut}. The client waits, and will ask for what follows its last id.`;
-    if (this.#cuts === 0 && !gap && !missing) return "No cut yet. Try one of the buttons.";
-    const begin = after ? `Resumed after ${named(after)}` : this.#cuts > 0 ? "Opened again" : "Opened";
-    const came = events === 1 ? "1 event has come since" : `${events || "no"} events have come since`;
-    return `${begin}: ${came}${missed ? `, at least ${missed} of them published before the return` : ""}; ${this.#loss()}.`;
+    pending = [];
+    while (list.children.length > keep) list.firstElementChild.remove();
+    setText(summary, words());
   }
 
-  #loss() {
-    const {after, position, events, missing, gap} = this.#response;
+  function words() {
+    const {after, events, missed, missing, gap} = now;
+    if (closed) return `${cut && `${cut}. `}The stream is closed.`;
+    if (cut) return `${cut}. The client waits, and will ask for what follows its last id.`;
+    if (cuts === 0 && !gap && !missing) return "No cut yet. Try one of the buttons.";
+    const begin = after ? `Resumed after ${named(after)}` : cuts > 0 ? "Opened again" : "Opened";
+    const came = events === 1 ? "1 event has come since" : `${events || "no"} events have come since`;
+    return `${begin}: ${came}${missed ? `, at least ${missed} of them published before the return` : ""}; ${loss()}.`;
+  }
+
+  function loss() {
+    const {after, position, events, missing, gap} = now;
     if (missing) return `${missing} ${missing === 1 ? "number is" : "numbers are"} missing, and no gap was reported for that`;
     if (gap) return "a gap was reported: events are lost";
     if (after && position && after !== position) return `no gap was reported, but the response begins after ${named(position)}`;
-    return this.#ids.count && events > 0 ? "no number is missing" : "no gap was reported";
+    return ids.count && events > 0 ? "no number is missing" : "no gap was reported";
   }
 }
 
