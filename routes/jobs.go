@@ -18,8 +18,8 @@ import (
 )
 
 type jobParams struct {
-	Kind       *string              `json:"kind"`
-	ID         *string              `json:"id" validate:"omitnil,jobid"`
+	Kind       string               `json:"kind"`
+	ID         string               `json:"id" validate:"jobid"`
 	DurationMs *int                 `json:"durationMs" validate:"omitnil,min=500,max=600000"`
 	Prompt     *string              `json:"prompt" validate:"omitnil,min=1,max=8000"`
 	Messages   *[]map[string]string `json:"messages" validate:"omitnil,min=1,max=100"` // role and content of each
@@ -31,49 +31,34 @@ func (s *Server) startJob(c echo.Context) error {
 	if err := mayUse(c, progressStream); err != nil {
 		return err
 	}
-	var p jobParams
+	p := jobParams{Kind: job.BuildKind, ID: "job-" + strings.ToLower(rand.Text()[:10])}
 	if err := s.bindBody(c, &p); err != nil {
 		return err
 	}
-	id := p.id()
 	if accepts(c.Request(), sse.MediaType) {
 		return s.stream(c, progressStream, nil, func(string) (sse.Source, error) {
-			return s.start(c, id, p)
+			return s.start(c, p)
 		})
 	}
-	watch, err := s.start(c, id, p)
+	watch, err := s.start(c, p)
 	if err != nil {
 		return err
 	}
 	watch.Close()
-	return c.JSON(http.StatusAccepted, map[string]string{"id": id})
+	return c.JSON(http.StatusAccepted, map[string]string{"id": p.ID})
 }
 
 // start starts a job and returns its events from the first, to be closed after use.
-func (s *Server) start(c echo.Context, id string, p jobParams) (watch *job.Watch, err error) {
+func (s *Server) start(c echo.Context, p jobParams) (watch *job.Watch, err error) {
 	err = s.write(func() error {
-		watch, err = s.config.Jobs.Start(c.Request().Context(), id, p.kind(), p.request())
+		watch, err = s.config.Jobs.Start(c.Request().Context(), p.ID, p.Kind, p.request())
 		return err
 	})
 	if err != nil {
 		return nil, s.jobProblem(err)
 	}
-	c.Response().Header().Set(echo.HeaderLocation, "/stream/progress?id="+url.QueryEscape(id))
+	c.Response().Header().Set(echo.HeaderLocation, "/stream/progress?id="+url.QueryEscape(p.ID))
 	return watch, nil
-}
-
-func (p *jobParams) kind() string {
-	if p.Kind == nil {
-		return job.BuildKind
-	}
-	return *p.Kind
-}
-
-func (p *jobParams) id() string {
-	if p.ID == nil {
-		return "job-" + strings.ToLower(rand.Text()[:10])
-	}
-	return *p.ID
 }
 
 func (p *jobParams) request() (r job.Request) {
@@ -112,15 +97,14 @@ func wrongMessages(messages []map[string]string) string {
 // check returns what is wrong with the fields because of the kind: one that writes a text
 // needs a prompt or messages, any other takes a duration.
 func (p *jobParams) check(s *Server) (wrong []fieldError) {
-	name := p.kind()
-	kind, known := s.config.Jobs.Kinds[name]
+	kind, known := s.config.Jobs.Kinds[p.Kind]
 	if !known {
 		names := strings.Join(slices.Sorted(maps.Keys(s.config.Jobs.Kinds)), ", ")
 		return []fieldError{{"kind", "oneof", "kind must be one of " + names}}
 	}
 	exclude := func(field string, isGiven bool) {
 		if isGiven {
-			wrong = append(wrong, fieldError{field, "excluded", field + " is not for jobs of kind " + name})
+			wrong = append(wrong, fieldError{field, "excluded", field + " is not for jobs of kind " + p.Kind})
 		}
 	}
 	if kind.Write == nil {
@@ -131,7 +115,7 @@ func (p *jobParams) check(s *Server) (wrong []fieldError) {
 	exclude("durationMs", p.DurationMs != nil)
 	switch {
 	case p.Prompt == nil && p.Messages == nil:
-		wrong = append(wrong, fieldError{"prompt", "required", "prompt or messages is required for jobs of kind " + name})
+		wrong = append(wrong, fieldError{"prompt", "required", "prompt or messages is required for jobs of kind " + p.Kind})
 	case p.Prompt != nil && p.Messages != nil:
 		wrong = append(wrong, fieldError{"messages", "excluded", "messages take the place of prompt; give one of the two"})
 	case p.Messages != nil:
