@@ -105,11 +105,9 @@ func measure(o options) (results []result, err error) {
 				}
 				r := o.measureOne(sc, name, round)
 				results = append(results, r)
-				line, err := json.Marshal(r)
-				if err != nil {
+				if err := json.NewEncoder(out).Encode(r); err != nil {
 					return nil, err
 				}
-				fmt.Fprintf(out, "%s\n", line)
 			}
 		}
 	}

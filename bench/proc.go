@@ -139,7 +139,7 @@ func (p *process) cpu() (sum time.Duration) {
 func (p *process) rss() (sum int64) {
 	for _, pid := range p.pids() {
 		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-		for _, line := range strings.Split(string(b), "\n") {
+		for line := range strings.SplitSeq(string(b), "\n") {
 			if f := strings.Fields(line); len(f) > 1 && f[0] == "Pss:" {
 				kb, _ := strconv.ParseInt(f[1], 10, 64)
 				sum += kb * 1024
@@ -176,7 +176,7 @@ func (p *process) sockets() (n int) {
 // busy is the time a core spent on anything, interrupts and steal included.
 func busy(core int) (sum time.Duration) {
 	b, _ := os.ReadFile("/proc/stat")
-	for _, line := range strings.Split(string(b), "\n") {
+	for line := range strings.SplitSeq(string(b), "\n") {
 		f := strings.Fields(line)
 		if len(f) < 9 || f[0] != "cpu"+strconv.Itoa(core) {
 			continue
