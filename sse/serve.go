@@ -95,9 +95,15 @@ func (s *session) run(r *http.Request) {
 	client := r.Context()
 	s.wake = make(chan struct{}, 1)
 	s.Notify(s.notify)
-	s.StartClock(s.notify)
+	var set time.Time
+	timer := time.AfterFunc(time.Hour, s.notify)
+	defer timer.Stop()
 	defer s.response.finish(r)
 	for s.sendAll(client) {
+		if s.Due != set {
+			set = s.Due
+			timer.Reset(time.Until(set))
+		}
 		select {
 		case <-s.wake:
 		case <-s.Shutdown: // sendAll ends the stream when the source has no more

@@ -19,8 +19,8 @@
 // buffers of the request are gone. From then on a worker has the stream. A worker
 // is one goroutine; there is one for each processor but one.
 //
-// A worker waits until a source, the clock of a stream, or a client that leaves wakes
-// one of its streams. Then it makes a pass: a step for each stream that was woken. A
+// A worker waits until a source or a client that leaves wakes one of its streams, or a
+// heartbeat or an end is due. Then it makes a pass: a step for each of these streams. A
 // step calls Next of the source and writes what it returns without ever waiting. If
 // the socket does not take all of it, a separate goroutine writes the rest and returns
 // the stream to its worker, so a slow client delays nobody. The rest is kept as slices

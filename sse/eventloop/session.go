@@ -18,6 +18,7 @@ type session struct {
 	stream.Stream
 	id      uint64
 	worker  *worker
+	index   int // on the worker's clock
 	conn    conn
 	ended   func(sse.Outcome) // may be nil
 	failure error             // of a source that has panicked
@@ -28,7 +29,7 @@ type session struct {
 }
 
 func newSession(c conn, source sse.Source, o sse.Options) *session {
-	s := &session{conn: c, ended: o.Ended}
+	s := &session{conn: c, ended: o.Ended, index: offClock}
 	s.Stream = stream.Stream{
 		Source: source, Heartbeat: o.Heartbeat, WriteTimeout: o.WriteTimeout, Shutdown: o.Shutdown,
 		Deadline: o.Deadline, PollUntil: o.PollUntil, Sent: o.Sent,
@@ -56,9 +57,7 @@ func (s *session) begin() {
 	isFull := s.step(b)
 	buffers.Put(b)
 	if s.Reason == "" {
-		wake := s.wake
-		s.guard(func() { s.Notify(wake) })
-		s.StartClock(wake)
+		s.guard(func() { s.Notify(s.wake) })
 		if !s.worker.loop.watch(s) {
 			s.worker.loop.open.Go(s.waitClosed)
 		}

@@ -46,12 +46,12 @@ type Stream struct {
 	Reason string // why the stream has ended; empty until then
 	Err    error  // of the source or of a write, if one has failed
 
+	Due time.Time // when Next is to be called, if nothing wakes the stream before
+
 	Pending    Counts    // what the client has yet to take
 	lastWrite  time.Time // when it has taken something
 	readUntil  time.Time // when a client at slowestRate has read what was written
 	drainUntil time.Time // zero before the shutdown was noticed
-	due        time.Time // when a heartbeat or the end may be due
-	clock      *time.Timer
 }
 
 // Counts are events, gaps among them, and bytes without the framing of HTTP.
@@ -72,7 +72,8 @@ func (s *Stream) Begin() {
 const longest = 10 * 365 * 24 * time.Hour
 
 // Next appends what is to be sent next, which may be a heartbeat, and decides whether
-// the stream ends with it. If it appends nothing, the stream waits.
+// the stream ends with it. If it appends nothing, the stream waits. Due is then later
+// than now.
 func (s *Stream) Next(frames [][]byte, now time.Time) [][]byte {
 	// What is published between Next and the shutdown is still to be sent.
 	isShuttingDown := s.isShuttingDown()
@@ -88,8 +89,8 @@ func (s *Stream) Next(frames [][]byte, now time.Time) [][]byte {
 	if s.Reason == SourceFailed {
 		s.Err = err
 	}
-	if len(frames) == 0 && s.Reason == "" {
-		frames = s.checkClock(frames, now)
+	if s.Reason == "" && !now.Before(s.Due) {
+		frames = s.onDue(frames, now)
 	}
 	return frames
 }
@@ -168,11 +169,8 @@ func (s *Stream) ClientFailed(err error) {
 	}
 }
 
-// Close stops the clock, and closes the source, if it has a Close method.
+// Close closes the source, if it has a Close method.
 func (s *Stream) Close() {
-	if s.clock != nil {
-		s.clock.Stop()
-	}
 	switch source := s.Source.(type) {
 	case interface{ Close() }:
 		source.Close()

@@ -5,30 +5,22 @@ import "time"
 // heartbeat is a comment, which clients ignore and proxies count as a sign of life.
 var heartbeat = []byte(": heartbeat\n")
 
-// StartClock has wake called, from now on, whenever a heartbeat or the end may be due.
-func (s *Stream) StartClock(wake func()) {
-	s.clock = time.AfterFunc(s.setDue(time.Now()), wake)
-}
-
-// checkClock sets the clock again if it has run out, and appends a heartbeat if the
-// stream was silent for too long. The clock is not set with every event, so the
-// silence may just have begun.
-func (s *Stream) checkClock(frames [][]byte, now time.Time) [][]byte {
-	if s.clock == nil || now.Before(s.due) {
-		return frames
-	}
+// onDue appends a heartbeat if there is nothing else to send, and the stream was silent
+// for too long. Due is not set with every event, so the silence may just have begun.
+func (s *Stream) onDue(frames [][]byte, now time.Time) [][]byte {
 	if s.Heartbeat > 0 && now.Sub(s.lastWrite) >= s.Heartbeat {
-		frames = append(frames, heartbeat)
-		s.Pending.Bytes += int64(len(heartbeat))
+		if len(frames) == 0 {
+			frames = append(frames, heartbeat)
+			s.Pending.Bytes += int64(len(heartbeat))
+		}
 		s.lastWrite = now
 	}
-	s.clock.Reset(s.setDue(now))
+	s.Due = now.Add(s.untilDue(now)) // by the clock of timers: by the other, a deadline can be later
 	return frames
 }
 
-// setDue notes when a heartbeat or the end may be due, whichever comes first, and
-// returns the time until then.
-func (s *Stream) setDue(now time.Time) time.Duration {
+// untilDue is how long it is until a heartbeat or the end may be due.
+func (s *Stream) untilDue(now time.Time) time.Duration {
 	wait := longest
 	if s.Heartbeat > 0 {
 		wait = s.lastWrite.Add(s.Heartbeat).Sub(now)
@@ -42,7 +34,6 @@ func (s *Stream) setDue(now time.Time) time.Duration {
 	case !s.PollUntil.IsZero(): // the source is behind
 		wait = min(wait, time.Second)
 	}
-	s.due = now.Add(wait) // by the clock of timers: by the other, a deadline can be later
 	return wait
 }
 
