@@ -43,22 +43,15 @@ type Options struct {
 }
 
 // timing is what tests make shorter.
-type timing struct {
-	publish  time.Duration // how long a publisher waits for Redis, and a probe
-	start    time.Duration // how long Start waits for a Redis that is not there yet
-	block    time.Duration // how long one read waits for entries
-	progress time.Duration // how long no byte may come while an answer is read
-	probe    time.Duration // between two probes
-	recover  time.Duration // without any failure, before Err is nil again
-}
+type timing struct{ publish, start, block, progress, probe, recover time.Duration }
 
 var defaultTiming = timing{
-	publish:  1500 * time.Millisecond,
-	start:    5 * time.Second,
-	block:    time.Second,
-	progress: 4 * time.Second,
-	probe:    time.Second,
-	recover:  3 * time.Second,
+	publish:  1500 * time.Millisecond, // how long a publisher waits for Redis, and a probe
+	start:    5 * time.Second,         // how long Start waits for a Redis that is not there yet
+	block:    time.Second,             // how long one read waits for entries
+	progress: 4 * time.Second,         // how long no byte may come while an answer is read
+	probe:    time.Second,             // between two probes
+	recover:  3 * time.Second,         // without any failure, before Err is nil again
 }
 
 func (o Options) withDefaults() Options {
