@@ -132,7 +132,7 @@ func TestResetsOfStreams(t *testing.T) {
 // stops reading its connection, does not keep the slots of its streams.
 func TestStoppedConnection(t *testing.T) {
 	t.Parallel()
-	p := start(t, nil, "--write-timeout", "50ms")
+	p := start(t, nil, "--write-timeout", "200ms")
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", p.addr)
 	if err != nil {
 		t.Fatal(err)

@@ -17,7 +17,7 @@ import (
 // HTTP/1.1 by the event loop.
 func TestSlowReader(t *testing.T) {
 	t.Parallel()
-	const timeout = 250 * time.Millisecond
+	const timeout = 500 * time.Millisecond
 	p := start(t, nil, "--write-timeout", timeout.String())
 	for range 100 {
 		if err := p.publish(`"` + strings.Repeat("x", 60_000) + `"`); err != nil {
