@@ -2,7 +2,7 @@
 // What comes is a log of numbered updates, and a tab is a position in it.
 
 import {openStream} from "./eventstream.js";
-import {Tap} from "./tap.js";
+import {tap} from "./tap.js";
 
 const pollFor = 20_000; // ms
 const assumedHeartbeat = 15_000; // ms, until the service has named its own
@@ -27,7 +27,7 @@ export class SharedStream {
   #name;
   #settings;
   #asker;
-  #tap = new Tap((report) => this.#add(report));
+  #tap = tap((report) => this.#add(report));
   #source = null;
   #state = "connecting";
   #problem = null; // why it is not open

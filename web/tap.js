@@ -9,53 +9,47 @@
  *   | {end: string, clean: boolean}} Report
  */
 
-export class Tap {
-  #report;
-  #offlineUntil = 0; // Unix ms
-  #connection = new AbortController();
-  poll = 0; // ms of a long poll, 0 for one response that stays open
-
-  /** @param {(report: Report) => void} report */
-  constructor(report) {
-    this.#report = report;
-  }
+/** @param {(report: Report) => void} report */
+export function tap(report) {
+  let offlineUntil = 0; // Unix ms
+  let connection = new AbortController();
+  const self = {fetch: tappedFetch, cut, offline, poll: 0}; // poll: ms of a long poll, 0 for one response that stays open
+  return self;
 
   /** Ends the connection as a lost network would. @param {string} why */
-  cut(why) {
-    this.#connection.abort(new Error(why));
+  function cut(why) {
+    connection.abort(new Error(why));
   }
 
   /** Lets nothing through for ms, and then does what a browser does whose network is back. @param {number} ms */
-  offline(ms) {
-    this.#offlineUntil = Date.now() + ms;
-    this.cut("This page is offline, as you asked");
+  function offline(ms) {
+    offlineUntil = Date.now() + ms;
+    cut("This page is offline, as you asked");
     setTimeout(() => globalThis.dispatchEvent(new Event("online")), ms);
   }
 
   /** In place of the global fetch. @param {URL} url @param {RequestInit} init */
-  fetch = async (url, init) => {
-    if (this.poll) url.searchParams.set("wait", String(this.poll));
+  async function tappedFetch(url, init) {
+    if (self.poll) url.searchParams.set("wait", String(self.poll));
     const lastEventId = new Headers(init.headers).get("Last-Event-ID") ?? "";
-    this.#report({sent: {path: url.pathname + url.search, lastEventId}});
+    report({sent: {path: url.pathname + url.search, lastEventId}});
     try {
-      if (Date.now() < this.#offlineUntil) throw new Error("This page is offline, as you asked");
-      this.#connection = new AbortController();
-      const signal = AbortSignal.any([init.signal, this.#connection.signal]);
-      const response = await fetch(url, {...init, signal});
-      this.#report({head: headOf(response), at: Date.now()});
+      if (Date.now() < offlineUntil) throw new Error("This page is offline, as you asked");
+      connection = new AbortController();
+      const response = await fetch(url, {...init, signal: AbortSignal.any([init.signal, connection.signal])});
+      report({head: headOf(response), at: Date.now()});
       if (!response.ok || !response.body || response.status === 204) return response; // Chromium gives 204 a body, and no Response can be made of both
-      return new Response(this.#watch(response.body), response);
+      return new Response(watch(response.body), response);
     } catch (error) {
-      this.#report(lost(error));
+      report(lost(error));
       throw error;
     }
-  };
+  }
 
   /** Passes the bytes on as they come. @param {ReadableStream<Uint8Array>} body */
-  #watch(body) {
+  function watch(body) {
     const reader = body.getReader();
     const decoder = new TextDecoder();
-    const report = this.#report;
     return new ReadableStream({
       async pull(controller) {
         try {
