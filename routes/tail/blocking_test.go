@@ -144,16 +144,16 @@ func TestHugeFile(t *testing.T) {
 	atOnce(t, "the end", f.stop)
 }
 
-// TestLongLine has clients that come and go while a line of 100 MB is there.
+// TestLongLine has clients that come and go while a line of 70 MB is there.
 func TestLongLine(t *testing.T) {
 	f := follow(t, "one\n")
 	live := f.client(1, "", "")
 	id := live.expect("one")
-	f.must(os.Truncate(f.path, 100<<20))
+	f.must(os.Truncate(f.path, 70<<20))
 	f.write("\ntwo\n")
 	cut := strings.Repeat("\x00", tail.MaxLine) + " …[truncated]"
 	live.expect(cut, "two")
-	for range 30 {
+	for range 10 {
 		f.client(10, "", "").expect("two") // the start of the long line is too far back
 		f.client(0, "", id).feed.Close()
 	}

@@ -74,18 +74,6 @@ func TestSlowOverARotation(t *testing.T) {
 	}
 }
 
-// TestReturnsAfterARotation has the last line of the old file, and no client that
-// holds any file.
-func TestReturnsAfterARotation(t *testing.T) {
-	f := follow(t, text(numbers(0, 100)))
-	watcher := f.client(1, "", "")
-	id := watcher.expect("line 99")
-	f.rename(".1")
-	f.write(text(numbers(100, 30_000)))
-	watcher.expect(numbers(100, 30_000)...)
-	f.client(0, "", id).expect(numbers(100, 30_000)...)
-}
-
 // A rotator writes lines with running numbers, and rotates.
 type rotator struct {
 	*fixture

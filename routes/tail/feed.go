@@ -46,9 +46,7 @@ func (f *Follower) Follow(lines int, grep *regexp.Regexp, lastEventID string) *F
 	case lastEventID == "":
 		c.at = f.backfill(lines)
 	default:
-		f.mu.Lock()
 		gap, before := f.gap(lastEventID)
-		f.mu.Unlock()
 		c.batch, c.at = [][]byte{gap}, before
 	}
 	c.first = c.at.String()
@@ -56,8 +54,10 @@ func (f *Follower) Follow(lines int, grep *regexp.Regexp, lastEventID string) *F
 }
 
 // gap returns the gap event of a client that has lost what follows after, and the id
-// before the oldest line in memory, with which it goes on. It needs the lock.
+// before the oldest line in memory, with which it goes on.
 func (f *Follower) gap(after string) (frame []byte, before lineID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	oldest := ""
 	if len(f.memory.lines) > 0 {
 		oldest = f.memory.lines[0].id.String()

@@ -141,9 +141,11 @@ func (f *Follower) step() (more bool, err error) {
 	case err != nil:
 		return false, err
 	case n > 0:
-		f.add(slices.Collect(f.reader.lines(false)))
+		if lines := slices.Collect(f.reader.lines(false)); len(lines) > 0 {
+			f.add(lines, lines[len(lines)-1].id)
+		}
 	case isReplaced:
-		f.finish()
+		f.add(slices.Collect(f.reader.lines(true)), f.reader.id())
 		next := f.queue[0]
 		f.queue = f.queue[1:]
 		f.follow(next, f.readBefore(next))
@@ -167,14 +169,11 @@ func (f *Follower) isReplaced() bool {
 
 // add puts lines into memory and tells the feeds. The end of the generation rises
 // with them, so that a feed that has read as far as the follower goes on in memory.
-func (f *Follower) add(lines []line) {
-	if len(lines) == 0 {
-		return
-	}
+func (f *Follower) add(lines []line, end lineID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.memory.append(lines)
-	f.current().end = lines[len(lines)-1].id
+	f.current().end = end
 	f.tell()
 }
 

@@ -122,14 +122,6 @@ func (f *Follower) readBefore(g *generation) int64 {
 	return 0
 }
 
-// finish notes where the current generation ends.
-func (f *Follower) finish() {
-	f.add(slices.Collect(f.reader.lines(true)))
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.current().end = f.reader.id()
-}
-
 // shut closes the files of generations; feeds that still read them notice.
 func (f *Follower) shut(gs ...*generation) {
 	for _, g := range gs {

@@ -164,7 +164,7 @@ func (f *Follower) truncated() {
 		f.queue = slices.Insert(f.queue, 0, truncated)
 		return
 	}
-	f.finish()
+	f.add(slices.Collect(f.reader.lines(true)), f.reader.id())
 	f.follow(truncated, 0)
 }
 

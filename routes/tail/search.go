@@ -16,8 +16,7 @@ type search struct {
 	feed   *Feed
 	at     lineID   // up to which it has read
 	batch  [][]byte // the frames that the client wants, after a gap if lines are lost
-	lines  int      // in batch
-	size   int      // of them, in bytes
+	size   int      // of the lines in batch, in bytes
 	reader *lineReader
 	leave  func() // ends the use of the reader's file
 }
@@ -25,7 +24,7 @@ type search struct {
 // run searches until there is a batch or the feed can go on in memory.
 func (s *search) run() {
 	c, f := s.feed, s.feed.follower
-	for s.lines == 0 && s.step() {
+	for s.size == 0 && s.step() {
 	}
 	s.leaveFile()
 	f.mu.Lock()
@@ -120,10 +119,7 @@ func (s *search) leaveFile() {
 
 // lose goes on in memory after a gap, because no file has what follows.
 func (s *search) lose() {
-	f := s.feed.follower
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	gap, before := f.gap(s.at.String())
+	gap, before := s.feed.follower.gap(s.at.String())
 	s.batch, s.at = append(s.batch, gap), before
 }
 
@@ -144,9 +140,8 @@ func (s *search) take(lines iter.Seq[line]) bool {
 			continue
 		}
 		s.batch = append(s.batch, l.frame)
-		s.lines++
 		s.size += len(l.frame)
-		if s.lines >= batchEvents || s.size >= batchBytes {
+		if len(s.batch) >= batchEvents || s.size >= batchBytes {
 			return false
 		}
 	}

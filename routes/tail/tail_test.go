@@ -290,18 +290,6 @@ func TestGap(t *testing.T) {
 	}
 }
 
-// TestClientFallsBehind stops reading until memory has moved on, and then reads
-// the rest from the file.
-func TestClientFallsBehind(t *testing.T) {
-	f := follow(t, "start\n")
-	c := f.client(1, "", "")
-	c.expect("start")
-	watcher := f.client(0, "", "")
-	f.write(text(numbers(0, 20_000)))
-	watcher.expect(numbers(0, 20_000)...) // so all of it is read
-	c.expect(numbers(0, 20_000)...)
-}
-
 // TestGapIfTheFileIsGone falls behind in a file that was rotated away and deleted.
 func TestGapIfTheFileIsGone(t *testing.T) {
 	f := follow(t, "start\n")
