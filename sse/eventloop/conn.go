@@ -77,7 +77,7 @@ func (c *conn) Close() {
 // setHead prepares the head of a chunked response and first, the first bytes of its
 // body. The connection is not used for another request: nothing would read it.
 func (c *conn) setHead(header http.Header, first []byte) {
-	head := bytes.NewBuffer(make([]byte, 0, headSize))
+	head := bytes.NewBuffer(make([]byte, 0, 512)) // enough for most
 	head.WriteString("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\nDate: ")
 	head.Write(time.Now().UTC().AppendFormat(head.AvailableBuffer(), http.TimeFormat))
 	head.WriteString("\r\n")
@@ -88,9 +88,6 @@ func (c *conn) setHead(header http.Header, first []byte) {
 	}
 	c.head = head.Bytes()
 }
-
-// headSize is enough for most heads.
-const headSize = 512
 
 // A buffer is what a goroutine needs to make steps, one for all its streams. Nothing
 // of it is used after a step.
