@@ -35,7 +35,7 @@ type conn struct {
 	closed bool
 }
 
-// A user is told what happens on its connection.
+// A user handles what happens on its connection.
 type user interface {
 	receive(b []byte) // valid until it returns
 	lost()            // the connection failed, or the server closed it

@@ -80,7 +80,7 @@ func show(results []result, pages string) error {
 // measure runs everything, round by round, so that what else the machine does
 // meets all of it.
 func measure(o options) (results []result, err error) {
-	runtime.LockOSThread() // servers are told to end with this thread
+	runtime.LockOSThread() // servers are set to end with this thread
 	debug.SetGCPercent(-1) // a run allocates little; no collection in the middle
 	out, err := os.OpenFile(o.out, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {

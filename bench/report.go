@@ -123,7 +123,7 @@ func medianAndRange(list []float64, format string) string {
 	return fmt.Sprintf(format+" (%s–%s)", medianOf(list), low, high)
 }
 
-// machine says on what the results were measured, if that was here, and how much
+// machine describes the machine of the results, if that is this one, and how much
 // other work disturbed them.
 func machine(results []result) string {
 	cpus, _ := os.ReadFile("/proc/cpuinfo")

@@ -55,7 +55,7 @@ func find(name string) peer {
 	panic("no peer " + name)
 }
 
-// missing says what is needed and not on this machine, for a peer or for replicas.
+// missing names what is needed and not on this machine, for a peer or for replicas.
 func missing(work string) map[string]string {
 	lacks := map[string]string{}
 	if _, err := os.Stat(filepath.Join(work, "floor")); err != nil {

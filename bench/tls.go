@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// errAgain says that nothing has arrived. crypto/tls goes on after such an error,
+// errAgain means that nothing has arrived. crypto/tls goes on after such an error,
 // because it is temporary.
 var errAgain error = again{}
 

@@ -42,7 +42,7 @@ type Subscription interface {
 	Close()
 }
 
-// A Receipt says what became of a published event.
+// A Receipt is the result of publishing an event.
 type Receipt struct {
 	ID        ID
 	Delivered int // subscriptions in this process that the event has reached

@@ -120,7 +120,7 @@ func (r *Replica) drop(c *channel) {
 	}
 }
 
-// LoseBefore says that events before id may be missing in these channels, or if none is
+// LoseBefore notes that events before id may be missing in these channels, or if none is
 // named, in all. Their subscriptions get a gap, and so does a client that resumes before
 // id. What is kept stays.
 func (r *Replica) LoseBefore(id ID, channels ...string) {

@@ -1,6 +1,6 @@
 package pubsub
 
-// Start says where a subscription begins. The zero value is for events to come.
+// Start is the place at which a subscription begins. The zero value is for events to come.
 type Start struct {
 	// After is the id of the last event that the client has, as the client gave
 	// it; "" for none. It may be any text: one that cannot be an id of the broker

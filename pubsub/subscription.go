@@ -120,7 +120,7 @@ func (s *subscription) catchUp() {
 	}
 }
 
-// gap says that events between the position and the oldest that follows are lost.
+// gap reports that events between the position and the oldest that follows are lost.
 func (s *subscription) gap() []byte {
 	after, oldest := s.after, ""
 	if after == "" {

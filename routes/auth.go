@@ -30,7 +30,7 @@ type rights struct {
 // everything is what a client may do if the service needs no tokens.
 var everything = &rights{Subscribe: []string{"*"}, Publish: []string{"*"}}
 
-// clockLeeway is how far the clock of whoever issues tokens may be ahead: nbf and
+// clockLeeway is how far the clock of the issuer of tokens may be ahead: nbf and
 // iat may lie so far in the future.
 const clockLeeway = 5 * time.Second
 

@@ -22,7 +22,7 @@ func (s *Server) page(c echo.Context) error { return servePage(c, pageFile) }
 // asset serves what the page loads.
 func (s *Server) asset(c echo.Context) error {
 	name := c.Param("name")
-	if name == pageFile { // it is at /, where net/http would send a client that asks for index.html
+	if name == pageFile { // it is at /: net/http would redirect a request for index.html to it
 		return echo.ErrNotFound
 	}
 	return servePage(c, name)

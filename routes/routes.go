@@ -25,7 +25,7 @@ import (
 	"example.com/sse-demo/sse"
 )
 
-// Config says what a Server serves, and how.
+// Config is what a Server serves, and how.
 type Config struct {
 	Stream     sse.Options
 	MaxStreams int // open at once

@@ -76,7 +76,7 @@ func newValidator() *validator.Validate {
 	return v
 }
 
-// explain says what a value must be.
+// explain describes what a value must be.
 func explain(e validator.FieldError) string {
 	if r, ok := rules[e.Tag()]; ok {
 		return r.text

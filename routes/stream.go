@@ -63,7 +63,7 @@ func (s *Server) openSource(c echo.Context, open func(lastEventID string) (sse.S
 	return opened, err
 }
 
-// A session counts and logs one client on one stream, and gives back its slot at the
+// A session counts and logs one client on one stream, and releases its slot at the
 // end.
 type session struct {
 	server   *Server

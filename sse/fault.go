@@ -12,7 +12,7 @@ type Fault struct {
 	Text string // the line, field or value, if that says more than Kind
 }
 
-// A FaultKind says in a few words what is wrong.
+// A FaultKind names what is wrong.
 type FaultKind string
 
 // What a [Reader] reports to its OnFault.

@@ -112,7 +112,7 @@ func (p *response) check() {
 	}
 }
 
-// cause is the error of a write, or that it was late: HTTP/2 says only that the stream
+// cause is the error of a write, or that it was late: HTTP/2 reports only that the stream
 // was closed.
 func (p *response) cause(err error) error {
 	p.mu.Lock()

@@ -60,7 +60,7 @@ func LastEventID(r *http.Request) string {
 		if id, err := url.QueryUnescape(text); err == nil {
 			return id
 		}
-		return text // it is no id, and the stream says so
+		return text // it is no id, so a gap follows
 	}
 	return ""
 }

@@ -19,7 +19,7 @@ import (
 	"example.com/sse-demo/routes/job/relay"
 )
 
-// address is where the service listens. The commands serve and healthcheck share
+// address is the address of the service. The commands serve and healthcheck share
 // its flags.
 type address struct {
 	Addr    string `default:":8000" env:"SSE_ADDR,PORT" help:"Listen address, or a port alone. Port 0 takes a free one; the first log line names it."`

@@ -18,7 +18,7 @@ const (
 // A logQueue passes log lines on to a writer that may block, such as a stderr
 // that nobody reads. Write never waits for it: a stream that ends must not be
 // held up by its own log line. Lines that find the queue full are dropped and
-// counted, and when the writer takes lines again, one says how many.
+// counted, and when the writer takes lines again, one line has their number.
 //
 // It is no diode of zerolog, because that drops all of its lines when it is full,
 // counts them only when the writer is back, and waits for a blocked one at the end.

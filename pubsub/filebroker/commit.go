@@ -164,7 +164,7 @@ func (b *Broker) forgetOlder(w *writer) {
 	w.put([]byte{beginKind}, appendID(nil, older[len(older)-1].id))
 }
 
-// deliver passes a record of the file to those who follow.
+// deliver passes a record of the file to the replica or the observers.
 func (b *Broker) deliver(r record) (pubsub.Receipt, error) {
 	if r.channel == "" {
 		for _, see := range b.observers {

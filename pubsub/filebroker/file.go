@@ -24,7 +24,7 @@ const (
 
 var errContent = errors.New("it is damaged, or no data file of sse-demo")
 
-// plain says what the operator can do. Callers name the file.
+// plain returns an error that names the cure. Callers name the file.
 func plain(err error) error {
 	if pathError, ok := errors.AsType[*os.PathError](err); ok {
 		return pathError.Err // it may name another file

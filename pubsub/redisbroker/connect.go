@@ -83,7 +83,7 @@ func parseURL(rawURL string) (o redis.UniversalOptions, err error) {
 	return o, nil
 }
 
-// address returns, for messages, where Redis is.
+// address returns the address of Redis, for messages.
 func address(o redis.UniversalOptions) string {
 	if o.MasterName == "" {
 		return o.Addrs[0]

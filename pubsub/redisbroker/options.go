@@ -18,7 +18,7 @@ const (
 
 // Options configure a Broker or a Journal. Only URL is required.
 type Options struct {
-	// URL is where Redis is (see [CheckURL]).
+	// URL is the address of Redis (see [CheckURL]).
 	URL string
 	// Key is the key of the Redis Stream. Brokers with the same key share their
 	// events; brokers with different keys share nothing. In a cluster it may have a

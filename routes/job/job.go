@@ -109,7 +109,7 @@ type tokenData struct {
 }
 
 // pieces appends pieces of a text. Pieces that were published twice are skipped, and if
-// some were missed, a gap says so.
+// some were missed, a gap reports it.
 func (j *job) pieces(msg message) {
 	j.missed(msg.Number-1, msg.Number)
 	for i, piece := range msg.Pieces {

@@ -100,7 +100,7 @@ func (m *Manager) readClaim(id pubsub.ID, msg message) {
 	}
 	if won := m.claims[msg.Claim]; won != nil {
 		won(j)
-	} else { // it comes too late: the client was told that there is no job
+	} else { // it comes too late: the client has the answer that there is no job
 		m.tasks.Go(func() { m.publishEnd(j, failed, notStarted) })
 	}
 }

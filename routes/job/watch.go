@@ -23,7 +23,7 @@ type Watch struct {
 // client that has the id of an event. It fails with ErrNone if nobody has started the
 // job, with ErrSeen, or with ErrAway.
 func (m *Manager) Watch(ctx context.Context, id, after string) (*Watch, error) {
-	err := m.sync(ctx) // what another replica has told the client may be news to this one
+	err := m.sync(ctx) // this replica may not have read yet what another one has sent to the client
 	j := m.find(id)
 	event, isPast := m.parse(after)
 	switch {

@@ -39,7 +39,7 @@ type Follower struct {
 	mu       sync.Mutex
 	gens     []*generation // the oldest first; the last one is the current one
 	memory   memory
-	feeds    map[*Feed]struct{} // to be told when there may be more
+	feeds    map[*Feed]struct{} // woken when there may be more
 	asked    uint64             // looks that feeds have asked for
 	answered uint64             // of which these are done
 	ended    bool
@@ -167,14 +167,14 @@ func (f *Follower) isReplaced() bool {
 	return err != nil || info.Size() > 0
 }
 
-// add puts lines into memory and tells the feeds. The end of the generation rises
+// add puts lines into memory and wakes the feeds. The end of the generation rises
 // with them, so that a feed that has read as far as the follower goes on in memory.
 func (f *Follower) add(lines []line, end lineID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.memory.append(lines)
 	f.current().end = end
-	f.tell()
+	f.wakeFeeds()
 }
 
 // answer notes that the looks up to this one are done.
@@ -183,12 +183,12 @@ func (f *Follower) answer(asked uint64) {
 	defer f.mu.Unlock()
 	if f.answered < asked {
 		f.answered = asked
-		f.tell()
+		f.wakeFeeds()
 	}
 }
 
-// tell wakes all feeds. It needs the lock.
-func (f *Follower) tell() {
+// wakeFeeds wakes all feeds. It needs the lock.
+func (f *Follower) wakeFeeds() {
 	for feed := range f.feeds {
 		feed.wake()
 	}
@@ -215,7 +215,7 @@ func (f *Follower) report(err error) {
 func (f *Follower) end() {
 	f.mu.Lock()
 	f.ended = true
-	f.tell()
+	f.wakeFeeds()
 	f.mu.Unlock()
 	f.searches.Wait()
 	f.shut(f.gens...)

@@ -122,7 +122,7 @@ func (r *lineReader) extend(piece []byte) {
 	r.line = append(r.line, piece[:min(len(piece), room)]...)
 }
 
-// complete returns the line that ends where the chunk is taken.
+// complete returns the line that ends at the end of the chunk.
 func (r *lineReader) complete() line {
 	text, mark := r.line, ""
 	if r.length == int64(len(text)) {

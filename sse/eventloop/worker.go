@@ -21,7 +21,7 @@ type worker struct {
 	buffer buffer
 }
 
-// A state says what a wake has to do. worker.mu guards it.
+// A state decides what a wake has to do. worker.mu guards it.
 type state uint8
 
 const (

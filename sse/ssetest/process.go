@@ -48,7 +48,7 @@ func init() { lastPort.Store(rand.Uint32N(1 << 31)) }
 func FreeAddr(t testing.TB) string {
 	t.Helper()
 	const first, ports = 12_000, 20_000
-	if runtime.GOOS == "linux" { // where Listen does not lock it, too
+	if runtime.GOOS == "linux" { // elsewhere Listen locks it
 		// A process that another test starts now would inherit the listener, and hold
 		// the port until it runs its program.
 		syscall.ForkLock.RLock()

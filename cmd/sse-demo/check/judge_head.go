@@ -34,7 +34,7 @@ func judgeHead(o *observation) Result {
 	return ok("%s after %s", h.status, seconds(h.delay()))
 }
 
-// withoutProxy says what came of the request to --compare.
+// withoutProxy describes the answer to --compare.
 func (o *observation) withoutProxy() string {
 	switch d := o.direct; {
 	case !d.sent():
@@ -46,7 +46,7 @@ func (o *observation) withoutProxy() string {
 	}
 }
 
-// fixHead says what to do about a head that comes late. With --compare it is known
+// fixHead advises about a head that comes late. With --compare it is known
 // whether the server or the proxy is at fault.
 func (o *observation) fixHead() string {
 	const server = "Send the head at once, before the first event is there: in Go, flush after WriteHeader."
@@ -59,7 +59,7 @@ func (o *observation) fixHead() string {
 	return fixBuffering
 }
 
-// outcome says what came of a request.
+// outcome describes the result of a request.
 func (h head) outcome() string {
 	switch {
 	case h.err == nil:
@@ -72,7 +72,7 @@ func (h head) outcome() string {
 	return fmt.Sprintf("%.200q", plain(h.err)) // it may have bytes of the answer
 }
 
-// explainError says what a failed request means to a client.
+// explainError explains what a failed request means to a client.
 func explainError(err error) (means, fix string) {
 	if errors.Is(err, errRedirect) {
 		return "A client follows redirects, but these lead nowhere.", "See where each Location leads, with curl -I; a proxy and the server may each send clients to the other's scheme or host."
@@ -90,7 +90,7 @@ const (
 	fixBusy   = "Answer 200 with a long retry field and end the stream, so that clients come back later."
 )
 
-// statusFixes says what to do about a status that is not 200.
+// statusFixes advises about a status that is not 200.
 var statusFixes = map[int]string{
 	http.StatusNoContent:           "Answer 200 while there may be events: 204 means that nothing will follow.",
 	http.StatusUnauthorized:        fixLogin,
@@ -104,7 +104,7 @@ var statusFixes = map[int]string{
 	http.StatusGatewayTimeout:      fixServer,
 }
 
-// explainStatus says what a status that is not 200 means to a client.
+// explainStatus explains what a status that is not 200 means to a client.
 func explainStatus(code int, posts bool) (means, fix string) {
 	fix = cmp.Or(statusFixes[code], "Answer 200 with Content-Type: text/event-stream.")
 	switch {

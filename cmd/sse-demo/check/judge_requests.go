@@ -35,7 +35,7 @@ func judgeCORS(o *observation) Result {
 	return ok("%s may read the stream", quote(origin))
 }
 
-// preflightRefusal says why a browser would not send the request.
+// preflightRefusal explains why a browser would not send the request.
 func (o *observation) preflightRefusal() string {
 	const to = "to the OPTIONS request that a browser sends first: "
 	if !o.preflight.sent() {
@@ -69,7 +69,7 @@ func (o *observation) isListed(what, name string) bool {
 
 func (o *observation) hasCookie() bool { return o.client.header.Get("Cookie") != "" }
 
-// refusal says why a browser does not let the origin have the answer to a request
+// refusal explains why a browser does not let the origin have the answer to a request
 // (Fetch, "CORS check").
 func (o *observation) refusal(h head, to string) string {
 	allowed := strings.Join(h.header.Values("Access-Control-Allow-Origin"), ", ")
@@ -106,7 +106,7 @@ func judgeMethods(o *observation) Result {
 	return ok("HEAD answers like GET%s", o.otherMethods())
 }
 
-// otherMethods says what --all-methods has found.
+// otherMethods describes what --all-methods has found.
 func (o *observation) otherMethods() string {
 	var text strings.Builder
 	for _, method := range changing {
@@ -117,7 +117,7 @@ func (o *observation) otherMethods() string {
 	return text.String()
 }
 
-// headProblem says in what the answer to HEAD differs from that to GET.
+// headProblem describes how the answer to HEAD differs from the one to GET.
 func headProblem(head, get head) string {
 	switch {
 	case head.err != nil:

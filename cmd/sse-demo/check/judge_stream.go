@@ -41,7 +41,7 @@ var (
 	oddFaults = []sse.FaultKind{sse.LoneCR, sse.ByteOrderMark, sse.EmptyID, sse.UnknownField, sse.NoData}
 )
 
-// fixes says what to do about a fault.
+// fixes advises about a fault.
 var fixes = map[sse.FaultKind]string{
 	sse.NotUTF8:       "Encode the data as UTF-8, and do not cut it in the middle of a character.",
 	sse.NulID:         "Leave NUL out of ids.",

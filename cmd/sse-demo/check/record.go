@@ -116,7 +116,7 @@ func (r *record) await(ctx context.Context, is func(s seen) bool) {
 	}
 }
 
-// answer notes what came of a request. A 204 says that nothing will follow.
+// answer notes the result of a request. A 204 means that nothing will follow.
 func (s *seen) answer(h head) {
 	isFirst := !s.sent()
 	if isFirst {
@@ -208,7 +208,7 @@ func (s *seen) end() time.Time {
 	return s.closed
 }
 
-// endings says how often the server has ended the stream.
+// endings describes how often the server has ended the stream.
 func (s *seen) endings() string {
 	return fmt.Sprintf("the stream ended %s in %s", count(s.ends, "time", "times"), seconds(s.closed.Sub(s.asked)))
 }

@@ -138,7 +138,7 @@ func (o *observation) showProgress(ctx context.Context, w io.Writer) {
 	}
 }
 
-// progress says what the check waits for, and what has come. It is short: a line
+// progress shows what the check waits for, and what has come. It is short: a line
 // that wraps cannot be cleared.
 func (o *observation) progress(elapsed time.Duration) string {
 	main := o.main.now()

@@ -69,7 +69,7 @@ func (a *answer) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// read notes what an event says.
+// read handles one event.
 func (a *answer) read(name string, data []byte) {
 	if name == "message" { // as if it had none
 		name = ""

@@ -175,7 +175,7 @@ func (s *Stream) Close() {
 	case interface{ Close() }:
 		source.Close()
 	case io.Closer:
-		_ = source.Close() // there is nobody to tell
+		_ = source.Close() // nothing depends on it
 	}
 }
 
