@@ -156,7 +156,7 @@ func TestDataFileRefused(t *testing.T) {
 	held := startKept(t, filepath.Join(dir, "held"))
 	for what, path := range map[string]string{
 		"another process has it open":         held.file,
-		"no data file of sse-demo":            write("other", strings.Repeat("some text\n", 10_000)),
+		"no data file of this":                write("other", strings.Repeat("some text\n", 10_000)),
 		"it is empty":                         write("empty", ""),
 		"no such file or directory":           filepath.Join(dir, "missing", "data"),
 		"it is no regular file":               dir,

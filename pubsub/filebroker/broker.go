@@ -3,6 +3,7 @@ package filebroker
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +33,7 @@ type Broker struct {
 
 	// Of the goroutine that commits:
 	db      *bbolt.DB
+	probe   *os.File // what is written to it shows whether the disk has room
 	last    pubsub.ID
 	dropped []record // without name and data; the replica has dropped them since the last commit
 	size    sizes
@@ -84,6 +86,7 @@ func (b *Broker) Start(ctx context.Context) error {
 func (b *Broker) Close() error {
 	close(b.stop)
 	b.running.Wait()
+	b.closeProbe()
 	if b.db == nil {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -299,6 +300,30 @@ func TestShared(t *testing.T) {
 	defer shut(t, b)
 	if n := strings.Count(text(t, b.Subscribe([]string{"a"}, pubsub.Start{Replay: 1000})), "data: x\n"); n != (publishers+1)*events {
 		t.Errorf("%d events", n)
+	}
+}
+
+// TestProbe: whether the disk has room is found out in a file without a name, which
+// needs no free file descriptor, and stays where it is if the folder moves.
+func TestProbe(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "before")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b := New(filepath.Join(dir, "data"), 10, 1<<20)
+	if err := b.open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer shut(t, b)
+	if files, err := os.ReadDir(dir); len(files) != 1 && runtime.GOOS != "windows" {
+		t.Error(files, err)
+	}
+	if err := os.Rename(dir, dir+"-after"); err != nil {
+		t.Skip("an open folder cannot be renamed: ", err)
+	}
+	b.tryRoom()
+	if err := b.Err(); err != nil {
+		t.Error("after the folder was renamed:", err)
 	}
 }
 

@@ -40,16 +40,30 @@ func (b *Broker) run() {
 	}
 }
 
-// tryRoom finds out whether the disk has room, with a file that is gone before the
+// openProbe opens a file for tryRoom, which has no name: a kill leaves nothing behind, and
+// trying needs neither a free file descriptor nor the folder's name.
+func (b *Broker) openProbe(file string) (err error) {
+	b.probe, err = os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".probe-*")
+	if err == nil {
+		_ = os.Remove(b.probe.Name()) // Windows cannot yet, and does in closeProbe
+	}
+	return err
+}
+
+func (b *Broker) closeProbe() {
+	if b.probe != nil {
+		_ = b.probe.Close() // it is empty
+		_ = os.Remove(b.probe.Name())
+	}
+}
+
+// tryRoom finds out whether the disk has room. What it writes is taken back before the
 // system writes it to the disk. Room also ends the failure of a commit: another commit
 // could not tell, because a small event may fit where the next large one does not.
 func (b *Broker) tryRoom() {
-	file, err := os.CreateTemp(filepath.Dir(b.db.Path()), filepath.Base(b.db.Path())+".probe-*")
-	if err == nil {
-		_ = os.Remove(file.Name())
-		_, err = file.Write(make([]byte, probeSize))
-		_ = file.Close()
-		_ = os.Remove(file.Name()) // Windows cannot before
+	_, err := b.probe.WriteAt(make([]byte, probeSize), 0)
+	if back := b.probe.Truncate(0); err == nil {
+		err = back
 	}
 	b.note(err)
 }

@@ -22,7 +22,7 @@ const (
 	compactBatch = 4 << 20
 )
 
-var errContent = errors.New("it is damaged, or no data file of sse-demo")
+var errContent = errors.New("it is damaged, or no data file of this version of sse-demo")
 
 // plain returns an error that names the cure. Callers name the file.
 func plain(err error) error {
@@ -58,9 +58,10 @@ func (b *Broker) open(ctx context.Context) error {
 	if err := b.db.View(func(tx *bbolt.Tx) error { return b.load(ctx, tx) }); err != nil {
 		return err
 	}
-	if b.tryRoom(); errors.Is(b.Err(), fs.ErrPermission) {
-		return b.Err()
+	if err := b.openProbe(file); err != nil {
+		return err
 	}
+	b.tryRoom()
 	if err := os.Chmod(file, 0o600); err != nil {
 		return err
 	}
