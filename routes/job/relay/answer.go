@@ -36,11 +36,12 @@ type answer struct {
 	body    io.Reader
 	silence *time.Timer
 
-	text   text   // what take has not returned yet
-	begun  bool   // take has returned some
-	word   string // with which the answer ends
-	why    string // it ends so, or what the model refuses
-	isOver bool   // nothing more counts
+	text    text   // what take has not returned yet
+	begun   bool   // take has returned some
+	word    string // with which the answer ends
+	why     string // it ends so, or what the model refuses
+	failure string // of the upstream
+	isOver  bool   // nothing more counts
 }
 
 // events returns the reader of the answer. The last event needs no blank line.
@@ -93,8 +94,7 @@ func (a *answer) read(name string, data []byte) {
 }
 
 func (a *answer) fail(why string) {
-	a.why, a.isOver = why, true
-	a.end("error")
+	a.failure, a.isOver = why, true
 	a.silence.Reset(0) // the connection may stay open
 }
 
@@ -113,11 +113,13 @@ func (a *answer) end(word string) {
 // judge returns nil if the answer is complete. err is why nothing more can be read.
 func (a *answer) judge(ctx context.Context, err error) error {
 	switch {
-	case a.word == "" && a.why == "":
+	case a.word == "" && a.why == "" && a.failure == "":
 		return a.broken(ctx, err)
 	case a.word != "" && !slices.Contains(complete, a.word):
-		why := cmp.Or(a.why, "it may be cut off; ask for a shorter one, or try again")
+		why := cmp.Or(a.failure, a.why, "it may be cut off; ask for a shorter one, or try again")
 		return fmt.Errorf("the upstream ended the answer with %q: %s", a.quote(a.word), a.quote(why))
+	case a.failure != "":
+		return fmt.Errorf("the upstream failed in the middle of the answer: %s; try again", a.quote(a.failure))
 	case a.why != "":
 		return fmt.Errorf("the model refuses to answer: %s", a.quote(a.why))
 	case !a.begun:

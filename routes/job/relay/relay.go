@@ -181,13 +181,13 @@ func (u *Upstream) refusal(response *http.Response) error {
 	case code == http.StatusUnauthorized: // it may show a part of the key
 	case json.Unmarshal(body, &failure) == nil:
 		says += ": " + cmp.Or(words(failure), string(body))
-	case media == "text/plain": // not a page of HTML
+	case media == "text/plain" && len(body) > 0: // not a page of HTML
 		says += ": " + string(body)
 	}
 	todo := "see whether --answer-url and --answer-model are right"
 	switch {
 	case code == http.StatusOK:
-		says = media + " instead of an event stream, " + says
+		says = cmp.Or(media, "something without a Content-Type") + " instead of an event stream, " + says
 		todo = "see whether --answer-url can stream, and speaks as --answer-api says"
 	case code >= 300 && code < 400:
 		todo = "set --answer-url to the address of the endpoint itself, because the key is not sent elsewhere"
