@@ -71,7 +71,7 @@ type flags struct {
 	CORSOrigin        []string      `name:"cors-origin" placeholder:"ORIGIN" sep:"," help:"Origin of another site whose pages may use the service, like https://example.com; repeatable."`
 	JWTSecret         *string       `name:"jwt-secret" placeholder:"SECRET" help:"Ask for HS256 tokens signed with this; at least 32 bytes. Better set by the variable, which others cannot see."`
 	JWTAudience       string        `name:"jwt-audience" placeholder:"NAME" help:"Accept tokens for this audience only (their aud). Without it, those with an aud are refused."`
-	LogLevel          string        `default:"info" enum:"trace,debug,info,warn,error,fatal,panic,disabled" help:"Lowest level that is logged: trace, debug, info, warn, error."`
+	LogLevel          logLevel      `default:"info" help:"Lowest level that is logged: trace, debug, info, warn, error."`
 	LogFormat         string        `default:"auto" enum:"auto,json,console" help:"Format of the log on stderr: json, console, or auto (console on a terminal)."`
 
 	answers job.Kind // jobs that relay the answers of AnswerURL

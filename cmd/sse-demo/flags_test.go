@@ -69,7 +69,9 @@ func TestBadCommandLine(t *testing.T) {
 		{2, "must be a network like 10.0.0.0/8, or an address", nil, []string{"--trusted-proxy", "proxy"}},
 		{2, "SSE_TRUSTED_PROXY", []string{"SSE_TRUSTED_PROXY=10.0.0.0/8,,"}, nil},
 		{2, "--log-level", nil, []string{"--log-level", "loud"}},
-		{2, `--log-level must be one of "trace","debug"`, []string{"SSE_LOG_LEVEL="}, nil},
+		{2, "--log-level: it must be trace, debug", []string{"SSE_LOG_LEVEL="}, nil},
+		{1, "is in use", []string{"SSE_LOG_LEVEL=INFO"}, []string{"--addr", taken.Addr().String()}}, // the level is good
+		{1, "is in use", nil, []string{"--addr", taken.Addr().String(), "--log-level", "1"}},
 		{2, "the path is empty", nil, []string{"--log-file", "a="}},
 		{2, "--log-format", nil, []string{"--log-format", "xml"}},
 		{2, "not a regular file", nil, []string{"--log-file", os.TempDir()}},

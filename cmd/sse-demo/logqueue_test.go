@@ -119,7 +119,7 @@ func TestOwnLogOnAFullDisk(t *testing.T) {
 func TestLogsAreWhole(t *testing.T) {
 	for format, want := range map[string]string{"json": `"n":999`, "console": "n=999"} {
 		var stderr, file bytes.Buffer
-		log := newLogging(&flags{LogFormat: format, LogLevel: "info"}, &stderr, &file)
+		log := newLogging(&flags{LogFormat: format, LogLevel: logLevel{zerolog.InfoLevel}}, &stderr, &file)
 		var logging sync.WaitGroup
 		for range 4 {
 			logging.Go(func() {

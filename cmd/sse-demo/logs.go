@@ -45,8 +45,7 @@ func newLogging(f *flags, stderr, file io.Writer) *logging {
 		own := &optional{file: file, stderr: out}
 		out = zerolog.MultiLevelWriter(out, l.queue("the own log file", own))
 	}
-	level, _ := zerolog.ParseLevel(f.LogLevel) // it is one of those that the flag allows
-	l.Logger = zerolog.New(out).Level(level).With().Timestamp().Logger()
+	l.Logger = zerolog.New(out).Level(f.LogLevel.Level).With().Timestamp().Logger()
 	return l
 }
 

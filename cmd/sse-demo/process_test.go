@@ -130,6 +130,7 @@ func TestTermWithOpenStreams(t *testing.T) {
 	for i, conn := range conns {
 		reading.Go(func() {
 			defer func() { _ = conn.Close() }()
+			_ = conn.SetReadDeadline(time.Now().Add(patience))
 			rest, err := io.ReadAll(conn)
 			if err != nil || !bytes.HasSuffix(rest, []byte("\r\n0\r\n\r\n")) {
 				t.Errorf("stream %d ends with %q, %v", i, rest[max(len(rest)-40, 0):], err)

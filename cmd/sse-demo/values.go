@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/rs/zerolog"
+
 	"example.com/sse-demo/routes/tail"
 )
 
@@ -50,6 +52,18 @@ func (n *network) UnmarshalText(text []byte) error {
 		return fmt.Errorf("%q must be a network like 10.0.0.0/8, or an address", text)
 	}
 	n.IPNet = *block
+	return nil
+}
+
+// logLevel is a level as zerolog names it.
+type logLevel struct{ zerolog.Level }
+
+// UnmarshalText refuses no text, which zerolog takes for no level at all.
+func (l *logLevel) UnmarshalText(text []byte) (err error) {
+	l.Level, err = zerolog.ParseLevel(string(text))
+	if err != nil || len(text) == 0 {
+		return fmt.Errorf("it must be trace, debug, info, warn, error, fatal, panic or disabled, not %q", text)
+	}
 	return nil
 }
 
