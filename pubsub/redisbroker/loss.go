@@ -56,14 +56,22 @@ func (s *stream) follows(e entry) bool {
 	return s.total < 0 || e.total < 0 || e.total-e.size == s.total
 }
 
+// maxLooked is as in shared.lua.
+const maxLooked = 40 << 20
+
 // checkTotal gives subscribers a gap if entries before e are missing.
 func (s *stream) checkTotal(e entry) {
 	if !s.follows(e) {
 		s.lose(e)
 	}
 	if e.total >= 0 {
-		s.total = e.total
-	} else if s.total >= 0 {
+		s.total, s.others = e.total, 0
+		return
+	}
+	s.others += e.size
+	if s.others >= maxLooked || s.total < 0 { // the scripts do not look further back for a total
+		s.total = -1
+	} else {
 		s.total += e.size
 	}
 }

@@ -118,6 +118,20 @@ func TestOtherTotals(t *testing.T) {
 	expect(t, "kept", await(t, subscribe(t, replica(t, server.URL), "a", pubsub.Start{Replay: 100}), len(want)+1), append(want, "end")...)
 }
 
+// TestOtherEntryIsHuge: beyond an entry of another program that is too large to look past,
+// totals begin anew, and nobody gets a gap.
+func TestOtherEntryIsHuge(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	b := replica(t, server.URL, patient)
+	s := subscribe(t, b, "a", pubsub.Start{})
+	publish(t, b, "a", "first")
+	server.Do("XADD", DefaultKey, "*", "x", strings.Repeat("x", 40_000_000))
+	publish(t, b, "a", "second")
+	publish(t, b, "a", "end")
+	expect(t, "live", read(t, s), "first", "second", "end")
+}
+
 // TestOtherProgramsAreBounded: the limits hold for what other programs add, whether or
 // not a replica publishes, and drop no more than they must.
 func TestOtherProgramsAreBounded(t *testing.T) {

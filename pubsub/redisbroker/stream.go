@@ -34,6 +34,7 @@ type stream struct {
 
 	// Only the goroutine that follows the stream uses these.
 	total    int64     // of the sizes of all entries up to the last; -1 if it is not known
+	others   int64     // of which entries after the last one with a total
 	count    int64     // entries that the next read asks for
 	suspect  pubsub.ID // an entry that was read, and that Redis may have lost; 0-0 for none
 	lost     pubsub.ID // subscribers know that events before it may be missing
