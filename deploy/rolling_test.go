@@ -175,7 +175,8 @@ func (r *rolling) publish(t *testing.T, url string, n int) {
 			t.Fatal(err)
 		}
 		_ = response.Body.Close()
-		if response.StatusCode == http.StatusBadGateway && r.failures > 0 {
+		isProxys := response.StatusCode == http.StatusBadGateway || response.StatusCode == http.StatusServiceUnavailable
+		if isProxys && r.failures > 0 {
 			r.failures--
 			continue
 		}
