@@ -27,8 +27,8 @@ import (
 // operation returns the description of a request, nil if there is none.
 func operation(method, path string) node {
 	for template, item := range openAPI["paths"].(node) {
-		pattern := regexp.MustCompile(`\\\{\w+\\\}`).ReplaceAllString(regexp.QuoteMeta(template), `[^/]+`)
-		if regexp.MustCompile("^" + pattern + "$").MatchString(path) {
+		pattern := compiled(`\\\{\w+\\\}`).ReplaceAllString(regexp.QuoteMeta(template), `[^/]+`)
+		if compiled("^" + pattern + "$").MatchString(path) {
 			op, _ := item.(node)[strings.ToLower(method)].(node)
 			return op
 		}

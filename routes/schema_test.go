@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"example.com/sse-demo/routes"
@@ -76,7 +77,7 @@ func init() { // mismatch and keywords need each other
 		"oneOf": oneOf,
 		"pattern": func(_ node, want, v any) string {
 			s, ok := v.(string)
-			return unless(!ok || regexp.MustCompile(want.(string)).MatchString(s), "%q does not match %s", v, want)
+			return unless(!ok || compiled(want.(string)).MatchString(s), "%q does not match %s", v, want)
 		},
 		"minLength": func(_ node, want, v any) string { return unless(length(v) >= want.(float64), "%v is too short", v) },
 		"maxLength": func(_ node, want, v any) string { return unless(length(v) <= want.(float64), "%v is too long", v) },
@@ -104,6 +105,19 @@ func init() { // mismatch and keywords need each other
 		"items":                items,
 		"contentSchema":        content,
 	}
+}
+
+var expressions sync.Map // compiled, by their text
+
+// compiled is regexp.MustCompile for the few expressions that every answer and every
+// event is compared with: to compile them each time took most of a run with -race.
+func compiled(text string) *regexp.Regexp {
+	if expression, ok := expressions.Load(text); ok {
+		return expression.(*regexp.Regexp)
+	}
+	expression := regexp.MustCompile(text)
+	expressions.Store(text, expression)
+	return expression
 }
 
 func unless(ok bool, format string, args ...any) string {
