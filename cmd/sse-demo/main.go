@@ -18,6 +18,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"example.com/sse-demo/cmd/sse-demo/check"
+	"example.com/sse-demo/sse/eventloop"
 )
 
 const (
@@ -165,7 +166,6 @@ func newServer(handler http.Handler, certificates []tls.Certificate) *http.Serve
 		MaxHeaderBytes:               maxHeaderBytes,
 		Protocols:                    new(http.Protocols),
 		HTTP2:                        http2Limits(),
-		ConnContext:                  withConn,
 		DisableGeneralOptionsHandler: true, // it waits for bodies without a limit
 	}
 	server.Protocols.SetHTTP1(true)
@@ -182,5 +182,5 @@ func serveOn(listener net.Listener, server *http.Server) error {
 	if server.TLSConfig == nil {
 		return server.Serve(listener)
 	}
-	return server.ServeTLS(listener, "", "")
+	return server.ServeTLS(eventloop.ListenTLS(listener), "", "")
 }

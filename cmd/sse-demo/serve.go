@@ -72,8 +72,9 @@ func serve(ctx context.Context, f *flags, stderr io.Writer) error {
 	logs, stopTails := startTails(ctx, f, logger)
 	defer stopTails()
 
-	serveStream, closeStreams := newStreams(len(certificates) > 0)
-	defer closeStreams()
+	tuneCollector()
+	loop := eventloop.New()
+	defer loop.Close()
 	handler, err := routes.New(routes.Config{
 		Stream:     sse.Options{Retry: f.Retry, Heartbeat: f.Heartbeat, WriteTimeout: f.WriteTimeout},
 		MaxStreams: f.MaxStreams,
@@ -83,7 +84,7 @@ func serve(ctx context.Context, f *flags, stderr io.Writer) error {
 		BrokerKind: back.kind,
 		Jobs:       back.jobs,
 		Logs:       logs,
-		Serve:      serveStream,
+		Serve:      loop.Serve,
 		Collectors: []prometheus.Collector{droppedLines(log)},
 
 		MaxAge:         f.MaxAge,
@@ -99,18 +100,6 @@ func serve(ctx context.Context, f *flags, stderr io.Writer) error {
 	server.HTTP2.WriteByteTimeout = sse.MaxPatience * f.WriteTimeout // of a client that stops reading its connection
 	server.ErrorLog = warnings(logger)
 	return serveUntil(ctx, f.ShutdownTimeout, server, handler, listener, logger)
-}
-
-// newStreams chooses what serves the streams: the event loop or, over TLS, where no
-// connection can be taken over, sse.Serve in the goroutine of each handler. closeAll
-// cuts the streams of the event loop that are still open.
-func newStreams(overTLS bool) (serve routes.Serve, closeAll func()) {
-	if overTLS {
-		return watchInput(sse.Serve), func() {}
-	}
-	tuneCollector()
-	loop := eventloop.New()
-	return watchInput(loop.Serve), loop.Close
 }
 
 // droppedLines is a metric, because the log itself cannot say it while nobody

@@ -26,10 +26,13 @@ const maxWrite = 64 << 10
 
 // A conn is a connection that was taken over from net/http.
 type conn struct {
-	socket net.Conn
-	raw    syscall.RawConn // to write without waiting; nil if that is not possible
-	head   []byte          // of the response; nil when it was written
-	unsent pieces          // what a full socket did not take, the framing of HTTP included
+	socket    net.Conn        // below TLS
+	raw       syscall.RawConn // to write without waiting; nil if that is not possible
+	sealer    *sealer         // nil without TLS
+	isChunked bool            // else the end of the connection is the end of the response
+	head      []byte          // of the response; nil when it was written
+	sealed    []byte          // what a full socket did not take, of what was encrypted
+	unsent    pieces          // the rest, the framing of HTTP included
 }
 
 // pieces are bytes in order. Those of frames are shared by all streams that send
@@ -49,24 +52,42 @@ func (p pieces) skip(n int) pieces {
 	return p
 }
 
-// canHijack reports whether the request came over a connection that can be taken
-// over: HTTP/1.1 without TLS.
-func canHijack(r *http.Request) bool {
-	return r.TLS == nil && r.ProtoMajor == 1 && r.ProtoMinor >= 1 && r.Method == http.MethodGet
+// canHijack reports whether the request came over a connection that can be taken over:
+// HTTP/1, over TLS if [ListenTLS] has accepted it. A long poll over TLS is not worth the
+// handshake that its next request would need then.
+func canHijack(r *http.Request, isPoll bool) bool {
+	if r.TLS != nil {
+		if _, isOurs := r.Context().Value(http.LocalAddrContextKey).(tlsAddr); !isOurs || isPoll {
+			return false
+		}
+	}
+	return r.ProtoMajor == 1 && r.Method != http.MethodHead
 }
 
 // hijack takes the connection over. What the client has sent after its request is
 // dropped.
-func hijack(w http.ResponseWriter) (conn, error) {
+func hijack(w http.ResponseWriter, r *http.Request) (conn, error) {
 	socket, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return conn{}, err
 	}
-	c := conn{socket: socket}
-	if s, ok := socket.(syscall.Conn); ok {
+	c := conn{socket: socket, sealer: newSealer(socket), isChunked: r.ProtoAtLeast(1, 1)}
+	if c.sealer != nil {
+		c.socket = c.sealer.socket.Conn
+	}
+	if s, ok := c.socket.(syscall.Conn); ok {
 		c.raw, _ = s.SyscallConn() // nil if there is an error
 	}
 	return c, nil
+}
+
+// closeCleanly sends the end of TLS, if the socket takes it, and closes the connection.
+func (c *conn) closeCleanly() {
+	if c.sealer != nil && len(c.sealed) == 0 {
+		var b buffer
+		_, _ = b.write(c.raw, c.sealer.closing())
+	}
+	c.Close()
 }
 
 // Close may be called at any time, by any goroutine.
@@ -74,17 +95,24 @@ func (c *conn) Close() {
 	_ = c.socket.Close() // nothing is lost that could still be sent
 }
 
-// setHead prepares the head of a chunked response and first, the first bytes of its
-// body. The connection is not used for another request: nothing would read it.
+// setHead prepares the head of the response and first, the first bytes of its body. The
+// connection is not used for another request: nothing would read it.
 func (c *conn) setHead(header http.Header, first []byte) {
 	head := bytes.NewBuffer(make([]byte, 0, 512)) // enough for most
-	head.WriteString("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\nDate: ")
+	if c.isChunked {
+		head.WriteString("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n")
+	} else {
+		head.WriteString("HTTP/1.0 200 OK\r\n")
+	}
+	head.WriteString("Connection: close\r\nDate: ")
 	head.Write(time.Now().UTC().AppendFormat(head.AvailableBuffer(), http.TimeFormat))
 	head.WriteString("\r\n")
 	_ = header.Write(head) // a buffer takes all
 	head.WriteString("\r\n")
-	if len(first) > 0 {
+	if c.isChunked && len(first) > 0 {
 		_, _ = fmt.Fprintf(head, "%x\r\n%s\r\n", len(first), first)
+	} else {
+		head.Write(first)
 	}
 	c.head = head.Bytes()
 }
@@ -97,16 +125,22 @@ type buffer struct {
 	framing []byte // what comes before the frames
 	pieces  pieces
 	bytes   []byte
+	sealed  []byte
 	attempt
 }
 
 var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
-// fill puts together what a response consists of: head, frames as one chunk (RFC 9112,
-// section 7.1), and its end, if last. No data is no chunk: an empty one would be the
-// last.
-func (b *buffer) fill(head []byte, frames [][]byte, last bool) {
-	b.framing = append(b.framing[:0], head...)
+// fill puts together what the response consists of: its head, if that was not written,
+// frames as one chunk (RFC 9112, section 7.1), and its end, if last. No data is no chunk:
+// an empty one would be the last.
+func (b *buffer) fill(c *conn, frames [][]byte, last bool) {
+	b.framing = append(b.framing[:0], c.head...)
+	c.head = nil
+	if !c.isChunked {
+		b.pieces = append(append(b.pieces[:0], b.framing), frames...)
+		return
+	}
 	size := 0
 	for _, frame := range frames {
 		size += len(frame)
@@ -147,17 +181,16 @@ func (b *buffer) join(p pieces, most int) []byte {
 // written, frames and, if last, the end of the response. If that is not all, it keeps
 // the rest and returns errWouldBlock.
 func (c *conn) tryWrite(b *buffer, frames [][]byte, last bool) error {
-	b.fill(c.head, frames, last)
+	b.fill(c, frames, last)
 	defer clear(b.pieces) // it holds no events
-	c.head = nil
 	for rest := b.pieces.skip(0); len(rest) > 0; {
 		p := b.join(rest, maxWrite)
-		n, err := b.write(c.raw, p)
+		n, err := c.tryWriteOnce(b, p)
 		if err != nil {
 			return fmt.Errorf("eventloop: write: %w", err)
 		}
 		rest = rest.skip(n)
-		if n == len(p) {
+		if n == len(p) && len(c.sealed) == 0 {
 			continue
 		}
 		c.unsent = slices.Clone(rest)
@@ -169,6 +202,22 @@ func (c *conn) tryWrite(b *buffer, frames [][]byte, last bool) error {
 	return nil
 }
 
+// tryWriteOnce returns how much of p is written. Over TLS that is all of it: c.sealed has
+// what the socket did not take.
+func (c *conn) tryWriteOnce(b *buffer, p []byte) (n int, err error) {
+	if c.sealer == nil {
+		return b.write(c.raw, p)
+	}
+	if b.sealed, err = c.sealer.seal(b.sealed, p); err != nil {
+		return 0, err
+	}
+	n, err = b.write(c.raw, b.sealed)
+	if n < len(b.sealed) {
+		c.sealed = bytes.Clone(b.sealed[n:])
+	}
+	return len(p), err
+}
+
 // flush writes what is yet to be written, and waits for the client. If it takes no
 // bytes for its patience, which begins anew with those that it takes, the error wraps
 // [os.ErrDeadlineExceeded]. Whether it has taken some is looked at eight times in a
@@ -177,7 +226,7 @@ func (c *conn) flush(s *stream.Stream) error {
 	var b buffer
 	now := time.Now()
 	held, stallsAt := c.unacknowledged(), now.Add(s.Patience(now))
-	for len(c.unsent) > 0 {
+	for len(c.sealed)+len(c.unsent) > 0 {
 		if s.WriteTimeout > 0 {
 			look := now.Add(max(s.WriteTimeout/8, time.Millisecond))
 			if stallsAt.Before(look) {
@@ -187,9 +236,8 @@ func (c *conn) flush(s *stream.Stream) error {
 				return fmt.Errorf("eventloop: write deadline: %w", err)
 			}
 		}
-		n, err := c.socket.Write(b.join(c.unsent, stream.PieceSize))
+		n, err := c.writeOnce(&b)
 		now = time.Now()
-		c.unsent = c.unsent.skip(n)
 		before := held
 		held = c.unacknowledged()
 		hasMoved := n > 0 || held < before
@@ -201,6 +249,25 @@ func (c *conn) flush(s *stream.Stream) error {
 			stallsAt = now.Add(s.Patience(now))
 		}
 	}
-	c.unsent = nil
+	c.sealed, c.unsent = nil, nil
 	return nil
+}
+
+// writeOnce writes a piece of what is yet to be written.
+func (c *conn) writeOnce(b *buffer) (n int, err error) {
+	if c.sealer == nil {
+		n, err = c.socket.Write(b.join(c.unsent, stream.PieceSize))
+		c.unsent = c.unsent.skip(n)
+		return n, err
+	}
+	if len(c.sealed) == 0 {
+		p := b.join(c.unsent, stream.PieceSize)
+		c.unsent = c.unsent.skip(len(p))
+		if c.sealed, err = c.sealer.seal(nil, p); err != nil {
+			return 0, err
+		}
+	}
+	n, err = c.socket.Write(c.sealed)
+	c.sealed = c.sealed[n:]
+	return n, err
 }

@@ -29,8 +29,9 @@
 // The loop reads from connections to notice clients that leave: on Linux with one
 // epoll instance for all streams, elsewhere with a goroutine for each.
 //
-// Requests over TLS, HTTP/2 and HTTP/1.0 have no connection that could be taken
-// over. [sse.Serve] serves them within [Loop.Serve].
+// Over TLS the server has to use [ListenTLS]; then crypto/tls encrypts into memory, and
+// the loop writes that. A request over HTTP/2 shares its connection with others:
+// [sse.Serve] serves it within [Loop.Serve].
 //
 // The context of the request ends when the handler returns, so it does not end the
 // stream. On Linux set the listening socket up as package sse says for slow clients.

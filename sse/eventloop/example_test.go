@@ -3,8 +3,10 @@ package eventloop_test
 import (
 	"bufio"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"time"
 
 	"example.com/sse-demo/sse"
 	"example.com/sse-demo/sse/eventloop"
@@ -41,4 +43,24 @@ func ExampleLoop_Serve() {
 	// data: hello
 	//
 	// done 1
+}
+
+// A server with HTTPS listens through ListenTLS.
+func ExampleListenTLS() {
+	loop := eventloop.New()
+	defer loop.Close()
+	http.HandleFunc("/events", func(w http.ResponseWriter, r *http.Request) {
+		source := sse.SourceOf(sse.MustFrame(sse.Event{ID: "1", Data: []byte("hello")}))
+		if err := loop.Serve(w, r, source, sse.Options{}); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	})
+	listener, err := net.Listen("tcp", ":8443") //nolint:noctx // an example
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	server := &http.Server{ReadHeaderTimeout: 10 * time.Second}
+	err = server.ServeTLS(eventloop.ListenTLS(listener), "cert.pem", "key.pem")
+	fmt.Println(err)
 }

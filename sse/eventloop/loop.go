@@ -39,18 +39,18 @@ func New() *Loop {
 }
 
 // Serve answers the request with an event stream, as [sse.Serve] does, but it may
-// return before the stream has ended. It calls Options.Sent and Options.Ended from any
-// goroutine.
+// return before the stream has ended. Read the body of the request before. Serve calls
+// Options.Sent and Options.Ended from any goroutine.
 //
 // The streams of a loop share the Options.Shutdown of the first one: a stream with
 // another is served in its handler.
 //
 // A source that panics ends only its own stream; the Outcome has an [sse.PanicError].
 func (l *Loop) Serve(w http.ResponseWriter, r *http.Request, source sse.Source, o sse.Options) error {
-	if !canHijack(r) || !l.enter(o.Shutdown) {
+	if !canHijack(r, !o.PollUntil.IsZero()) || !l.enter(o.Shutdown) {
 		return sse.Serve(w, r, source, o)
 	}
-	connection, err := hijack(w)
+	connection, err := hijack(w, r)
 	if err != nil {
 		l.open.Done()
 		return sse.Serve(w, r, source, o)

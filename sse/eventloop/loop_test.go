@@ -3,7 +3,6 @@ package eventloop_test
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"log"
@@ -481,8 +480,7 @@ func TestStalledInTheMiddle(t *testing.T) {
 func TestLargeFrames(t *testing.T) {
 	const streams = 20
 	frame := sse.MustFrame(sse.Event{Data: bytes.Repeat([]byte("\n"), 500_000)})
-	s := newService(t, listenTCP(t))
-	s.server.ConnContext = smallWriteBuffer
+	s := newService(t, smallListener{listenTCP(t)})
 	s.source = func() sse.Source { return &oneFrame{frame: frame} }
 	s.begin()
 	before := heapInUse()
@@ -509,11 +507,15 @@ func (o *oneFrame) Next(frames [][]byte) ([][]byte, error) {
 	return frames, nil
 }
 
-// smallWriteBuffer is a ConnContext that lets the kernel take little of what a client
-// has yet to read.
-func smallWriteBuffer(ctx context.Context, conn net.Conn) context.Context {
-	_ = conn.(*net.TCPConn).SetWriteBuffer(48 << 10)
-	return ctx
+// A smallListener lets the kernel take little of what a client has yet to read.
+type smallListener struct{ net.Listener }
+
+func (l smallListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err == nil {
+		_ = conn.(*net.TCPConn).SetWriteBuffer(48 << 10)
+	}
+	return conn, err
 }
 
 // heapInUse is how many bytes are reachable.

@@ -2,39 +2,49 @@ package eventloop_test
 
 import (
 	"io"
+	"net"
 	"syscall"
 	"testing"
 	"time"
 
 	"example.com/sse-demo/sse"
+	"example.com/sse-demo/sse/eventloop"
 )
 
 // TestSlowClientOverTCP reads less than the slowest rate that patience is for, but
 // steadily: within the time for a write the kernel takes nothing, because a third
 // of its buffer has to be free for that, but the client takes some.
 func TestSlowClientOverTCP(t *testing.T) {
-	s := newService(t, listenTCP(t))
-	s.server.ConnContext = smallWriteBuffer
+	t.Parallel()
+	s := newService(t, smallListener{listenTCP(t)})
 	s.dialer.Control = smallReceiveBuffer
 	s.options.WriteTimeout = time.Second
 	s.source = func() sse.Source { return &flood{} }
 	s.begin()
-	conn := s.dial("")
-	in := s.readHead(conn)
+	testSlowClient(s, s.readHead(s.dial("")))
+}
+
+func TestSlowClientOverTLS(t *testing.T) {
+	t.Parallel()
+	s := overTLS(t, net.Dialer{Control: smallReceiveBuffer}, func(l net.Listener) net.Listener { return eventloop.ListenTLS(smallListener{l}) }, &flood{})
+	testSlowClient(s.service, s.response.Body)
+}
+
+func testSlowClient(s *service, in io.Reader) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	p := make([]byte, 1000)
 	for range 50 { // of them two seconds for what the kernels hold
 		<-tick.C
 		if _, err := io.ReadFull(in, p); err != nil {
-			t.Fatal(err, <-s.outcomes)
+			s.Fatal(err, <-s.outcomes)
 		}
 	}
 	if n := len(s.outcomes); n > 0 {
-		t.Fatalf("cut off: %+v", <-s.outcomes)
+		s.Fatalf("cut off: %+v", <-s.outcomes)
 	}
 	if o := <-s.outcomes; o.Reason != sse.ClientStalled { // it has stopped reading
-		t.Errorf("%+v", o)
+		s.Errorf("%+v", o)
 	}
 }
 

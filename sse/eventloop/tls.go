@@ -1,0 +1,80 @@
+package eventloop
+
+import (
+	"crypto/tls"
+	"net"
+)
+
+// ListenTLS returns a listener to pass to [net/http.Server.ServeTLS]. A loop takes over
+// the connections of HTTP/1.1 over TLS only if they were accepted by it.
+func ListenTLS(l net.Listener) net.Listener { return tlsListener{l} }
+
+type tlsListener struct{ net.Listener }
+
+func (l tlsListener) Accept() (net.Conn, error) {
+	socket, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &tlsSocket{Conn: socket}, nil
+}
+
+// A tlsSocket is what crypto/tls reads from and writes to.
+type tlsSocket struct {
+	net.Conn
+	isTaken bool
+	sealed  []byte // what crypto/tls has written since the connection was taken over
+}
+
+// tlsAddr marks a tlsSocket: net/http puts this address into the context of a request.
+type tlsAddr struct{ net.Addr }
+
+// LocalAddr implements [net.Conn].
+func (s *tlsSocket) LocalAddr() net.Addr { return tlsAddr{s.Conn.LocalAddr()} }
+
+// Write implements [net.Conn]. crypto/tls gives a connection up after a write that was
+// not complete, so it may not write to a socket that does not wait.
+func (s *tlsSocket) Write(p []byte) (int, error) {
+	if !s.isTaken {
+		return s.Conn.Write(p)
+	}
+	s.sealed = append(s.sealed, p...)
+	return len(p), nil
+}
+
+// A sealer encrypts what is sent over a connection that was taken over. Nothing
+// decrypts: what the client sends after its request is dropped as it comes.
+type sealer struct {
+	conn   *tls.Conn
+	socket *tlsSocket
+}
+
+// newSealer returns nil if the connection is not one of TLS, or was accepted by another
+// listener.
+func newSealer(conn net.Conn) *sealer {
+	secure, ok := conn.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	socket, ok := secure.NetConn().(*tlsSocket)
+	if !ok {
+		return nil
+	}
+	socket.isTaken = true
+	return &sealer{secure, socket}
+}
+
+// seal returns p in records of TLS. It uses the memory of buffer.
+func (s *sealer) seal(buffer, p []byte) (sealed []byte, err error) {
+	s.socket.sealed = buffer[:0]
+	_, err = s.conn.Write(p)
+	sealed, s.socket.sealed = s.socket.sealed, nil
+	return sealed, err
+}
+
+// closing returns the alert that says that the client has got all (RFC 8446, section
+// 6.1).
+func (s *sealer) closing() []byte {
+	_ = s.conn.CloseWrite() // which fails only if encrypting has
+	return s.socket.sealed
+}

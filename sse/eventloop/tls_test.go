@@ -1,0 +1,120 @@
+package eventloop_test
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+	"time"
+
+	"example.com/sse-demo/sse"
+	"example.com/sse-demo/sse/eventloop"
+	"example.com/sse-demo/sse/ssetest"
+)
+
+// A secure is a client of a service with HTTPS.
+type secure struct {
+	*service
+	conn     *tls.Conn
+	response *http.Response
+	returned chan struct{} // closed when the handler has returned
+}
+
+func overTLS(t *testing.T, dialer net.Dialer, listen func(net.Listener) net.Listener, source sse.Source) *secure {
+	t.Helper()
+	s := &secure{service: newService(t, nil), returned: make(chan struct{})}
+	s.source, s.options.WriteTimeout = func() sse.Source { return source }, time.Second
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.ServeHTTP(w, r)
+		close(s.returned)
+	}))
+	server.Listener = listen(server.Listener)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	t.Cleanup(s.loop.Close)
+	conn, err := (&tls.Dialer{NetDialer: &dialer, Config: &tls.Config{InsecureSkipVerify: true}}).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	s.conn = conn.(*tls.Conn)
+	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if s.response, err = http.ReadResponse(bufio.NewReader(conn), nil); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// large is a source of this many large events.
+type large int
+
+func (l *large) Next(frames [][]byte) ([][]byte, error) {
+	if *l == 0 {
+		return frames, io.EOF
+	}
+	*l--
+	return append(frames, floodFrame), nil
+}
+func (*large) Notify(wake func()) { wake() }
+func (*large) Position() string   { return "" }
+
+// TestTLS: a client gets every byte, also of more than its socket takes, the end of the
+// response, and the end of TLS.
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	const events = 1000 // 16 MB, more than the kernels hold
+	source := large(events)
+	s := overTLS(t, net.Dialer{}, eventloop.ListenTLS, &source)
+	body, err := io.ReadAll(s.response.Body)
+	if err != nil || !bytes.Equal(body, bytes.Repeat(floodFrame, events)) {
+		t.Errorf("%d bytes, %v", len(body), err)
+	}
+	if n, err := s.conn.Read(make([]byte, 1)); n != 0 || err != io.EOF { //nolint:errorlint // without the end of TLS it is another
+		t.Errorf("after the response: %d bytes, %v", n, err)
+	}
+	s.ends(sse.SourceDone)
+}
+
+// TestTLSIdle: the handler has returned, events arrive, and a client that leaves is
+// noticed.
+func TestTLSIdle(t *testing.T) {
+	t.Parallel()
+	source := new(ssetest.Source).Add(1)
+	s := overTLS(t, net.Dialer{}, eventloop.ListenTLS, source)
+	<-s.returned
+	events := ssetest.NewReader(s.response.Body)
+	for n := range 3 {
+		if e, err := events.Next(); err != nil || e.Data != strconv.Itoa(n+1) {
+			t.Fatal(e, err)
+		}
+		source.Add(1)
+	}
+	_ = s.conn.Close()
+	s.ends(sse.ClientGone)
+}
+
+// TestTLSOfAnotherListener: a connection that ListenTLS has not accepted is served in its
+// handler.
+func TestTLSOfAnotherListener(t *testing.T) {
+	t.Parallel()
+	source := new(ssetest.Source).Add(1)
+	s := overTLS(t, net.Dialer{}, func(l net.Listener) net.Listener { return l }, source)
+	if e, err := ssetest.NewReader(s.response.Body).Next(); err != nil || e.Data != "1" {
+		t.Fatal(e, err)
+	}
+	select {
+	case <-s.returned:
+		t.Error("the handler has returned")
+	default:
+	}
+	source.End()
+	<-s.returned
+	s.ends(sse.SourceDone)
+}
