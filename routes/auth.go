@@ -178,12 +178,6 @@ func newCrossOrigin(origins []string) (*http.CrossOriginProtection, error) {
 	return protection, nil
 }
 
-// mayWrite returns a 403 if a browser says that a page of another site sends the
-// request, by its Sec-Fetch-Site or else its Origin, and the request is one that
-// changes something, by its method.
-func (s *Server) mayWrite(r *http.Request) error {
-	if err := s.crossOrigin.Check(r); err != nil {
-		return newProblem(http.StatusForbidden, "requests from another site are refused")
-	}
-	return nil
-}
+// errCrossSite is the answer to a request that would change something, if a browser says, by
+// Sec-Fetch-Site or else Origin, that a page of another site sends it.
+var errCrossSite = newProblem(http.StatusForbidden, "requests from another site are refused")

@@ -2,35 +2,32 @@ package routes
 
 import (
 	"context"
-	"errors"
+	"net/http"
 	"sync"
-	"time"
 )
 
-var errDraining = errors.New("the service is shutting down; nothing was done")
+// errDraining is the answer to what begins after Drain.
+var errDraining = newProblem(http.StatusServiceUnavailable, "the service is shutting down; nothing was done")
 
-// A gate lets requests in. It bounds how many streams are open at once. At a shutdown
-// it refuses new requests, gives up on clients that do not send or take their share,
-// and knows when the last request has ended.
+// A gate lets requests in until the service drains, bounds how many streams are open at
+// once, and knows when the last request has ended.
 type gate struct {
-	maxStreams   int
-	writeTimeout time.Duration  // 0 for none
-	shutdown     chan struct{}  // closed when streams are to end
-	endStreams   func()         // closes shutdown, once
-	writes, open sync.WaitGroup // open are streams and answers; none is added once the gate is closed
+	draining   context.Context //nolint:containedctx // of the service; it ends when nothing new may begin
+	close      func()          // ends draining
+	shutdown   <-chan struct{} // closed when streams are to end
+	endStreams func()          // closes shutdown
+	maxStreams int
 
-	mu       sync.Mutex
-	isClosed bool
-	streams  int
-	answers  map[*answer]struct{} // that began before the gate was closed
+	mu      sync.Mutex
+	streams int
+	writes  sync.WaitGroup // changes of what other clients see
+	open    sync.WaitGroup // requests and streams
 }
 
-func newGate(maxStreams int, writeTimeout time.Duration) *gate {
-	shutdown := make(chan struct{})
-	return &gate{
-		maxStreams: maxStreams, writeTimeout: writeTimeout, answers: map[*answer]struct{}{},
-		shutdown: shutdown, endStreams: sync.OnceFunc(func() { close(shutdown) }),
-	}
+func newGate(maxStreams int) *gate {
+	draining, closeGate := context.WithCancel(context.Background())
+	shutdown, endStreams := context.WithCancel(context.Background())
+	return &gate{draining: draining, close: closeGate, shutdown: shutdown.Done(), endStreams: endStreams, maxStreams: maxStreams}
 }
 
 // Drain ends every stream cleanly and lets no new one begin. Call it before
@@ -39,7 +36,9 @@ func newGate(maxStreams int, writeTimeout time.Duration) *gate {
 // draining. Publishing is refused first and jobs are ended, so each stream ends with
 // all that was published before, and the stream of a job with its last event.
 func (s *Server) Drain() {
+	s.gate.mu.Lock()
 	s.gate.close()
+	s.gate.mu.Unlock()
 	s.gate.writes.Wait()
 	s.config.Jobs.Stop()
 	s.gate.endStreams()
@@ -62,20 +61,32 @@ func (s *Server) Wait(ctx context.Context) error {
 	}
 }
 
-// close refuses all streams and writes from now on.
-func (g *gate) close() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.isClosed = true
-	for a := range g.answers {
-		a.hurry()
+func (g *gate) isDraining() bool { return g.draining.Err() != nil }
+
+// onDrain calls hurry if the service drains before stop is called. After stop, hurry is
+// not running.
+func (g *gate) onDrain(hurry func()) (stop func()) {
+	hurried := make(chan struct{})
+	unregister := context.AfterFunc(g.draining, func() {
+		defer close(hurried)
+		hurry()
+	})
+	return func() {
+		if !unregister() {
+			<-hurried
+		}
 	}
 }
 
-func (g *gate) isDraining() bool {
+// begin adds one to the group, unless the service is draining.
+func (g *gate) begin(group *sync.WaitGroup) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.isClosed
+	if g.isDraining() {
+		return false
+	}
+	group.Add(1)
+	return true
 }
 
 // openStream takes one of the places for streams. It returns false if none is free, or
@@ -83,7 +94,7 @@ func (g *gate) isDraining() bool {
 func (g *gate) openStream() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.isClosed || g.streams >= g.maxStreams {
+	if g.isDraining() || g.streams >= g.maxStreams {
 		return false
 	}
 	g.streams++
@@ -100,18 +111,9 @@ func (g *gate) closeStream() {
 
 // write runs do, which changes what other clients see, unless the service is draining.
 func (s *Server) write(do func() error) error {
-	if !s.gate.beginWrite() {
-		return s.unavailable(errDraining.Error())
+	if !s.gate.begin(&s.gate.writes) {
+		return errDraining
 	}
 	defer s.gate.writes.Done()
 	return do()
-}
-
-func (g *gate) beginWrite() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if !g.isClosed {
-		g.writes.Add(1)
-	}
-	return !g.isClosed
 }

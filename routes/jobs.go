@@ -2,8 +2,6 @@ package routes
 
 import (
 	"crypto/rand"
-	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -55,7 +53,7 @@ func (s *Server) start(c echo.Context, p jobParams) (watch *job.Watch, err error
 		return err
 	})
 	if err != nil {
-		return nil, s.jobProblem(err)
+		return nil, err
 	}
 	c.Response().Header().Set(echo.HeaderLocation, "/stream/progress?id="+url.QueryEscape(p.ID))
 	return watch, nil
@@ -136,26 +134,7 @@ func (s *Server) cancelJob(c echo.Context) error {
 		return s.config.Jobs.Cancel(c.Request().Context(), id)
 	})
 	if err != nil {
-		return s.jobProblem(err)
-	}
-	return c.NoContent(http.StatusNoContent)
-}
-
-// jobProblem is the answer to an error of the jobs.
-func (s *Server) jobProblem(err error) error {
-	switch {
-	case errors.Is(err, job.ErrRunning):
-		return newProblem(http.StatusConflict, "a job of that id is running")
-	case errors.Is(err, job.ErrNone):
-		return newProblem(http.StatusNotFound, "no job of that id is running")
-	case errors.Is(err, job.ErrTooMany):
-		return s.unavailable(fmt.Sprintf("%d jobs are running, and no more can be started now; try again", job.MaxRunning))
-	case errors.Is(err, job.ErrClosed):
-		return s.unavailable("the service is shutting down; try again")
-	case errors.Is(err, job.ErrAway):
-		s.config.Logger.Error().Err(err).Msg("a job was not started, watched or cancelled")
-		return s.unavailable("the service cannot reach its broker; try again")
-	default: // nil, too
 		return err
 	}
+	return c.NoContent(http.StatusNoContent)
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"example.com/sse-demo/sse"
 )
@@ -17,18 +18,16 @@ const (
 	channelStream  = "channel"
 )
 
-// Why a stream ended.
+// Why a stream is ended by its deadline; any other reason is an [sse.Reason].
 const (
-	endClient   = string(sse.ClientGone)
-	endStalled  = string(sse.ClientStalled)
-	endShutdown = string(sse.ShutdownReached)
-	endDone     = string(sse.SourceDone)
-	endFailed   = string(sse.SourceFailed)
-	endExpired  = "expired" // the client's token has expired
-	endAged     = "aged"    // the stream has reached the maximum age
+	endExpired = "expired" // the client's token has expired
+	endAged    = "aged"    // the stream has reached the maximum age
 )
 
-var endings = []string{endClient, endStalled, endShutdown, endDone, endFailed, endExpired, endAged}
+var endings = []string{
+	string(sse.ClientGone), string(sse.ClientStalled), string(sse.ShutdownReached), string(sse.SourceDone), string(sse.SourceFailed),
+	endExpired, endAged,
+}
 
 // metrics counts what the streams do. What /health and /metrics say of
 // connections is the same number.
@@ -44,28 +43,21 @@ type streamMetrics struct {
 	name                        string
 	open                        atomic.Int64
 	opened, events, bytes, gaps prometheus.Counter
-	closed                      map[string]prometheus.Counter // by reason
+	closed                      *prometheus.CounterVec // by reason
 }
 
 func newMetrics(config *Config, streamNames []string) *metrics {
 	m := &metrics{registry: prometheus.NewRegistry(), streams: map[string]*streamMetrics{}}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.registry.MustRegister(config.Collectors...)
-	counter := func(name, help string, labels prometheus.Labels) prometheus.Counter {
-		c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels})
-		m.registry.MustRegister(c)
-		return c
-	}
-	m.published = counter("sse_published_total", "Events that were published.", nil)
-	m.registry.MustRegister(prometheus.NewGaugeFunc(
-		prometheus.GaugeOpts{Name: "sse_connections_limit", Help: "Streams that may be open at once."},
-		func() float64 { return float64(config.MaxStreams) },
-	))
-	m.registry.MustRegister(prometheus.NewCounterFunc(
+	add := promauto.With(m.registry)
+	m.published = add.NewCounter(prometheus.CounterOpts{Name: "sse_published_total", Help: "Events that were published."})
+	add.NewGauge(prometheus.GaugeOpts{Name: "sse_connections_limit", Help: "Streams that may be open at once."}).Set(float64(config.MaxStreams))
+	add.NewCounterFunc(
 		prometheus.CounterOpts{Name: "sse_panics_total", Help: "Handlers, streams and jobs that panicked."},
 		func() float64 { return float64(m.panics.Load() + config.Jobs.Panics()) },
-	))
-	m.registry.MustRegister(prometheus.NewGaugeFunc(
+	)
+	add.NewGaugeFunc(
 		prometheus.GaugeOpts{Name: "sse_broker_up", Help: "1 if events can be published, 0 while they cannot."},
 		func() float64 {
 			if brokerErr(config.Broker) != nil {
@@ -73,26 +65,32 @@ func newMetrics(config *Config, streamNames []string) *metrics {
 			}
 			return 1
 		},
-	))
+	)
 	for _, name := range streamNames {
-		labels := prometheus.Labels{"stream": name}
-		stream := &streamMetrics{
-			name:   name,
-			opened: counter("sse_connections_opened_total", "Streams that were opened.", labels),
-			events: counter("sse_events_sent_total", "Events that were sent, gap events included.", labels),
-			bytes:  counter("sse_bytes_sent_total", "Bytes that were sent, without the framing of HTTP.", labels),
-			gaps:   counter("sse_gaps_total", "Gap events that were sent.", labels),
-			closed: map[string]prometheus.Counter{},
-		}
-		for _, reason := range endings {
-			stream.closed[reason] = counter("sse_connections_closed_total", "Streams that have ended, by reason.",
-				prometheus.Labels{"stream": name, "reason": reason})
-		}
-		m.registry.MustRegister(prometheus.NewGaugeFunc(
-			prometheus.GaugeOpts{Name: "sse_connections", Help: "Open streams.", ConstLabels: labels},
-			func() float64 { return float64(stream.open.Load()) },
-		))
-		m.streams[name] = stream
+		m.streams[name] = newStreamMetrics(name, add)
 	}
+	return m
+}
+
+func newStreamMetrics(name string, add promauto.Factory) *streamMetrics {
+	labels := prometheus.Labels{"stream": name}
+	counter := func(name, help string) prometheus.CounterOpts {
+		return prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels}
+	}
+	m := &streamMetrics{
+		name:   name,
+		opened: add.NewCounter(counter("sse_connections_opened_total", "Streams that were opened.")),
+		events: add.NewCounter(counter("sse_events_sent_total", "Events that were sent, gap events included.")),
+		bytes:  add.NewCounter(counter("sse_bytes_sent_total", "Bytes that were sent, without the framing of HTTP.")),
+		gaps:   add.NewCounter(counter("sse_gaps_total", "Gap events that were sent.")),
+		closed: add.NewCounterVec(counter("sse_connections_closed_total", "Streams that have ended, by reason."), []string{"reason"}),
+	}
+	for _, reason := range endings { // a counter that is there from the beginning has a rate from its first event
+		m.closed.WithLabelValues(reason)
+	}
+	add.NewGaugeFunc(
+		prometheus.GaugeOpts{Name: "sse_connections", Help: "Open streams.", ConstLabels: labels},
+		func() float64 { return float64(m.open.Load()) },
+	)
 	return m
 }

@@ -3,7 +3,6 @@ package routes_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -64,7 +63,7 @@ func (b brokenBroker) Publish(ctx context.Context, channel, name string, data []
 	case "panic":
 		panic("at the disco")
 	case "a":
-		return pubsub.Receipt{}, errors.New("secret address refused")
+		return pubsub.Receipt{}, fmt.Errorf("%w: secret address refused", pubsub.ErrNotPublished)
 	case "unconfirmed":
 		return pubsub.Receipt{}, pubsub.ErrUnconfirmed
 	default: // what jobs need

@@ -1,6 +1,7 @@
 package routes
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,7 +12,10 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/rs/zerolog"
 
+	"example.com/sse-demo/pubsub"
+	"example.com/sse-demo/routes/job"
 	"example.com/sse-demo/sse"
 )
 
@@ -22,8 +26,6 @@ type problem struct {
 	Status int          `json:"status"`
 	Detail string       `json:"detail,omitempty"`
 	Errors []fieldError `json:"errors,omitempty"`
-
-	retryAfter time.Duration // 0 for no such header
 }
 
 // A fieldError is what was wrong with one field of the input.
@@ -37,10 +39,11 @@ func newProblem(status int, detail string) *problem {
 	return &problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail}
 }
 
-// failed is the answer to an error or a panic that nobody expects.
-func failed() *problem {
-	return newProblem(http.StatusInternalServerError, "the service has failed; its log says why")
-}
+// unavailable is the answer to what would succeed later.
+func unavailable(detail string) *problem { return newProblem(http.StatusServiceUnavailable, detail) }
+
+// errFailed is the answer to an error or a panic that nobody expects.
+var errFailed = newProblem(http.StatusInternalServerError, "the service has failed; its log says why")
 
 // invalid is the answer to input that is well-formed but wrong; nil if nothing is.
 func invalid(fields ...fieldError) error {
@@ -78,45 +81,69 @@ func (p *problem) json() []byte {
 	return data
 }
 
-// unavailable is the answer to what would succeed later.
-func (s *Server) unavailable(detail string) *problem {
-	p := newProblem(http.StatusServiceUnavailable, detail)
-	p.retryAfter = sse.Jitter(s.busyRetry())
-	return p
-}
-
-// busyRetry is the base of the delay for clients that get no slot.
-func (s *Server) busyRetry() time.Duration { return 10 * s.config.Stream.Retry }
-
 // answerError is Echo's error handler, the only place that answers errors.
 func (s *Server) answerError(err error, c echo.Context) {
 	if c.Response().Committed {
 		return // a stream has begun, or the answer was written
 	}
 	p := s.problemOf(err, c)
-	header := c.Response().Header()
-	if p.retryAfter > 0 {
-		header.Set(echo.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(p.retryAfter.Seconds()))))
+	retry := 10 * s.config.Stream.Retry
+	if p.Status == http.StatusServiceUnavailable {
+		if s.answerBusy(c, p, retry) {
+			return
+		}
+		c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(sse.Jitter(retry).Seconds()))))
 	}
 	if err := c.Blob(p.Status, "application/problem+json", p.json()); err != nil { // net/http leaves out the body for HEAD
 		s.config.Logger.Debug().Err(err).Msg("a client left before its error was written")
 	}
 }
 
-func (s *Server) problemOf(err error, c echo.Context) *problem {
-	if p, ok := errors.AsType[*problem](err); ok {
-		return p
+// answerBusy answers an EventSource with a stream of one event, busy: EventSource gives up
+// for good at any status but 200, and after the end of a stream it comes back by itself.
+// It returns false for any other client.
+func (s *Server) answerBusy(c echo.Context, p *problem, retry time.Duration) bool {
+	method := c.Request().Method
+	if method != http.MethodGet && method != http.MethodHead || !accepts(c.Request(), sse.MediaType) {
+		return false
 	}
-	fromEcho, ok := errors.AsType[*echo.HTTPError](err)
+	o := s.config.Stream
+	o.Retry = retry
+	return sse.Serve(answerOf(c), c.Request(), sse.SourceOf(sse.MustFrame(sse.Event{Name: "busy", Data: p.json()})), o) == nil
+}
+
+// problemOf returns the answer to an error, and logs what is not the client's fault.
+func (s *Server) problemOf(err error, c echo.Context) *problem {
+	p, ok := errors.AsType[*problem](err)
 	switch {
+	case ok:
+		return p
 	case errors.Is(err, echo.ErrNotFound):
 		return newProblem(http.StatusNotFound, "there is nothing at this path; /openapi.json lists what there is")
 	case errors.Is(err, echo.ErrMethodNotAllowed):
 		return newProblem(http.StatusMethodNotAllowed, "this path does not take this method; see the Allow header")
-	case ok && fromEcho.Code < http.StatusInternalServerError:
-		return newProblem(fromEcho.Code, "")
+	case errors.Is(err, job.ErrRunning):
+		return newProblem(http.StatusConflict, "a job of that id is running")
+	case errors.Is(err, job.ErrNone):
+		return newProblem(http.StatusNotFound, "no job of that id is running")
+	case errors.Is(err, job.ErrTooMany):
+		return unavailable(fmt.Sprintf("%d jobs are running, and no more can be started now; try again", job.MaxRunning))
+	case errors.Is(err, job.ErrClosed):
+		return unavailable("the service is shutting down; try again")
+	}
+	level := zerolog.ErrorLevel
+	if errors.Is(err, context.Canceled) { // the client has left; nothing is wrong with the broker
+		level = zerolog.DebugLevel
+	}
+	s.config.Logger.WithLevel(level).Err(err).Str("route", c.Path()).Msg("a request failed")
+	switch {
+	case errors.Is(err, job.ErrAway):
+		return unavailable("the service cannot reach its broker; try again")
+	case errors.Is(err, pubsub.ErrNotPublished):
+		return unavailable("the event was not published; try again")
+	case errors.Is(err, pubsub.ErrUnconfirmed):
+		return unavailable("the broker did not confirm the event; it may still appear, so publishing it again may publish it twice")
 	default:
-		s.config.Logger.Error().Err(err).Str("route", c.Path()).Msg("a request failed")
-		return failed()
+		return errFailed
 	}
 }

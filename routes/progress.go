@@ -32,39 +32,29 @@ func (s *Server) progress(c echo.Context) error {
 }
 
 func (s *Server) watch(c echo.Context, id, lastEventID string) (sse.Source, error) {
+	r := c.Request()
 	for {
-		watch, err := s.config.Jobs.Watch(c.Request().Context(), id, lastEventID)
-		if err == nil {
-			return watch, nil
-		}
+		watch, err := s.config.Jobs.Watch(r.Context(), id, lastEventID)
 		if !errors.Is(err, job.ErrNone) {
-			return nil, s.jobProblem(err)
+			return watch, err
 		}
-		if err := s.mayWrite(writing(c.Request())); err != nil {
+		asPost := r.WithContext(r.Context()) // to start a job is to change something
+		asPost.Method = http.MethodPost
+		if s.crossOrigin.Check(asPost) != nil {
+			return nil, errCrossSite
+		}
+		if r.Method == http.MethodHead {
+			return sse.SourceOf(), s.config.Jobs.Ready()
+		}
+		err = s.write(func() error {
+			started, err := s.config.Jobs.Start(r.Context(), id, job.BuildKind, job.Request{})
+			if err == nil {
+				started.Close()
+			}
+			return err
+		})
+		if err != nil && !errors.Is(err, job.ErrRunning) { // another client was faster
 			return nil, err
 		}
-		if c.Request().Method == http.MethodHead {
-			return sse.SourceOf(), s.jobProblem(s.config.Jobs.Ready())
-		}
-		if err := s.startBuild(c, id); err != nil && !errors.Is(err, job.ErrRunning) { // another client was faster
-			return nil, s.jobProblem(err)
-		}
 	}
-}
-
-func (s *Server) startBuild(c echo.Context, id string) error {
-	return s.write(func() error {
-		watch, err := s.config.Jobs.Start(c.Request().Context(), id, job.BuildKind, job.Request{})
-		if err == nil {
-			watch.Close()
-		}
-		return err
-	})
-}
-
-// writing returns the request as one that changes something.
-func writing(r *http.Request) *http.Request {
-	w := r.WithContext(r.Context())
-	w.Method = http.MethodPost
-	return w
 }

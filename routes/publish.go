@@ -2,9 +2,7 @@ package routes
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -12,7 +10,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
-	"github.com/rs/zerolog"
 
 	"example.com/sse-demo/pubsub"
 )
@@ -47,7 +44,7 @@ func (s *Server) publish(c echo.Context) error {
 	var receipt pubsub.Receipt
 	err = s.write(func() (err error) {
 		receipt, err = s.config.Broker.Publish(c.Request().Context(), p.Channel, name, p.Payload)
-		return s.publishProblem(err)
+		return err
 	})
 	if err != nil {
 		return err
@@ -100,20 +97,4 @@ func (s *Server) bindText(c echo.Context, p *publishParams) error {
 	names := slices.Sorted(maps.Keys(c.QueryParams()))
 	known := []string{"channel", "event", "access_token"}
 	return invalid(unknown("query", slices.DeleteFunc(names, func(name string) bool { return slices.Contains(known, name) }))...)
-}
-
-// publishProblem is the answer to an error of the broker, nil for none.
-func (s *Server) publishProblem(err error) error {
-	if err == nil {
-		return nil
-	}
-	level := zerolog.ErrorLevel
-	if errors.Is(err, context.Canceled) { // the publisher has left; nothing is wrong with the broker
-		level = zerolog.DebugLevel
-	}
-	s.config.Logger.WithLevel(level).Err(err).Msg("an event was not published, or not confirmed")
-	if errors.Is(err, pubsub.ErrUnconfirmed) {
-		return s.unavailable("the broker did not confirm the event; it may still appear, so publishing it again may publish it twice")
-	}
-	return s.unavailable("the event was not published; try again")
 }

@@ -77,7 +77,7 @@ func New(config Config) (*Server, error) {
 		echo:     echo.New(),
 		validate: newValidator(),
 		started:  time.Now(),
-		gate:     newGate(config.MaxStreams, config.Stream.WriteTimeout),
+		gate:     newGate(config.MaxStreams),
 	}
 	s.metrics = newMetrics(&config, slices.Sorted(maps.Keys(s.streams())))
 	s.echo.HTTPErrorHandler = s.answerError
@@ -136,9 +136,10 @@ func clientAddress(proxies []*net.IPNet) echo.IPExtractor {
 // ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	a := s.gate.enter(w, r)
-	defer a.leave()
-	s.echo.ServeHTTP(a, r)
+	if s.gate.begin(&s.gate.open) {
+		defer s.gate.open.Done()
+	}
+	s.echo.ServeHTTP(s.newAnswer(w, r), r)
 }
 
 // admit refuses requests whose body was not read, and those by which pages of other sites
@@ -146,10 +147,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) admit(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if err := answerOf(c).bodyErr; err != nil {
-			return s.bodyProblem(c, err)
-		}
-		if err := s.mayWrite(c.Request()); err != nil {
 			return err
+		}
+		if s.crossOrigin.Check(c.Request()) != nil {
+			return errCrossSite
 		}
 		return next(c)
 	}
@@ -158,5 +159,5 @@ func (s *Server) admit(next echo.HandlerFunc) echo.HandlerFunc {
 func (s *Server) logPanic(c echo.Context, err error, stack []byte) error {
 	s.metrics.panics.Add(1)
 	s.config.Logger.Error().Err(err).Str("route", c.Path()).Bytes("stack", stack).Msg("a handler panicked")
-	return failed()
+	return errFailed
 }
