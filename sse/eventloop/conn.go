@@ -24,6 +24,10 @@ var errWouldBlock = errors.New("eventloop: the socket is full")
 // would take all, and it would have been put together in vain.
 const maxWrite = 64 << 10
 
+// maxSealed is the same over TLS. It is less, because streams cannot share what was
+// encrypted and was not taken.
+const maxSealed = 16 << 10
+
 // A conn is a connection that was taken over from net/http.
 type conn struct {
 	socket    net.Conn        // below TLS
@@ -183,8 +187,12 @@ func (b *buffer) join(p pieces, most int) []byte {
 func (c *conn) tryWrite(b *buffer, frames [][]byte, last bool) error {
 	b.fill(c, frames, last)
 	defer clear(b.pieces) // it holds no events
+	most := maxWrite
+	if c.sealer != nil {
+		most = maxSealed
+	}
 	for rest := b.pieces.skip(0); len(rest) > 0; {
-		p := b.join(rest, maxWrite)
+		p := b.join(rest, most)
 		n, err := c.tryWriteOnce(b, p)
 		if err != nil {
 			return fmt.Errorf("eventloop: write: %w", err)

@@ -3,6 +3,9 @@ package eventloop
 import (
 	"crypto/tls"
 	"net"
+	"slices"
+
+	"example.com/sse-demo/sse/internal/stream"
 )
 
 // ListenTLS returns a listener to pass to [net/http.Server.ServeTLS]. A loop takes over
@@ -64,10 +67,15 @@ func newSealer(conn net.Conn) *sealer {
 	return &sealer{secure, socket}
 }
 
-// seal returns p in records of TLS. It uses the memory of buffer.
+// seal returns p in records of TLS, each of a piece: a client takes nothing while it is
+// busy with a record. It uses the memory of buffer.
 func (s *sealer) seal(buffer, p []byte) (sealed []byte, err error) {
 	s.socket.sealed = buffer[:0]
-	_, err = s.conn.Write(p)
+	for piece := range slices.Chunk(p, stream.PieceSize) {
+		if _, err = s.conn.Write(piece); err != nil {
+			break
+		}
+	}
 	sealed, s.socket.sealed = s.socket.sealed, nil
 	return sealed, err
 }
