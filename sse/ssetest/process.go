@@ -86,10 +86,11 @@ func AwaitServer(t testing.TB, addr string) {
 	})
 }
 
-// await tries again until there is no error, for 20 s at most.
+// await tries again until there is no error, for a minute at most: Node starts slowly on
+// a busy machine.
 func await(t testing.TB, try func() error) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; <-time.After(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; <-time.After(10 * time.Millisecond) {
 		err := try()
 		if err == nil {
 			return
