@@ -21,14 +21,14 @@ import (
 
 // A dialect is how the model APIs of one kind are asked, and how they answer.
 type dialect struct {
-	ask       func(question map[string]any, conversation []job.Message)
-	authorize func(header http.Header, key string)
-	isTyped   bool // an event has a type, or a name that says it; otherwise it has choices and no name
-	read      func(a *answer, kind string, data []byte) error
+	key     string // how the key is sent, up to the key
+	ask     func(header http.Header, question map[string]any, conversation []job.Message)
+	isTyped bool // an event has a type, or a name that says it; otherwise it has choices and no name
+	read    func(a *answer, kind string, event any)
 }
 
 // dialects have the names of --answer-api.
-var dialects = map[string]dialect{"chat": chat, "responses": responses, "messages": messages}
+var dialects = map[string]*dialect{"chat": &chat, "responses": &responses, "messages": &messages}
 
 // An answer is what the upstream has said so far.
 type answer struct {
@@ -36,12 +36,12 @@ type answer struct {
 	body    io.Reader
 	silence *time.Timer
 
-	text    text   // what take has not returned yet
-	begun   bool   // take has returned some
-	word    string // with which the answer ends
-	why     string // it ends so, or what the model refuses
-	failure string // of the upstream
-	isOver  bool   // nothing more counts
+	text     string // with its escapes; what take has not returned yet
+	begun    bool   // there was a text
+	inPieces bool   // the text comes in pieces
+	word     string // with which the answer ends
+	why      string // it ends so, or what the model refuses
+	isOver   bool   // nothing more counts
 }
 
 // events returns the reader of the answer. The last event needs no blank line.
@@ -49,10 +49,10 @@ func (a *answer) events() *sse.Reader {
 	events := sse.NewReader(io.MultiReader(a, strings.NewReader("\n\n")))
 	events.MaxEvent = MaxEvent
 	events.OnFault = func(f sse.Fault) {
-		text, isField := strings.CutPrefix(f.Text, "error:")
+		text, isError := strings.CutPrefix(f.Text, "error:")
 		switch {
 		case f.Kind != sse.UnknownField:
-		case isField: // to llama.cpp
+		case isError: // of llama.cpp
 			a.read("error", []byte(text))
 		case text[0] == '{': // an object without a field, mostly an error
 			a.read("", []byte(text))
@@ -76,56 +76,90 @@ func (a *answer) read(name string, data []byte) {
 		name = ""
 	}
 	data = bytes.TrimSpace(data)
-	var object map[string]any
-	err := json.Unmarshal(data, &object)
-	kind, _ := object["type"].(string)
+	event, err := parse(data)
+	kind := words(at(event, "type"))
 	switch {
 	case a.isOver:
-	case string(data) == "[DONE]": // in every dialect
-		a.end("[DONE]")
+	case string(data) == "[DONE]": // in every dialect; it counts if no word was before it
+		a.end(cmp.Or(a.word, "stop"))
 		a.isOver = true
-	case a.dialect.isError(name, object):
-		a.fail(cmp.Or(words(object), string(data), "no reason is given"))
+	case a.dialect.isError(name, event):
+		a.fail(cmp.Or(words(event), string(data), "no reason is given"))
 	case len(data) == 0, name != "" && (!a.dialect.isTyped || data[0] != '{'):
 		// such as a ping with the time
-	case err != nil || a.dialect.read(a, cmp.Or(kind, name), data) != nil:
+	case err != nil:
 		a.fail("it sent what is no part of an answer, or is cut off: " + string(data))
+	default:
+		a.dialect.read(a, cmp.Or(kind, name), event)
 	}
 }
 
-func (a *answer) fail(why string) {
-	a.failure, a.isOver = why, true
-	a.silence.Reset(0) // the connection may stay open
+// add adds a text: a string, a part of a message, or a list of them. Parts of types other
+// than text have none.
+func (a *answer) add(v any) {
+	switch v := v.(type) {
+	case nil:
+	case string:
+		a.text += v
+		a.begun = a.begun || v != ""
+	case []any:
+		for _, part := range v {
+			a.add(part)
+		}
+	case map[string]any:
+		if slices.Contains([]string{"", "text", "output_text", "text_delta"}, words(v["type"])) {
+			a.add(v["text"])
+		}
+	default:
+		a.fail("it sent what is no part of an answer: " + fmt.Sprint(v))
+	}
 }
 
-// complete are the words that mean that an answer is complete. Any other word means that
-// it is not. [DONE] is the last line of most streams, and counts if no word was before it.
-var complete = []string{"stop", "eos", "end_turn", "stop_sequence", "completed", "[DONE]"}
+// lastWords is how long the stream may go on after the word with which the answer ends.
+// Some servers report an error only then.
+const lastWords = 5 * time.Second
 
 // end notes a word with which the answer ends. After a bad one no other counts.
 func (a *answer) end(word string) {
-	if word != "" && (a.word == "" || slices.Contains(complete, a.word)) {
+	if word != "" && (a.word == "" || isComplete(a.word)) {
 		a.word = word
 		a.silence.Reset(lastWords)
 	}
 }
 
+// isComplete reports whether the word means that the answer is complete. Any other word
+// means that it is not.
+func isComplete(word string) bool {
+	return slices.Contains([]string{"stop", "eos", "end_turn", "stop_sequence", "completed"}, word)
+}
+
+// fail ends the answer with an error of the upstream.
+func (a *answer) fail(why string) {
+	a.end("error")
+	a.why, a.isOver = why, true
+	a.silence.Reset(0) // the connection may stay open
+}
+
 // judge returns nil if the answer is complete. err is why nothing more can be read.
 func (a *answer) judge(ctx context.Context, err error) error {
 	switch {
-	case a.word == "" && a.why == "" && a.failure == "":
-		return a.broken(ctx, err)
-	case a.word != "" && !slices.Contains(complete, a.word):
-		why := cmp.Or(a.failure, a.why, "it may be cut off; ask for a shorter one, or try again")
-		return fmt.Errorf("the upstream ended the answer with %q: %s", a.quote(a.word), a.quote(why))
-	case a.failure != "":
-		return fmt.Errorf("the upstream failed in the middle of the answer: %s; try again", a.quote(a.failure))
+	case a.word != "" && !isComplete(a.word):
+		why := a.quote(cmp.Or(a.why, "it may be cut off"))
+		return fmt.Errorf("the upstream ended the answer with %q: %s; try again, or ask for a shorter one", a.quote(a.word), why)
 	case a.why != "":
 		return fmt.Errorf("the model refuses to answer: %s", a.quote(a.why))
-	case !a.begun:
-		return errors.New("the upstream ended the answer before its first word; try again, or ask in other words")
-	default:
+	case a.word != "" && a.begun:
 		return nil
+	case a.word != "":
+		return errors.New("the upstream ended the answer before its first word; try again, or ask in other words")
+	case context.Cause(ctx) != nil: // cancelled, silent or overdue
+		return context.Cause(ctx)
+	case errors.Is(err, io.EOF):
+		return errors.New("the upstream ended its answer without saying that it is complete; try again")
+	case errors.Is(err, sse.ErrTooLong), errors.As(err, new(*http.MaxBytesError)):
+		return fmt.Errorf("the upstream sent more than %d MiB for one answer, or %d MiB for a part of it", MaxResponse>>20, MaxEvent>>20)
+	default:
+		return fmt.Errorf("the connection to the upstream broke in the middle of the answer (%s); try again", a.reason(err))
 	}
 }
 
@@ -133,84 +167,76 @@ func (a *answer) judge(ctx context.Context, err error) error {
 // pair waits for the second one, unless nothing follows.
 func (a *answer) take() (piece string) {
 	end := len(a.text)
-	if half := firstHalf.FindSubmatchIndex(a.text); half != nil && !a.isOver {
+	if half := firstHalf.FindStringSubmatchIndex(a.text); half != nil && !a.isOver {
 		end = half[2]
 	}
-	piece, a.text = a.text[:end].String(), a.text[end:]
-	a.begun = a.begun || piece != ""
+	piece, a.text = unescape(a.text[:end]), a.text[end:]
 	return piece
 }
 
 // firstHalf finds the first half of a surrogate pair at the end of a text.
 var firstHalf = regexp.MustCompile(`^(?:[^\\]|\\.)*?(\\u[dD][89abAB][0-9a-fA-F]{2})$`)
 
-// A text is the inside of a JSON string, with its escapes, because a surrogate pair may be
-// split over two strings. In JSON it is a string, null, a part of a message, or a list of
-// parts. Parts of types other than text have none.
-type text []byte
+// keepEscapes doubles the backslashes in JSON.
+var keepEscapes = strings.NewReplacer(`\\`, `\\\\`, `\"`, `\\u0022`, `\`, `\\`)
 
-// UnmarshalJSON implements [json.Unmarshaler]. It appends.
-func (t *text) UnmarshalJSON(data []byte) (err error) {
-	switch data[0] {
-	case '"':
-		*t = append(*t, data[1:len(data)-1]...)
-	case '{':
-		var part struct {
-			Type string
-			Text json.RawMessage
-		}
-		err = json.Unmarshal(data, &part)
-		if slices.Contains([]string{"", "text", "output_text", "text_delta"}, part.Type) && part.Text != nil {
-			err = t.UnmarshalJSON(part.Text)
-		}
-	default:
-		var parts []text
-		err = json.Unmarshal(data, &parts)
-		*t = append(*t, slices.Concat(parts...)...)
-	}
-	return err
+// parse parses an object in JSON. Its strings keep their escapes, because a surrogate pair
+// may be split over two of them.
+func parse(data []byte) (object map[string]any, err error) {
+	err = json.Unmarshal([]byte(keepEscapes.Replace(string(data))), &object)
+	return object, err
 }
 
-// String decodes the text. Half a surrogate pair becomes U+FFFD.
-func (t text) String() (s string) {
-	_ = json.Unmarshal(slices.Concat([]byte{'"'}, t, []byte{'"'}), &s) // it was valid in an event
+// unescape decodes the escapes of a string. Half a surrogate pair becomes U+FFFD.
+func unescape(text string) (s string) {
+	_ = json.Unmarshal([]byte(`"`+text+`"`), &s) // it was valid
 	return s
 }
 
-// eventType matches the types of events, unlike those of errors, such as about:blank and
-// BadRequest.
+// at returns the value at a path of members; nil if there is none.
+func at(v any, path ...string) any {
+	for _, member := range path {
+		object, isObject := v.(map[string]any)
+		if !isObject && v != nil {
+			return false // which is no text
+		}
+		v = object[member]
+	}
+	return v
+}
+
+// Types of events, unlike those of errors, such as about:blank and BadRequest.
 var eventType = regexp.MustCompile(`^[a-z0-9_.-]+$`)
 
 // isError reports whether an event is an error, in one of the forms that servers use.
-func (d dialect) isError(name string, object map[string]any) bool {
-	kind, _ := object["type"].(string)
+func (d *dialect) isError(name string, event any) bool {
+	kind, object := words(at(event, "type")), at(event, "object")
+	has := func(member string) bool { return isSet(at(event, member)) }
 	isErrorName := func(s string) bool { return strings.HasSuffix(strings.ToLower(s), "error") }
-	has := func(member string) bool { return isSet(object[member]) }
 	switch {
-	case isErrorName(name), isErrorName(kind), object["object"] == "error",
-		has("error"), has("errors"), has("error_code"), has("error_type"):
+	case isErrorName(name), isErrorName(kind), object == "error",
+		slices.ContainsFunc([]string{"error", "errors", "error_code", "error_type", "error_msg", "error_message"}, has):
 		return true
 	case name != "", has("choices"), d.isTyped && eventType.MatchString(kind):
 		return false // known to the dialect, or to be skipped
 	default:
-		message, _ := cmp.Or(object["message"], object["msg"]).(string)
+		message := words(at(event, "message")) + words(at(event, "msg"))
 		return message != "" || has("detail") || has("title") && has("status")
 	}
 }
 
 // isSet reports whether a member has a value other than those that stand for none.
 func isSet(v any) bool {
-	list, isList := v.([]any)
-	return len(list) > 0 || !isList && !slices.Contains([]any{nil, false, 0.0, ""}, v)
+	return !slices.Contains([]string{"<nil>", "false", "0", "", "[]"}, fmt.Sprint(v))
 }
 
-// words returns what an error and those that it wraps say, such as "Overloaded
-// (overloaded_error)" for {"error":{"message":"Overloaded","type":"overloaded_error"}}; ""
-// if it says nothing in a known form.
+// words returns what an error and those that it wraps say, such as "Overloaded,
+// overloaded_error" for {"error":{"message":"Overloaded","type":"overloaded_error"}}; "" if
+// it says nothing in a known form.
 func words(v any) string {
 	switch v := v.(type) {
 	case string:
-		return v
+		return unescape(v)
 	case float64:
 		return strconv.FormatFloat(v, 'f', -1, 64)
 	case []any:
@@ -218,23 +244,16 @@ func words(v any) string {
 			return words(v[0])
 		}
 	case map[string]any:
-		says := members(v, "title", "error", "errors", "message", "detail", "msg", "error_msg", "text")
-		kinds := members(v, "type", "error_type", "code", "error_code", "status")
-		if len(says) > 0 && len(kinds) > 0 {
-			return strings.Join(says, ": ") + " (" + kinds[0] + ")"
+		var says []string
+		for _, member := range []string{
+			"title", "error", "errors", "message", "error_message", "detail", "msg", "error_msg", "reason", "text",
+			"type", "error_type", "code", "error_code", "status",
+		} {
+			if text := words(v[member]); !slices.Contains(append(says, "", "error", "about:blank"), text) {
+				says = append(says, text)
+			}
 		}
-		return strings.Join(append(says, kinds...), ": ")
+		return strings.Join(says, ", ")
 	}
 	return ""
-}
-
-// members returns the words of these members, as far as they say something.
-func members(object map[string]any, names ...string) (says []string) {
-	for _, name := range names {
-		text := words(object[name])
-		if !slices.Contains(append(says, "", "error", "about:blank"), text) {
-			says = append(says, text)
-		}
-	}
-	return says
 }

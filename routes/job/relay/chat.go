@@ -1,7 +1,7 @@
 package relay
 
 import (
-	"encoding/json"
+	"net/http"
 
 	"example.com/sse-demo/routes/job"
 )
@@ -9,31 +9,25 @@ import (
 // chat is OpenAI's chat completions, which most servers speak. Of several choices only
 // the first counts; an event without any says nothing.
 var chat = dialect{
-	ask:       func(question map[string]any, conversation []job.Message) { question["messages"] = conversation },
-	authorize: bearer,
-	read: func(a *answer, _ string, data []byte) error {
-		var chunk struct {
-			Choices []struct {
-				Index int
-				Delta struct {
-					Content text
-					Refusal string
-				}
-				Finish string `json:"finish_reason"`
-				Error  any
+	key: "Authorization: Bearer ",
+	ask: func(_ http.Header, question map[string]any, conversation []job.Message) {
+		question["messages"] = conversation
+	},
+	read: func(a *answer, _ string, event any) {
+		choices, isList := at(event, "choices").([]any)
+		if !isList && isSet(at(event, "choices")) {
+			a.fail("its choices are no list")
+		}
+		for _, choice := range choices {
+			if isSet(at(choice, "index")) {
+				continue
+			}
+			a.add(at(choice, "delta", "content"))
+			a.why += words(at(choice, "delta", "refusal"))
+			a.end(words(at(choice, "finish_reason")))
+			if failure := at(choice, "error"); isSet(failure) {
+				a.fail(words(failure))
 			}
 		}
-		err := json.Unmarshal(data, &chunk)
-		for _, choice := range chunk.Choices {
-			if choice.Index == 0 {
-				a.text = append(a.text, choice.Delta.Content...)
-				a.why += choice.Delta.Refusal
-				if isSet(choice.Error) {
-					a.why, choice.Finish = words(choice.Error), "error"
-				}
-				a.end(choice.Finish)
-			}
-		}
-		return err
 	},
 }

@@ -18,7 +18,6 @@ import (
 	"fmt"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 	"net/url"
 	"path"
@@ -36,13 +35,6 @@ const (
 	MaxTime        = 10 * time.Minute // for an answer, from its head on
 	MaxEvent       = 2 << 20          // bytes of one event; the last one of a response has all of its text again
 	MaxResponse    = 32 << 20         // bytes of an answer with everything around its text
-
-	// lastWords is how long the stream may go on after the word with which the answer
-	// ends. Some servers report an error only then.
-	lastWords = 5 * time.Second
-
-	maxErrorBody  = 16 << 10 // bytes that are read of an error
-	maxQuoteRunes = 200      // of the upstream's words in an error
 )
 
 // An Upstream is a model API.
@@ -53,23 +45,17 @@ type Upstream struct {
 	Key     string        // the bearer token, or for messages the x-api-key; "" for none
 	Silence time.Duration // how long it may say nothing; 0 for DefaultSilence
 
-	// Transport is for tests; nil is one that connects to the host of URL.
-	Transport http.RoundTripper
+	Transport http.RoundTripper // for tests; nil is one that connects to the host of URL
 
-	dialect dialect // as API says
+	dialect *dialect // as API says
 }
 
 // New returns the kind of jobs that relay the answers of the upstream. Its error contains
 // neither the URL, which may hold a secret, nor the key.
 func New(u Upstream) (job.Kind, error) {
 	parsed, err := url.Parse(u.URL)
-	if bad, ok := errors.AsType[*url.Error](err); ok {
-		err = bad.Err
-	}
 	switch {
-	case err != nil:
-		return job.Kind{}, err
-	case parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Hostname() == "":
+	case err != nil, parsed.Scheme != "http" && parsed.Scheme != "https", parsed.Hostname() == "":
 		return job.Kind{}, errors.New("it must be like https://host/v1/chat/completions")
 	case parsed.User != nil:
 		return job.Kind{}, errors.New("it must have no user and password; a key goes into SSE_ANSWER_KEY")
@@ -85,12 +71,7 @@ func New(u Upstream) (job.Kind, error) {
 		}
 		u.Transport = own
 	}
-	u.dialect = chat
-	for _, name := range []string{path.Base(parsed.Path), u.API} {
-		if d, ok := dialects[name]; ok {
-			u.dialect = d
-		}
-	}
+	u.dialect = cmp.Or(dialects[u.API], dialects[path.Base(parsed.Path)], &chat)
 	return job.Kind{Write: u.answer}, nil
 }
 
@@ -109,7 +90,7 @@ func (u *Upstream) answer(ctx context.Context, r job.Request, write func(piece s
 	overdue := time.AfterFunc(MaxTime, func() { cancel(fmt.Errorf("the answer was not complete after %v; ask for a shorter one", MaxTime)) })
 	defer overdue.Stop()
 
-	a := &answer{Upstream: u, body: body, silence: silence}
+	a := &answer{Upstream: u, body: http.MaxBytesReader(nil, body, MaxResponse), silence: silence}
 	events := a.events()
 	for {
 		event, err := events.Next()
@@ -134,33 +115,28 @@ func (u *Upstream) open(ctx context.Context, conversation []job.Message) (io.Rea
 	if u.Model != "" {
 		question["model"] = u.Model
 	}
-	u.dialect.ask(question, conversation)
+	header := http.Header{"Content-Type": {"application/json"}, "Accept": {sse.MediaType}, "Accept-Encoding": {"identity"}}
+	u.dialect.ask(header, question, conversation)
+	if u.Key != "" {
+		name, scheme, _ := strings.Cut(u.dialect.key, ": ")
+		header.Set(name, scheme+u.Key)
+	}
 	body, _ := json.Marshal(question) // it is made of strings
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, u.URL, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Accept", sse.MediaType)
-	r.Header.Set("Accept-Encoding", "identity")
-	u.dialect.authorize(r.Header, u.Key)
+	r.Header = header
 	response, err := u.Transport.RoundTrip(r) // follows no redirect
 	if err != nil {
-		err = fmt.Errorf("the upstream cannot be reached (%s); see whether it runs, and whether --answer-url is right", u.innermost(err))
+		err = fmt.Errorf("the upstream cannot be reached (%s); see whether it runs, and whether --answer-url is right", u.reason(err))
 		return nil, cmp.Or(context.Cause(ctx), err)
 	}
 	if err := u.refusal(response); err != nil {
 		_ = response.Body.Close()
 		return nil, err
 	}
-	return http.MaxBytesReader(nil, response.Body, MaxResponse), nil
-}
-
-// bearer is how most APIs take the key.
-func bearer(header http.Header, key string) {
-	if key != "" {
-		header.Set("Authorization", "Bearer "+key)
-	}
+	return response.Body, nil
 }
 
 // refusal returns an error with what the upstream says, and what to do, unless it answers
@@ -168,73 +144,46 @@ func bearer(header http.Header, key string) {
 func (u *Upstream) refusal(response *http.Response) error {
 	code := response.StatusCode
 	media, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
-	if encoding := response.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
-		media = encoding // although it was asked not to compress, which holds pieces back
-	}
 	if code == http.StatusOK && media == sse.MediaType {
 		return nil
 	}
 	says := fmt.Sprintf("%d %s", code, http.StatusText(code))
-	body, _ := io.ReadAll(io.LimitReader(response.Body, maxErrorBody)) // what was read of it will do
-	var failure any
-	switch {
-	case code == http.StatusUnauthorized: // it may show a part of the key
-	case json.Unmarshal(body, &failure) == nil:
-		says += ": " + cmp.Or(words(failure), string(body))
-	case media == "text/plain" && len(body) > 0: // not a page of HTML
-		says += ": " + string(body)
+	body, _ := io.ReadAll(io.LimitReader(response.Body, 16<<10)) // what was read of it will do
+	failure, _ := parse(body)
+	if text := cmp.Or(words(failure), string(body)); text != "" && media != "text/html" && code != http.StatusUnauthorized {
+		says += ": " + text // with 401 it may show a part of the key
 	}
-	todo := "see whether --answer-url and --answer-model are right"
-	switch {
+	todo := "see whether --answer-url, --answer-api and --answer-model are right"
+	switch seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); {
 	case code == http.StatusOK:
 		says = cmp.Or(media, "something without a Content-Type") + " instead of an event stream, " + says
-		todo = "see whether --answer-url can stream, and speaks as --answer-api says"
 	case code >= 300 && code < 400:
 		todo = "set --answer-url to the address of the endpoint itself, because the key is not sent elsewhere"
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
 		todo = "set SSE_ANSWER_KEY to a key that may ask this"
+	case err == nil:
+		todo = fmt.Sprintf("try again in %d s", seconds)
 	case code == http.StatusTooManyRequests, code >= 500:
 		todo = "try again later"
-		if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil {
-			todo = fmt.Sprintf("try again in %d s", seconds)
-		}
 	}
 	return fmt.Errorf("the upstream answers %s; %s", u.quote(says), todo)
 }
 
-// broken returns why the stream of an answer has ended too early.
-func (u *Upstream) broken(ctx context.Context, err error) error {
-	_, tooMuch := errors.AsType[*http.MaxBytesError](err)
-	switch {
-	case context.Cause(ctx) != nil: // cancelled, silent or overdue
-		return context.Cause(ctx)
-	case errors.Is(err, io.EOF):
-		return errors.New("the upstream ended its answer without saying that it is complete; try again")
-	case tooMuch, errors.Is(err, sse.ErrTooLong):
-		return fmt.Errorf("the upstream sent more than %d MiB for one answer, or %d MiB for a part of it", MaxResponse>>20, MaxEvent>>20)
-	default:
-		return fmt.Errorf("the connection to the upstream broke in the middle of the answer (%s); try again", u.innermost(err))
-	}
-}
-
-// innermost returns what the network says, without addresses, URLs and the key.
-func (u *Upstream) innermost(err error) string {
-	if e, ok := errors.AsType[*net.DNSError](err); ok {
-		return e.Err
-	}
-	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
-		err = inner
-	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+// reason returns the last thing that the network says, without addresses, URLs and the key.
+func (u *Upstream) reason(err error) string {
+	text := err.Error()
+	text = text[strings.LastIndex(text, ": ")+1:]
+	if strings.HasSuffix(text, "EOF") {
 		return "it was closed"
 	}
-	return u.quote(err.Error())
+	return u.quote(text)
 }
 
-// quote returns the beginning of a text of the upstream on one line, without the key.
+// quote returns the first 200 characters of a text of the upstream on one line, without
+// the key.
 func (u *Upstream) quote(text string) string {
 	if u.Key != "" {
 		text = strings.ReplaceAll(text, u.Key, "[key]")
 	}
-	return fmt.Sprintf("%.*s", maxQuoteRunes, strings.Join(strings.Fields(text), " "))
+	return fmt.Sprintf("%.200s", strings.Join(strings.Fields(text), " "))
 }

@@ -2,41 +2,37 @@ package relay
 
 import (
 	"cmp"
-	"encoding/json"
+	"net/http"
 	"strings"
 
 	"example.com/sse-demo/routes/job"
 )
 
-// responses is OpenAI's Responses. A refusal comes in pieces, then as a whole.
+// responses is OpenAI's Responses. A text comes in pieces and then as a whole, or only as a
+// whole, as does a refusal.
 var responses = dialect{
-	ask:       func(question map[string]any, conversation []job.Message) { question["input"] = conversation },
-	authorize: bearer,
-	isTyped:   true,
-	read: func(a *answer, kind string, data []byte) error {
-		var event struct {
-			Delta    text
-			Refusal  string
-			Response struct {
-				Status     string
-				Error      any
-				Incomplete struct{ Reason string } `json:"incomplete_details"`
-			}
-		}
-		err := json.Unmarshal(data, &event)
+	key: "Authorization: Bearer ",
+	ask: func(_ http.Header, question map[string]any, conversation []job.Message) {
+		question["input"] = conversation
+	},
+	isTyped: true,
+	read: func(a *answer, kind string, event any) {
 		switch kind {
 		case "response.output_text.delta":
-			a.text = append(a.text, event.Delta...)
+			a.add(at(event, "delta"))
+			a.inPieces = true
+		case "response.output_text.done":
+			if !a.inPieces {
+				a.add(at(event, "text"))
+			}
 		case "response.refusal.delta":
-			a.why += event.Delta.String()
+			a.why += words(at(event, "delta"))
 		case "response.refusal.done":
-			a.why = cmp.Or(event.Refusal, a.why)
+			a.why = cmp.Or(words(at(event, "refusal")), a.why)
 		case "response.completed", "response.incomplete", "response.failed", "response.cancelled":
-			a.why += words(event.Response.Error)
-			a.end(cmp.Or(event.Response.Incomplete.Reason, event.Response.Status, strings.TrimPrefix(kind, "response.")))
-		default: // its delta may be anything
-			return nil
+			response := at(event, "response")
+			a.why += words(at(response, "error"))
+			a.end(cmp.Or(words(at(response, "incomplete_details", "reason")), words(at(response, "status")), strings.TrimPrefix(kind, "response.")))
 		}
-		return err
 	},
 }
