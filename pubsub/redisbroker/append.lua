@@ -1,14 +1,8 @@
--- Appends an event and returns its id. ARGV[3] and ARGV[4] are an id, ms and sequence,
--- that the new id must be above: a Redis that has lost events, and whose clock is behind,
--- would otherwise give out ids that its clients have passed. Then channel, name, data.
+-- Appends an event and returns its id. ARGV[5] to ARGV[7] are its channel, name and data.
 
-local afterMs, afterSequence = tonumber(ARGV[3]), tonumber(ARGV[4])
-local ms, sequence, before, others = newest()
-if afterMs > ms or afterMs == ms and afterSequence > sequence then
-  ms, sequence = afterMs, afterSequence
-end
+local before, others = measureAll()
 local after = before + size(#ARGV[5] + #ARGV[6] + #ARGV[7])
-local reply = add(ms, sequence, after, ARGV[5], ARGV[6], ARGV[7])
+local reply = add(after, ARGV[5], ARGV[6], ARGV[7])
 if type(reply) == 'table' then
   if string.find(reply.err, '^OOM') then -- it may be this stream that fills the memory
     redis.pcall('XTRIM', key, 'MAXLEN', maxEvents)

@@ -59,8 +59,9 @@ func BenchmarkReplicaPublish(b *testing.B) {
 // BenchmarkReplicaIngest is how fast a replica takes in what the stream has, and
 // what its mirror of it weighs.
 func BenchmarkReplicaIngest(b *testing.B) {
+	const maxEvents = 100_000
 	server := redistest.Start(b)
-	fill(b, server, DefaultKey, DefaultMaxEvents, len(payload))
+	fill(b, server, defaultKey, maxEvents, len(payload))
 	heap := func() float64 {
 		runtime.GC()
 		var m runtime.MemStats
@@ -87,8 +88,8 @@ func BenchmarkReplicaIngest(b *testing.B) {
 		r.Close()
 		b.StartTimer()
 	}
-	b.ReportMetric(DefaultMaxEvents*float64(b.N)/b.Elapsed().Seconds(), "events/s")
-	b.ReportMetric(weight/DefaultMaxEvents, "bytes/event")
+	b.ReportMetric(maxEvents*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(weight/maxEvents, "bytes/event")
 }
 
 // BenchmarkRedisFanOut is what an event costs Redis when 50 replicas wait for it:
@@ -96,7 +97,7 @@ func BenchmarkReplicaIngest(b *testing.B) {
 func BenchmarkRedisFanOut(b *testing.B) {
 	const readers = 50
 	server := redistest.Start(b)
-	fill(b, server, DefaultKey, 1, len(payload))
+	fill(b, server, defaultKey, 1, len(payload))
 	ctx, cancel := context.WithCancel(b.Context())
 	var reading sync.WaitGroup
 	var read atomic.Int64
@@ -104,7 +105,7 @@ func BenchmarkRedisFanOut(b *testing.B) {
 		client := server.Client()
 		reading.Go(func() {
 			for last := "0-0"; ctx.Err() == nil; {
-				streams, err := client.XRead(ctx, &redis.XReadArgs{Streams: []string{DefaultKey, last}, Count: 1000, Block: 100 * time.Millisecond}).Result()
+				streams, err := client.XRead(ctx, &redis.XReadArgs{Streams: []string{defaultKey, last}, Count: 1000, Block: 100 * time.Millisecond}).Result()
 				if err != nil || len(streams) == 0 {
 					continue
 				}
@@ -121,7 +122,7 @@ func BenchmarkRedisFanOut(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		n++
-		fill(b, server, DefaultKey, 1, len(payload))
+		fill(b, server, defaultKey, 1, len(payload))
 		for read.Load() < int64(readers*(n+1)) {
 			runtime.Gosched()
 		}

@@ -53,8 +53,8 @@ func TestReplicas(t *testing.T) {
 		}
 	})
 	t.Run("entries of others are skipped", func(t *testing.T) {
-		server.Do("XADD", DefaultKey, "*", "what", "ever")
-		server.Do("XADD", DefaultKey, "*", "c", "a", "n", "a\rb", "d", "x")
+		server.Do("XADD", defaultKey, "*", "what", "ever")
+		server.Do("XADD", defaultKey, "*", "c", "a", "n", "a\rb", "d", "x")
 		publish(t, one, "a", "on")
 		expect(t, "what follows", await(t, there, 1), "on")
 	})

@@ -58,10 +58,10 @@ func TestUnconfirmed(t *testing.T) {
 // TestLostWhileOthersCome: Redis has lost an event, and the entries that this process reads
 // next have higher ids. The event is not confirmed.
 func TestLostWhileOthersCome(t *testing.T) {
-	var a arrivals
+	a := arrivals{more: make(chan struct{})}
 	for ms := range uint64(20 * maxCount) {
 		if ms != 19_990 {
-			a.add(pubsub.ID{ms, 0}, 7)
+			a.add([]arrival{{pubsub.ID{ms, 0}, 7}})
 		}
 	}
 	for ms, want := range map[uint64]bool{19_989: false, 19_990: true, 19_991: false, 5: false} {

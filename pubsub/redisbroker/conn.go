@@ -3,70 +3,65 @@ package redisbroker
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"net"
 	"syscall"
 	"time"
 )
 
-// dialer returns the function by which go-redis connects. What it returns differs
-// from go-redis's own in two ways: any byte that comes extends a read's deadline,
-// and an idle connection that Redis has closed is recognized with TLS, too.
-func dialer(timeout time.Duration, config *tls.Config) func(ctx context.Context, network, address string) (net.Conn, error) {
-	dial := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}}
+// dialer returns the function by which go-redis connects. What it returns differs from
+// go-redis's own in two ways: a read fails only if no byte comes for as long as patience,
+// unless that is 0, and an idle connection that Redis has closed is recognized with TLS,
+// too.
+func dialer(timeout, patience time.Duration, config *tls.Config) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
-		socket, err := dial.DialContext(ctx, network, address)
+		dialed, err := new(net.Dialer).DialContext(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
-		plain := &conn{Conn: socket}
+		plain := &conn{socket: dialed.(socket), patience: patience}
 		if config == nil {
 			return plain, nil
 		}
 		secure := tls.Client(plain, config)
 		if err := secure.HandshakeContext(ctx); err != nil {
-			_ = socket.Close()
+			_ = plain.Close()
 			return nil, err
 		}
 		return tlsConn{secure, plain}, nil
 	}
 }
 
-// A conn gives a read more time whenever a byte comes, so that a large answer may
-// take its time over a slow line while one that has stopped is noticed.
-type conn struct {
+// go-redis looks at the syscall.Conn before it uses an idle connection. Anything to be
+// read there, while no answer is due, is the end of the connection.
+type socket interface {
 	net.Conn
-	patience time.Duration // 0 for any
+	syscall.Conn
+}
+
+// A conn gives each read its own deadline, so that a large answer may take its time over
+// a slow line while one that has stopped is noticed. go-redis has one for an answer.
+type conn struct {
+	socket
+	patience time.Duration
+	limited  bool // go-redis does not wait for ever
 }
 
 // SetReadDeadline implements [net.Conn].
 func (c *conn) SetReadDeadline(t time.Time) error {
-	c.patience = 0
-	if !t.IsZero() {
-		c.patience = max(time.Until(t), 1)
-	}
-	return c.Conn.SetReadDeadline(t)
-}
-
-// SetDeadline implements [net.Conn].
-func (c *conn) SetDeadline(t time.Time) error {
-	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+	c.limited = c.patience > 0 && !t.IsZero()
+	return c.socket.SetReadDeadline(t)
 }
 
 func (c *conn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if n > 0 && err == nil && c.patience > 0 {
-		err = c.Conn.SetReadDeadline(time.Now().Add(c.patience))
+	if c.limited {
+		if err := c.socket.SetReadDeadline(time.Now().Add(c.patience)); err != nil {
+			return 0, err
+		}
 	}
-	return n, err
+	return c.socket.Read(p)
 }
-
-// SyscallConn implements [syscall.Conn], by which go-redis looks at the socket before it
-// uses an idle connection. Anything to be read there, while no answer is due, is the end of
-// the connection.
-func (c *conn) SyscallConn() (syscall.RawConn, error) { return c.Conn.(syscall.Conn).SyscallConn() }
 
 // A tlsConn lets go-redis look at the socket below.
 type tlsConn struct {

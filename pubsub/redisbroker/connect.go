@@ -93,11 +93,11 @@ func address(o redis.UniversalOptions) string {
 
 // newClient returns a client of a single Redis, of the master that Sentinels name, or of
 // a cluster. It never repeats a command that may have been carried out, see once.
-// readTimeout is how long no byte may come. connected is called for each new connection.
-func newClient(o redis.UniversalOptions, readTimeout, timeout time.Duration, connected func()) redis.UniversalClient {
+// patience is as in dialer. connected is called for each new connection.
+func newClient(o redis.UniversalOptions, timeout, patience time.Duration, connected func()) redis.UniversalClient {
 	o.Protocol = 2 // no messages but answers, so an idle connection with something to read is one that was closed
-	o.Dialer, o.TLSConfig = dialer(timeout, o.TLSConfig), nil
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = timeout, readTimeout, timeout, timeout
+	o.Dialer, o.TLSConfig = dialer(timeout, patience, o.TLSConfig), nil
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = timeout, timeout, timeout, timeout
 	o.MaxRetries, o.DialerRetries, o.ContextTimeoutEnabled = -1, 1, true
 	o.PoolSize, o.PipelinePoolSize, o.ConnMaxIdleTime = cmp.Or(o.PoolSize, maxConnections), -1, maxIdle
 	o.DisableIdentity = true
@@ -119,21 +119,19 @@ func (u unsupported) Error() string { return string(u) }
 // isCluster reports whether Redis is a cluster. It returns unsupported for one that is
 // older than version 6.2, the first with exclusive ranges.
 func isCluster(ctx context.Context, client redis.UniversalClient) (bool, error) {
-	hello, err := client.Do(ctx, "HELLO").Slice() // every user may use it
-	if err != nil && strings.Contains(err.Error(), "unknown command") {
-		return false, unsupported("it is older than version 6; 6.2 or later is needed")
-	}
+	cmd := redis.NewMapStringInterfaceCmd(ctx, "hello") // every user may use it
+	_ = client.Process(ctx, cmd)                        // cmd has the error
+	hello, err := cmd.Result()
 	if err != nil {
+		if strings.Contains(err.Error(), "unknown command") {
+			err = unsupported("it is older than version 6; 6.2 or later is needed")
+		}
 		return false, err
 	}
-	properties := map[string]string{}
-	for i := 0; i+1 < len(hello); i += 2 {
-		properties[fmt.Sprint(hello[i])] = fmt.Sprint(hello[i+1])
-	}
-	if version := properties["version"]; isTooOld(version) {
+	if version := fmt.Sprint(hello["version"]); isTooOld(version) {
 		return false, unsupported("it is version " + version + "; 6.2 or later is needed")
 	}
-	return properties["mode"] == "cluster", nil
+	return hello["mode"] == "cluster", nil
 }
 
 // isTooOld reports whether a version is before 6.2. A text that is no version is not.

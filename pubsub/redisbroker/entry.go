@@ -34,33 +34,25 @@ type entry struct {
 	total               int64 // of the sizes of all entries up to it; -1 if it was not published by a replica
 }
 
-func parse(m redis.XMessage) (entry, error) {
+func parse(m redis.XMessage) entry {
 	e := entry{total: -1}
-	var ok bool
-	if e.id, ok = pubsub.ParseID(m.ID); !ok {
-		return e, fmt.Errorf("an entry of the stream has the id %q", m.ID)
-	}
+	e.id, _ = pubsub.ParseID(m.ID) // Redis writes ids in this form
 	bytes := 0
 	for name, value := range m.Values {
-		text, _ := value.(string)
-		switch name {
-		case totalField:
-			total, id, _ := strings.Cut(text, "@")
-			if n, err := strconv.ParseUint(total, 10, 63); err == nil && id == m.ID {
-				e.total = int64(n)
-			}
-			continue
-		case channelField:
-			e.channel = text
-		case nameField:
-			e.name = text
-		case dataField:
-			e.data, e.hasData = text, true
+		if text, _ := value.(string); name != totalField {
+			bytes += len(text)
 		}
-		bytes += len(text)
 	}
 	e.size = int64(52 + bytes + bytes/4 + min(bytes/6, 340)) // as in shared.lua
-	return e, nil
+	e.channel, _ = m.Values[channelField].(string)
+	e.name, _ = m.Values[nameField].(string)
+	e.data, e.hasData = m.Values[dataField].(string)
+	total, _ := m.Values[totalField].(string)
+	total, id, _ := strings.Cut(total, "@")
+	if n, err := strconv.ParseUint(total, 10, 63); err == nil && id == m.ID {
+		e.total = int64(n)
+	}
+	return e
 }
 
 // check returns why an entry is not an event. Publish has checked what replicas write.
@@ -83,29 +75,25 @@ var sharedLua string
 //go:embed append.lua
 var appendLua string
 
-//go:embed probe.lua
-var probeLua string
+//go:embed check.lua
+var checkLua string
 
 // Both scripts return the id of an entry: the appended one, or the newest.
 var (
 	appendScript = newScript(sharedLua + appendLua)
-	probeScript  = newScript(sharedLua + probeLua)
+	checkScript  = newScript(sharedLua + checkLua)
 )
 
 type script struct{ source, hash string }
 
 func newScript(source string) script { return script{source, redis.NewScript(source).Hash()} }
 
-// add appends an entry, with an id above all that this process has read.
-func (s *stream) add(ctx context.Context, client redis.UniversalClient, channel, name string, data *sentData) (pubsub.ID, error) {
-	last := s.arrivals.position()
-	return s.run(ctx, client, appendScript, last[0], last[1], channel, name, data)
-}
-
 // run runs a script, which Redis may not know yet.
 func (s *stream) run(ctx context.Context, client redis.UniversalClient, script script, args ...any) (pubsub.ID, error) {
-	do := func(command, script string) (string, error) {
-		cmd := once{redis.NewCmd(ctx, append([]any{command, script, 1, s.options.Key, s.options.MaxEvents, s.options.MaxBytes}, args...)...)}
+	last := s.arrivals.position()
+	args = append([]any{1, s.options.Key, s.options.MaxEvents, s.options.MaxBytes, last[0], last[1]}, args...)
+	do := func(command ...any) (string, error) {
+		cmd := once{redis.NewCmd(ctx, append(command, args...)...)}
 		_ = client.Process(ctx, cmd) // cmd has the error
 		return cmd.Text()
 	}
@@ -113,14 +101,8 @@ func (s *stream) run(ctx context.Context, client redis.UniversalClient, script s
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
 		text, err = do("eval", script.source)
 	}
-	if err != nil {
-		return pubsub.ID{}, err
-	}
-	id, ok := pubsub.ParseID(text)
-	if !ok {
-		return pubsub.ID{}, fmt.Errorf("an entry has the id %q", text)
-	}
-	return id, nil
+	id, _ := pubsub.ParseID(text)
+	return id, err
 }
 
 // once is a command that a client does not send again after its answer was lost.

@@ -49,7 +49,7 @@ func (p *pair) connect(line *cable) {
 func awaitReplicated(t *testing.T, standby *redistest.Server, id string) {
 	t.Helper()
 	eventually(t, "the standby has it", func() bool {
-		entries, err := standby.Client().XRange(t.Context(), DefaultKey, id, id).Result()
+		entries, err := standby.Client().XRange(t.Context(), defaultKey, id, id).Result()
 		return err == nil && len(entries) == 1
 	})
 }
@@ -119,7 +119,7 @@ func TestLostBeforeItIsRead(t *testing.T) {
 	if !errors.Is(err, pubsub.ErrUnconfirmed) {
 		t.Errorf("%+v, %v", receipt, err)
 	}
-	entries, err := p.master.Client().XRevRangeN(t.Context(), DefaultKey, "+", "-", 1).Result()
+	entries, err := p.master.Client().XRevRangeN(t.Context(), defaultKey, "+", "-", 1).Result()
 	if err != nil || len(entries) != 1 || entries[0].Values[dataField] != "lost" {
 		t.Fatalf("Redis has not had it: %v, %v", entries, err)
 	}
@@ -152,7 +152,7 @@ func TestDemotedAndPromoted(t *testing.T) {
 	stop()
 	publishSoon(t, one, "end")
 	eventually(t, "the loss is recorded", func() bool {
-		entries, err := server.Client().XRange(t.Context(), DefaultKey, "-", "+").Result()
+		entries, err := server.Client().XRange(t.Context(), defaultKey, "-", "+").Result()
 		return err == nil && slices.ContainsFunc(entries, func(m redis.XMessage) bool {
 			return m.Values[channelField] == anchorChannel && m.Values[dataField] != ""
 		})

@@ -140,7 +140,7 @@ func TestTrimmedWhileAway(t *testing.T) {
 		publish(t, near, "a", strconv.Itoa(i))
 	}
 	oldest := publish(t, near, "a", "last")
-	server.Do("XTRIM", DefaultKey, "MAXLEN", "=", 1)
+	server.Do("XTRIM", defaultKey, "MAXLEN", "=", 1)
 	line.set(false)
 	seen := await(t, live, 2)
 	if strings.HasSuffix(seen[0], `"oldest":null}`) { // it was read before the oldest event had come
@@ -154,7 +154,7 @@ func TestTrimmedWhileAway(t *testing.T) {
 		expect(t, "resume", await(t, subscribe(t, far, "a", pubsub.Start{After: first}), 2), gap(first, oldest), "last")
 	})
 	t.Run("all trimmed", func(t *testing.T) {
-		server.Do("XTRIM", DefaultKey, "MAXLEN", "=", 0)
+		server.Do("XTRIM", defaultKey, "MAXLEN", "=", 0)
 		if got := await(t, live, 1); !isGap(got[0]) {
 			t.Errorf("%q", got)
 		}
@@ -171,7 +171,7 @@ func TestRedisForgets(t *testing.T) {
 	r := replica(t, server.URL)
 	future := strconv.FormatInt(time.Now().Add(30*time.Second).UnixMilli(), 10) + "-7"
 	live := subscribe(t, r, "a", pubsub.Start{})
-	server.Do("XADD", DefaultKey, future, "c", "a", "n", "", "d", "future")
+	server.Do("XADD", defaultKey, future, "c", "a", "n", "", "d", "future")
 	expect(t, "live", await(t, live, 1), "future")
 	server.Do("FLUSHALL")
 	if got := await(t, live, 1); !isGap(got[0]) {

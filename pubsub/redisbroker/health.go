@@ -11,40 +11,42 @@ import (
 	"time"
 )
 
-// A health is what Err returns. It turns bad soon: if Redis refuses, or if the same thing
-// fails twice in a row, because a single connection may be cut at any time. It turns good
-// again only after some time without any failure, so that it does not flap while Redis
-// refuses some commands and not others.
+// tolerated is how long attempts may fail because of a connection: any may be cut at any time.
+const tolerated = 500 * time.Millisecond
+
+// A health is what Err returns. It turns bad soon: if Redis refuses, or if connections
+// fail for longer than tolerated. It turns good again only after some time without any
+// failure, so that it does not flap while Redis refuses some commands and not others.
 type health struct {
 	recover time.Duration // without any failure, before it is good again
 	log     *slog.Logger
 
-	mu       sync.Mutex
-	err      error
-	last     time.Time      // of a failure
-	failures map[string]int // in a row, of what fails at present
+	mu          sync.Mutex
+	err         error
+	first, last time.Time // failure after the last success; first is zero if there was none
 }
 
-// note takes the result of an attempt at what, "" for one whose successes are not noted.
-func (h *health) note(what string, err error) {
+// note takes the result of a probe, or another failure.
+func (h *health) note(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	now := time.Now()
 	if err == nil {
-		delete(h.failures, what)
-		if h.err != nil && len(h.failures) == 0 && time.Since(h.last) >= h.recover {
+		h.first = time.Time{}
+		if h.err != nil && now.Sub(h.last) >= h.recover {
 			h.err = nil
 			h.log.Info("Redis is back")
 		}
 		return
 	}
-	h.last = time.Now()
-	if what != "" {
-		h.failures[what]++
+	h.last = now
+	if h.first.IsZero() {
+		h.first = now
+	}
+	if h.err == nil && !isRefusal(err) && now.Sub(h.first) < tolerated {
+		return
 	}
 	if h.err == nil {
-		if h.failures[what] < 2 && !isRefusal(err) {
-			return
-		}
 		h.log.Error("Redis cannot be used; streams stay open, publishing is refused until it is back", "error", plain(err))
 	}
 	h.err = err

@@ -2,6 +2,7 @@ package redisbroker
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -67,28 +68,30 @@ func TestHealthIsSteady(t *testing.T) {
 	}
 }
 
-// TestHealthOutlastsASlowProbe: while a probe takes longer than the time to be well again,
-// reads succeed. The last probe has failed, so Err stays.
-func TestHealthOutlastsASlowProbe(t *testing.T) {
+// TestHealth: a connection that is cut is no failure, an answer that refuses is one at once.
+// It is over when a probe succeeds, some time after the last failure.
+func TestHealth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := health{recover: time.Second, log: slog.New(slog.DiscardHandler), failures: map[string]int{}}
-		h.note("probe", redisError("READONLY"))
-		for range 5 {
-			<-time.After(time.Second)
-			h.note("read", nil)
-			if h.get() == nil {
-				t.Fatal("it is well")
+		h := health{recover: 3 * time.Second, log: slog.New(slog.DiscardHandler)}
+		step := func(after time.Duration, result error, isBad bool) {
+			t.Helper()
+			<-time.After(after)
+			h.note(result)
+			if err := h.get(); (err != nil) != isBad {
+				t.Errorf("after %v: %v", result, err)
 			}
 		}
-		h.note("probe", nil)
-		if err := h.get(); err != nil {
-			t.Error(err)
-		}
-		h.note("", redisError("OOM"))
-		<-time.After(time.Second)
-		if h.note("probe", nil); h.get() != nil {
-			t.Error("an event that was refused is remembered for ever")
-		}
+		step(0, io.EOF, false)
+		step(0, io.EOF, false) // the other client
+		step(tolerated/2, nil, false)
+		step(tolerated, io.EOF, false)
+		step(tolerated, io.EOF, true)
+		step(0, nil, true)
+		step(2*time.Second, io.EOF, true)
+		step(2*time.Second, nil, true)
+		step(time.Second, nil, false)
+		step(0, redisError("OOM"), true)
+		step(3*time.Second, nil, false)
 	})
 }
 
@@ -120,13 +123,13 @@ func TestHealthWritesNothing(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	b := replica(t, server.URL, quick)
-	before := server.Do("XLEN", DefaultKey)
+	before := server.Do("XLEN", defaultKey)
 	for range 20 {
 		if err := b.probe(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if after := server.Do("XLEN", DefaultKey); after != before {
+	if after := server.Do("XLEN", defaultKey); after != before {
 		t.Errorf("%s entries, then %s", before, after)
 	}
 }

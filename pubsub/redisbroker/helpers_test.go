@@ -25,6 +25,8 @@ const patience = 20 * time.Second
 
 const plenty = 1 << 20
 
+const defaultKey = "pubsub:events"
+
 // replica returns a broker that has been started.
 func replica(t testing.TB, url string, change ...func(*Options)) *Broker {
 	t.Helper()

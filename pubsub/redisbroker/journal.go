@@ -45,10 +45,7 @@ func (j *Journal) Publish(ctx context.Context, name string, data []byte) error {
 func (j *Journal) Sync(ctx context.Context) error {
 	newest, err := j.commands.XRevRangeN(ctx, j.options.Key, "+", "-", 1).Result()
 	if err == nil && len(newest) > 0 {
-		var e entry
-		if e, err = parse(newest[0]); err == nil {
-			_, _, err = j.arrivals.await(ctx, e.id)
-		}
+		_, _, err = j.arrivals.await(ctx, parse(newest[0]).id)
 	}
 	if err != nil {
 		return fmt.Errorf("sync: %w", plain(err))

@@ -70,13 +70,13 @@ func TestJournal(t *testing.T) {
 		}
 		expect(t, "right after Sync", observed(1), want...)
 	}
-	before := server.Do("XLEN", DefaultKey)
+	before := server.Do("XLEN", defaultKey)
 	for range 100 {
 		if err := far.Sync(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if after := server.Do("XLEN", DefaultKey); after != before {
+	if after := server.Do("XLEN", defaultKey); after != before {
 		t.Errorf("%s entries, then %s", before, after)
 	}
 	line.set(true)

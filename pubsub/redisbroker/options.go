@@ -6,27 +6,17 @@ import (
 	"time"
 )
 
-// The options that are not set.
-const (
-	DefaultKey       = "pubsub:events"
-	DefaultMaxEvents = 100_000
-	DefaultMaxBytes  = 256 << 20
-
-	defaultReplicaEvents = 1024
-	defaultReplicaBytes  = 64 << 20
-)
-
 // Options configure a Broker or a Journal. Only URL is required.
 type Options struct {
 	// URL is the address of Redis (see [CheckURL]).
 	URL string
 	// Key is the key of the Redis Stream. Brokers with the same key share their
 	// events; brokers with different keys share nothing. In a cluster it may have a
-	// hash tag. Default: DefaultKey.
+	// hash tag. Default: "pubsub:events".
 	Key string
 	// MaxEvents and MaxBytes limit what the stream keeps in Redis: what a process may
 	// miss while it is cut off, and what a new one can replay. They are exceeded by a
-	// tenth at most. Default: DefaultMaxEvents, DefaultMaxBytes.
+	// tenth at most. Default: 100,000 and 256 MiB.
 	MaxEvents int
 	MaxBytes  int64
 	// ReplicaEvents and ReplicaBytes limit what each process keeps in memory: events
@@ -55,14 +45,15 @@ var defaultTiming = timing{
 }
 
 func (o Options) withDefaults() Options {
-	o.Key = cmp.Or(o.Key, DefaultKey)
-	o.MaxEvents = cmp.Or(o.MaxEvents, DefaultMaxEvents)
-	o.MaxBytes = cmp.Or(o.MaxBytes, DefaultMaxBytes)
-	o.ReplicaEvents = cmp.Or(o.ReplicaEvents, defaultReplicaEvents)
-	o.ReplicaBytes = cmp.Or(o.ReplicaBytes, defaultReplicaBytes)
+	o.Key = cmp.Or(o.Key, "pubsub:events")
+	o.MaxEvents = cmp.Or(o.MaxEvents, 100_000)
+	o.MaxBytes = cmp.Or(o.MaxBytes, 256<<20)
+	o.ReplicaEvents = cmp.Or(o.ReplicaEvents, 1024)
+	o.ReplicaBytes = cmp.Or(o.ReplicaBytes, 64<<20)
 	o.timing = cmp.Or(o.timing, defaultTiming)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	o.Logger = o.Logger.With("key", o.Key)
 	return o
 }

@@ -37,18 +37,19 @@ func TestOtherPrograms(t *testing.T) {
 	one, two := replica(t, server.URL), replica(t, server.URL)
 	here, there := subscribe(t, one, "news", pubsub.Start{}), subscribe(t, two, "news", pubsub.Start{})
 	publish(t, one, "news", "before")
-	id := redisCLI(t, server, "XADD", DefaultKey, "*", "c", "news", "n", "greeting", "d", `{"msg":"hello"}`)
-	redisCLI(t, server, "XADD", DefaultKey, "*", "d", "two\nlines", "c", "news") // the order does not matter, and a name is not needed
+	id := redisCLI(t, server, "XADD", defaultKey, "*", "c", "news", "n", "greeting", "d", `{"msg":"hello"}`)
+	redisCLI(t, server, "XADD", defaultKey, "*", "d", "two\nlines", "c", "news") // the order does not matter, and a name is not needed
+	redisCLI(t, server, "XADD", defaultKey, "*", "c", "other", "c", "news", "d", "first", "d", "the last one counts")
 	publish(t, two, "news", "after")
 	for _, s := range []pubsub.Subscription{here, there} {
-		expect(t, "live", await(t, s, 4), "before", `{"msg":"hello"}`, "two\nlines", "after")
+		expect(t, "live", await(t, s, 5), "before", `{"msg":"hello"}`, "two\nlines", "the last one counts", "after")
 	}
-	frames, err := subscribe(t, two, "news", pubsub.Start{Replay: 3}).Next(nil)
+	frames, err := subscribe(t, two, "news", pubsub.Start{Replay: 4}).Next(nil)
 	if want := "id: " + id + "\nevent: greeting\ndata: {\"msg\":\"hello\"}\n\n"; err != nil || string(frames[0]) != want {
 		t.Errorf("%q, want %q", frames, want)
 	}
 	three := replica(t, server.URL)
-	expect(t, "resume on a replica that starts later", await(t, subscribe(t, three, "news", pubsub.Start{After: id}), 2), "two\nlines", "after")
+	expect(t, "resume on a replica that starts later", await(t, subscribe(t, three, "news", pubsub.Start{After: id}), 3), "two\nlines", "the last one counts", "after")
 }
 
 // TestOtherForms: entries that are not events are skipped. The first is logged at once,
@@ -80,7 +81,7 @@ func TestOtherForms(t *testing.T) {
 		{"c", "a", "n", "gap", "d", "x", "t", "rubbish"},
 		{"", ""},
 	} {
-		server.Do("XADD", append([]any{DefaultKey, "*"}, fields...)...)
+		server.Do("XADD", append([]any{defaultKey, "*"}, fields...)...)
 		publish(t, b, "a", "on")
 	}
 	b.Close() // the log is complete
@@ -100,18 +101,18 @@ func TestOtherTotals(t *testing.T) {
 	s := subscribe(t, b, "a", pubsub.Start{})
 	want := []string{"first"}
 	first := publish(t, b, "a", "first")
-	entries, err := server.Client().XRange(t.Context(), DefaultKey, first, first).Result()
+	entries, err := server.Client().XRange(t.Context(), defaultKey, first, first).Result()
 	if err != nil || len(entries) != 1 {
 		t.Fatal(entries, err)
 	}
 	for i, total := range []any{0, 1, 5000, "999999999999999", "9999999999999999999999", -1, "", "1@", "1@*", entries[0].Values[totalField]} {
 		theirs, ours := fmt.Sprint(i, " theirs"), fmt.Sprint(i, " ours")
-		server.Do("XADD", DefaultKey, "*", "t", total, "c", "a", "n", "", "d", theirs)
+		server.Do("XADD", defaultKey, "*", "t", total, "c", "a", "n", "", "d", theirs)
 		publish(t, b, "a", ours)
-		server.Do("XADD", DefaultKey, "*", "c", "a", "d", theirs, "t", total)
+		server.Do("XADD", defaultKey, "*", "c", "a", "d", theirs, "t", total)
 		want = append(want, theirs, ours, theirs)
 	}
-	if _, err := b.run(t.Context(), b.commands, probeScript); err != nil { // it trims
+	if _, err := b.run(t.Context(), b.commands, checkScript, ""); err != nil { // it trims
 		t.Fatal(err)
 	}
 	publish(t, b, "a", "end")
@@ -127,7 +128,7 @@ func TestOtherEntryIsHuge(t *testing.T) {
 	b := replica(t, server.URL, patient)
 	s := subscribe(t, b, "a", pubsub.Start{})
 	publish(t, b, "a", "first")
-	server.Do("XADD", DefaultKey, "*", "x", strings.Repeat("x", 40_000_000))
+	server.Do("XADD", defaultKey, "*", "x", strings.Repeat("x", 40_000_000))
 	publish(t, b, "a", "second")
 	publish(t, b, "a", "end")
 	expect(t, "live", read(t, s), "first", "second", "end")
@@ -144,7 +145,7 @@ func TestOtherProgramsAreBounded(t *testing.T) {
 	s := subscribe(t, b, "a", pubsub.Start{})
 	add := func(n int) {
 		for range n {
-			if err := client.Do(t.Context(), "XADD", DefaultKey, "*", "c", "a", "d", strings.Repeat("x", size)).Err(); err != nil {
+			if err := client.Do(t.Context(), "XADD", defaultKey, "*", "c", "a", "d", strings.Repeat("x", size)).Err(); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -153,7 +154,7 @@ func TestOtherProgramsAreBounded(t *testing.T) {
 	if err := b.probe(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if events, _ := usage(t, client, DefaultKey); events < 21 {
+	if events, _ := usage(t, client, defaultKey); events < 21 {
 		t.Errorf("%d events are kept, although all fit", events)
 	}
 	seen := await(t, s, 20)
@@ -165,8 +166,8 @@ func TestOtherProgramsAreBounded(t *testing.T) {
 				publish(t, b, "a", "ours "+strconv.Itoa(i))
 			}
 		}
-		eventually(t, "it is trimmed", func() bool { _, bytes := usage(t, client, DefaultKey); return bytes <= limit*11/10 })
-		if events, bytes := usage(t, client, DefaultKey); bytes < limit*6/10 {
+		eventually(t, "it is trimmed", func() bool { _, bytes := usage(t, client, defaultKey); return bytes <= limit*11/10 })
+		if events, bytes := usage(t, client, defaultKey); bytes < limit*6/10 {
 			t.Errorf("%s: %d events in %d bytes are kept, the limit is %d", what, events, bytes, limit)
 		}
 	}
@@ -180,12 +181,35 @@ func TestOtherProgramsAreBounded(t *testing.T) {
 func TestOtherProgramsAreLost(t *testing.T) {
 	t.Parallel()
 	p := startPair(t)
-	lost := p.master.Do("XADD", DefaultKey, "*", "c", "a", "d", "lost")
+	lost := p.master.Do("XADD", defaultKey, "*", "c", "a", "d", "lost")
 	expect(t, "here", await(t, p.here, 1), "lost")
 	p.master.Kill()
 	p.connect(p.nearLine)
 	publishSoon(t, p.near, "end")
 	if got := readGap(t, p.here); len(got) == 0 {
 		t.Errorf("%s is lost, and there is no gap", lost)
+	}
+}
+
+// TestHighestID: another program has chosen an id that none can follow. Err and the log name
+// the cause, steadily, and so does a replica that starts then.
+func TestHighestID(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{"18446744073709551615-18446744073709551615", "18446744073709551615-0"} {
+		server := redistest.Start(t)
+		one := replica(t, server.URL, quick)
+		s := subscribe(t, one, "a", pubsub.Start{})
+		server.Do("XADD", defaultKey, id, "c", "a", "d", "last")
+		expect(t, "live", await(t, s, 1), "last")
+		for _, b := range []*Broker{one, replica(t, server.URL, quick)} {
+			eventually(t, "it is noticed", func() bool { return b.Err() != nil })
+			_, err := b.Publish(t.Context(), "a", "", nil)
+			probed := b.probe(t.Context())
+			for _, err := range []error{b.Err(), err, probed} {
+				if err == nil || !strings.Contains(err.Error(), defaultKey+" has had an entry with an id so high") {
+					t.Errorf("%s: %v", id, err)
+				}
+			}
+		}
 	}
 }

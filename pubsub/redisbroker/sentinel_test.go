@@ -37,7 +37,7 @@ func TestFailover(t *testing.T) {
 	publish(t, one, "a", "end")
 
 	kept := map[string]bool{}
-	entries, err := standby.Client().XRange(t.Context(), DefaultKey, "-", "+").Result()
+	entries, err := standby.Client().XRange(t.Context(), defaultKey, "-", "+").Result()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestFailoverLosesEvents(t *testing.T) {
 	standby.Pause()
 	master.Do("CLIENT", "KILL", "TYPE", "replica") // nothing more is in its socket
 	future := strconv.FormatInt(time.Now().Add(30*time.Second).UnixMilli(), 10) + "-7"
-	master.Do("XADD", DefaultKey, future, "c", "a", "n", "", "d", "lost")
+	master.Do("XADD", defaultKey, future, "c", "a", "n", "", "d", "lost")
 	expect(t, "live", await(t, s, 1), "lost")
 	publish(t, b, "a", "lost, too")
 	expect(t, "live", await(t, s, 1), "lost, too")

@@ -1,12 +1,16 @@
 -- What both scripts share. KEYS[1] is the stream; ARGV[1] and ARGV[2] are the events
--- and the bytes that it may keep. An entry of a replica has the fields t, c, n and d: the
--- running total of the sizes of all entries up to it, channel, name and data. The total
--- names the id of its entry, as in 1234@1763683200000-0, so that the field t of another
--- program, or of a copied entry, is not taken for one. Entries without a total are counted
--- in the next one that there is. What is kept is the difference of two totals, so there
--- is no counter that could drift.
+-- and the bytes that it may keep; ARGV[3] and ARGV[4] are an id, ms and sequence, that a
+-- new id must be above: a Redis that has lost events, and whose clock is behind, would
+-- otherwise give out ids that its clients have passed.
+--
+-- An entry of a replica has the fields t, c, n and d: the running total of the sizes of
+-- all entries up to it, channel, name and data. The total names the id of its entry, as in
+-- 1234@1763683200000-0, so that the field t of another program, or of a copied entry, is
+-- not taken for one. Entries without a total are counted in the next one that there is.
+-- What is kept is the difference of two totals, so there is no counter that could drift.
 
 local key, maxEvents, maxBytes = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
+local ms, sequence = tonumber(ARGV[3]), tonumber(ARGV[4])
 
 -- maxLooked is how much, in sizes of entries, one call of a function may read, some 0.1 s:
 -- Redis does nothing else meanwhile.
@@ -35,19 +39,23 @@ local function measure(entry)
   return size(bytes), id == entry[1] and tonumber(total) or nil
 end
 
--- newest returns the id of the newest entry as two numbers, the total up to it, and how
--- much of that is not in the total of an entry yet.
-local function newest()
-  local ms, sequence, from, count, others = nil, nil, '+', 1, 0
+-- measureAll returns the total up to the newest entry, and how much of that is not in the
+-- total of an entry yet. From then on, new ids are above the newest, too.
+local function measureAll()
+  local from, count, others = '+', 1, 0
   while others < maxLooked do
     local entries = redis.call('XREVRANGE', key, from, '-', 'COUNT', count)
     for _, entry in ipairs(entries) do
-      if not ms then
-        ms, sequence = string.match(entry[1], '(%d+)-(%d+)')
+      if from == '+' then
+        local left, right = string.match(entry[1], '(%d+)-(%d+)')
+        left, right = tonumber(left), tonumber(right)
+        if left > ms or left == ms and right > sequence then
+          ms, sequence = left, right
+        end
       end
       local size, total = measure(entry)
       if total then
-        return tonumber(ms), tonumber(sequence), total + others, others
+        return total + others, others
       end
       others = others + size
       from = '(' .. entry[1]
@@ -57,12 +65,16 @@ local function newest()
     end
     count = 16
   end
-  return tonumber(ms or 0), tonumber(sequence or 0), others, others
+  return others, others
 end
 
--- add appends an entry, with the time as its id, or if that is not above the given one, the
--- next id.
-local function add(ms, sequence, total, channel, name, data)
+-- tooHigh is the reply if ms is more than an id can have.
+local tooHigh = redis.error_reply('ERR ' .. key .. ' has had an entry with an id so high that none can follow: ' ..
+  'delete or rename the key, and restart all replicas')
+
+-- add appends an entry, with the time as its id, or if that is not high enough, the lowest
+-- id that is.
+local function add(total, channel, name, data)
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
   if now > ms then
@@ -71,6 +83,9 @@ local function add(ms, sequence, total, channel, name, data)
     sequence = sequence + 1
   else
     ms, sequence = ms + 1, 0
+  end
+  if ms >= 2 ^ 64 then
+    return tooHigh
   end
   local function try(id)
     return redis.pcall('XADD', key, id, 't', string.format('%.0f@%.0f-%.0f', total, ms, sequence), 'c', channel, 'n', name, 'd', data)

@@ -67,7 +67,7 @@ func TestSlowLine(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	const events, size = 300, 20_000 // 6 MB, at 2 kB a millisecond: 3 s
-	fill(t, server, DefaultKey, events, size)
+	fill(t, server, defaultKey, events, size)
 	began := time.Now()
 	far := replica(t, slowLine(t, server, 4096, 2*time.Millisecond), impatient)
 	if took := time.Since(began); took < 2*far.options.timing.progress {
@@ -76,7 +76,7 @@ func TestSlowLine(t *testing.T) {
 	if n := len(next(t, subscribe(t, far, "channel-7", pubsub.Start{Replay: 1}))); n != 1 {
 		t.Error("the history was not loaded")
 	}
-	fill(t, server, DefaultKey, events, size) // as if it had been cut off meanwhile
+	fill(t, server, defaultKey, events, size) // as if it had been cut off meanwhile
 	end := publish(t, replica(t, server.URL, patient), "a", "end")
 	eventually(t, "it has caught up", func() bool { return far.arrivals.position().String() == end })
 	eventually(t, "it is well", func() bool { return far.Err() == nil })
@@ -87,7 +87,7 @@ func TestSlowLine(t *testing.T) {
 func TestLineBreaks(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	fill(t, server, DefaultKey, 2000, 20_000)
+	fill(t, server, defaultKey, 2000, 20_000)
 	line, url := lineTo(t, server)
 	b, err := New(options(url, impatient))
 	if err != nil {
@@ -115,7 +115,7 @@ func TestShortConnections(t *testing.T) {
 	t.Run("start", func(t *testing.T) {
 		t.Parallel()
 		server := redistest.Start(t)
-		fill(t, server, DefaultKey, events, size)
+		fill(t, server, defaultKey, events, size)
 		line, url := lineTo(t, server)
 		line.shorten(limit)
 		s := subscribe(t, replica(t, url), "channel-7", pubsub.Start{Replay: 1})
@@ -130,7 +130,7 @@ func TestShortConnections(t *testing.T) {
 		far := replica(t, url)
 		s := subscribe(t, far, "channel-7", pubsub.Start{})
 		line.set(true)
-		fill(t, server, DefaultKey, events, size)
+		fill(t, server, defaultKey, events, size)
 		end := publish(t, replica(t, server.URL), "a", "end")
 		line.shorten(limit)
 		line.set(false)
@@ -179,7 +179,7 @@ func TestOneLargeEvent(t *testing.T) {
 func TestLineStops(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	fill(t, server, DefaultKey, 100, 20_000)
+	fill(t, server, defaultKey, 100, 20_000)
 	began := time.Now()
 	b, err := New(options(slowLine(t, server, 10_000, time.Hour), impatient))
 	if err != nil {
@@ -197,7 +197,7 @@ func TestTrimmedWhileLoading(t *testing.T) {
 	server := redistest.Start(t)
 	near := replica(t, server.URL)
 	first := publish(t, near, "a", "first")
-	fill(t, server, DefaultKey, 300, 20_000)
+	fill(t, server, defaultKey, 300, 20_000)
 	b, err := New(options(slowLine(t, server, 4096, 2*time.Millisecond)))
 	if err != nil {
 		t.Fatal(err)
@@ -206,7 +206,7 @@ func TestTrimmedWhileLoading(t *testing.T) {
 	starting := make(chan error, 1)
 	go func() { starting <- b.Start(t.Context()) }()
 	eventually(t, "it has begun", func() bool { return b.arrivals.position() != pubsub.ID{} })
-	server.Do("XTRIM", DefaultKey, "MAXLEN", 1)
+	server.Do("XTRIM", defaultKey, "MAXLEN", 1)
 	last := publish(t, near, "a", "last")
 	if err := <-starting; err != nil {
 		t.Fatal(err)

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"example.com/sse-demo/pubsub/redistest"
 )
 
 // oldRedis answers HELLO, and nothing else.
@@ -63,5 +65,20 @@ func TestVersion(t *testing.T) {
 		if isTooOld(version) != old {
 			t.Errorf("%q is older: %v, want %v", version, !old, old)
 		}
+	}
+}
+
+// TestKeyOfAnotherType: the error of Start names the key.
+func TestKeyOfAnotherType(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	server.Do("SET", defaultKey, "x")
+	b, err := New(options(server.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if err := b.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "WRONGTYPE") || !strings.Contains(err.Error(), defaultKey) {
+		t.Error(err)
 	}
 }

@@ -49,8 +49,12 @@ func newStream(o Options, append func(entry) (delivered int, err error), loseBef
 	if err != nil {
 		return nil, fmt.Errorf("redisbroker: %w", err)
 	}
-	s := &stream{options: o, redis: redis, append: append, loseBefore: loseBefore, stop: func() {}, total: -1}
-	s.health = health{recover: o.timing.recover, log: o.Logger, failures: map[string]int{}}
+	s := &stream{
+		options: o, redis: redis, append: append, loseBefore: loseBefore, stop: func() {},
+		health:   health{recover: o.timing.recover, log: o.Logger},
+		arrivals: arrivals{more: make(chan struct{})},
+		total:    -1, count: 1,
+	}
 	s.connect()
 	return s, nil
 }
@@ -58,8 +62,8 @@ func newStream(o Options, append func(entry) (delivered int, err error), loseBef
 // connect makes the clients. They connect when they are used.
 func (s *stream) connect() {
 	t := s.options.timing
-	s.commands = newClient(s.redis, t.publish, t.publish, func() {})
-	s.reads = newClient(s.redis, t.block+t.progress, t.publish, func() { s.unchecked.Store(true) })
+	s.commands = newClient(s.redis, t.publish, 0, func() {})
+	s.reads = newClient(s.redis, t.publish, t.block+t.progress, func() { s.unchecked.Store(true) })
 }
 
 // Start loads what Redis keeps, and then follows it until Close. It waits a few seconds for
@@ -72,9 +76,9 @@ func (s *stream) Start(ctx context.Context) error {
 		err = s.persist(ctx, s.load)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot use Redis at %s: %w", address(s.redis), plain(err))
+		return fmt.Errorf("cannot use Redis at %s with the key %s: %w", address(s.redis), s.options.Key, plain(err))
 	}
-	s.options.Logger.Debug("the history is loaded from Redis", "key", s.options.Key, "took", time.Since(began))
+	s.options.Logger.Debug("the history is loaded from Redis", "took", time.Since(began))
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.done.Go(func() { s.follow(ctx) })
 	s.done.Go(func() { s.watch(ctx) })
@@ -133,11 +137,11 @@ func (s *stream) publish(ctx context.Context, channel, name string, data []byte)
 	limited, cancel := context.WithTimeout(ctx, s.options.timing.publish)
 	defer cancel()
 	sent := &sentData{data: data}
-	id, err := s.add(limited, s.commands, channel, name, sent)
+	id, err := s.run(limited, s.commands, appendScript, channel, name, sent)
 	if err != nil {
 		cause := pubsub.ErrUnconfirmed
 		if isRefusal(err) {
-			s.health.note("", err)
+			s.health.note(err)
 		}
 		if isRefusal(err) || !sent.sent.Load() {
 			cause = pubsub.ErrNotPublished
@@ -164,7 +168,7 @@ func (s *stream) watch(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		s.health.note("probe", err)
+		s.health.note(err)
 		wait = s.options.timing.probe
 		if err != nil {
 			relocate(ctx, s.commands)
@@ -176,7 +180,7 @@ func (s *stream) watch(ctx context.Context) {
 // probe returns nil if a publish would succeed at present: an event can be stored, and
 // this process reads in time what is stored.
 func (s *stream) probe(ctx context.Context) error {
-	newest, err := s.run(ctx, s.commands, probeScript)
+	newest, err := s.run(ctx, s.commands, checkScript, "")
 	if err == nil {
 		_, _, err = s.arrivals.await(ctx, newest)
 	}
@@ -185,10 +189,8 @@ func (s *stream) probe(ctx context.Context) error {
 
 // pause waits, and reports whether ctx is still alive.
 func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(d):
 		return true
 	case <-ctx.Done():
 		return false
