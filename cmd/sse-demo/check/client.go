@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -27,17 +26,12 @@ const (
 	maxRedirects = 20               // as browsers (Fetch, "HTTP-redirect fetch")
 )
 
-// errNoAnswer is the error of an endpoint that sends no head in time.
-var errNoAnswer = errors.New("no answer")
-
-// errRedirect is the error of a redirect that leads nowhere.
-var errRedirect = errors.New("redirect")
-
-// An unreachableError is why an endpoint could not be tried at all: no connection to
-// it could be made. It is written for the user.
-type unreachableError struct{ reason string }
-
-func (e *unreachableError) Error() string { return e.reason }
+// Errors of a request.
+var (
+	errNoAnswer    = errors.New("no answer")     // no head in time
+	errRedirect    = errors.New("redirect")      // it leads nowhere
+	errUnreachable = errors.New("no connection") // so the endpoint could not be tried
+)
 
 // A client makes requests to one endpoint.
 type client struct {
@@ -81,16 +75,12 @@ func (c *client) open(ctx context.Context, a ask, timeout time.Duration) (head, 
 		cancel(nil) // in case that the head came in the last moment
 		return head{asked: asked, err: err}, nil
 	}
-	h := head{asked, time.Now(), nil, status(response), response.StatusCode, response.Proto, response.Header, response.Request.URL}
+	h := head{asked, time.Now(), nil, response.StatusCode, response.Proto, response.Header, response.Request.URL}
 	if h.code != http.StatusOK {
 		_ = response.Body.Close()
 		return h, nil
 	}
 	return h, response.Body
-}
-
-func status(r *http.Response) string {
-	return strings.TrimSpace(fmt.Sprintf("%03d %s", r.StatusCode, http.StatusText(r.StatusCode)))
 }
 
 // transport is a new one each time, which keeps no connection: each is another
@@ -157,8 +147,7 @@ func (c *client) checkRedirect(request *http.Request, via []*http.Request) error
 		return fmt.Errorf("%w to %s", errRedirect, quote(request.URL.Redacted()))
 	}
 	request.Header.Del("Referer")
-	isOther := func(r *http.Request) bool { return !sameOrigin(r.URL, via[0].URL) }
-	if isOther(request) || slices.ContainsFunc(via, isOther) {
+	if !sameOrigin(request.URL, via[0].URL) {
 		for name := range c.header {
 			request.Header.Del(name)
 		}
@@ -177,25 +166,24 @@ func port(u *url.URL) string {
 	return cmp.Or(u.Port(), standard[u.Scheme])
 }
 
-// classify returns the error of a request as an unreachableError if there was no
+// classify returns the error of a request as an errUnreachable if there was no
 // connection.
 func classify(err error, connected bool) error {
 	var certificate *tls.CertificateVerificationError
 	var network *net.OpError
 	isNetwork := errors.As(err, &network)
+	isAlert := isNetwork && network.Op == "remote error" // of TLS 1.3, which may come after the handshake
 	switch {
-	case isNetwork && network.Op == "remote error": // an alert of TLS 1.3, which may come after the handshake
-		return &unreachableError{fmt.Sprintf("no TLS connection: %v", network)}
 	case strings.Contains(err.Error(), "Location header"): // net/http has no error value for it
 		return fmt.Errorf("%w: %w", errRedirect, plain(err))
-	case connected || errors.Is(err, errRedirect):
+	case connected && !isAlert || errors.Is(err, errRedirect):
 		return err
 	case errors.As(err, &certificate):
-		return &unreachableError{fmt.Sprintf("the certificate is not trusted (--insecure accepts it): %v", certificate.Err)}
+		return fmt.Errorf("%w: the certificate is not trusted (--insecure accepts it): %w", errUnreachable, certificate.Err)
 	case isNetwork && (network.Op == "dial" || network.Op == "proxyconnect"):
-		return &unreachableError{fmt.Sprintf("no connection: %v", network)}
+		return fmt.Errorf("%w: %w", errUnreachable, network)
 	}
-	return &unreachableError{fmt.Sprintf("no TLS connection: %v", plain(err))}
+	return fmt.Errorf("%w over TLS: %w", errUnreachable, plain(err))
 }
 
 // plain removes what net/http puts before the cause.

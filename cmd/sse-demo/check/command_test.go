@@ -60,11 +60,11 @@ func TestNotTried(t *testing.T) {
 		{"no connection: dial tcp: lookup nosuch.invalid", []string{"http://nosuch.invalid/"}},
 		{"refused", []string{"http://" + closed}},
 		{"certificate is not trusted (--insecure", []string{encrypted.URL}},
-		{"no TLS connection", []string{"https" + strings.TrimPrefix(good, "http")}},
-		{"no TLS connection: remote error: tls: ", []string{certified.URL, "--insecure"}},
-		{"no TLS connection: ", []string{"https://" + rawServer(t, "", "")}},
-		{"no TLS connection: tls: first record does not look like a TLS handshake", []string{"https://" + rawServer(t, "SSH-2.0-x\r\n", "")}},
-		{"--compare: no TLS connection", []string{good, "--compare", "https://" + rawServer(t, "", "")}},
+		{"no connection over TLS", []string{"https" + strings.TrimPrefix(good, "http")}},
+		{"no connection over TLS: remote error: tls: ", []string{certified.URL, "--insecure"}},
+		{"no connection over TLS: ", []string{"https://" + rawServer(t, "", "")}},
+		{"no connection over TLS: tls: first record does not look like a TLS handshake", []string{"https://" + rawServer(t, "SSH-2.0-x\r\n", "")}},
+		{"--compare: no connection over TLS", []string{good, "--compare", "https://" + rawServer(t, "", "")}},
 		{"--compare: no connection", []string{good, "--compare", "http://" + closed}},
 		{"--compare: no connection: dial tcp: lookup nosuch.invalid", []string{good, "--compare", "http://nosuch.invalid/"}},
 		{"--compare: it answered 404 Not Found", []string{good, "--compare", missing}},
@@ -92,7 +92,7 @@ func TestNotTried(t *testing.T) {
 // TestAlert: TLS 1.3 refuses a client without a certificate after the handshake.
 func TestAlert(t *testing.T) {
 	err := classify(&net.OpError{Op: "remote error", Err: errors.New("tls: certificate required")}, true)
-	if err == nil || err.Error() != "no TLS connection: remote error: tls: certificate required" {
+	if err == nil || err.Error() != "no connection over TLS: remote error: tls: certificate required" {
 		t.Error(err)
 	}
 }

@@ -104,7 +104,7 @@ func TestLateHead(t *testing.T) {
 
 // TestHTTP10: a browser speaks HTTP/1.1 to a server that answers with HTTP/1.0.
 func TestHTTP10(t *testing.T) {
-	o := &observation{stream: seen{head: head{proto: "HTTP/1.0", url: mustParse(t, "http://demo.example/")}}}
+	o := &observation{stream: record{seen: seen{head: head{proto: "HTTP/1.0", url: mustParse(t, "http://demo.example/")}}}}
 	if r := judgeHTTP2(o); r.Result != isWarn || strings.Contains(r.Seen, "HTTP/1.0 to every") || !strings.Contains(r.Seen, "HTTP/1.1") {
 		t.Errorf("%+v", r)
 	}
@@ -226,11 +226,10 @@ func TestProgressWidth(t *testing.T) {
 	for _, state := range []func(m *seen){
 		func(*seen) {},
 		func(m *seen) {
-			m.connections, m.connected, m.total, m.last = 1, true, 1_234_567, time.Now().Add(-55*time.Second)
+			m.latest, m.total, m.last = head{asked: time.Now()}, 1_234_567, time.Now().Add(-55*time.Second)
 		},
-		func(m *seen) { m.connected = false },
 	} {
-		s.main.change(state)
+		s.stream.change(state)
 		for _, elapsed := range []time.Duration{0, time.Minute, 59 * time.Minute, 61 * time.Minute} {
 			if line := s.progress(elapsed); len([]rune(line)) > 60 {
 				t.Errorf("%d characters: %s", len(line), line)

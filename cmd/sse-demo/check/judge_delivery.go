@@ -9,8 +9,8 @@ const (
 	slowFirstByte = 5 * time.Second
 	slowEvents    = 2 * time.Second        // after the request; if all come at once then, they were held back
 	maxLate       = time.Second            // more is a finding
-	subscribed    = 500 * time.Millisecond // after the head, a client certainly gets what is new
-	sameMoment    = 50 * time.Millisecond  // of two clients
+	sameMoment    = 50 * time.Millisecond  // events this close came at once
+	shortPause    = 200 * time.Millisecond // between two groups of events
 	enoughEvents  = 5
 )
 
@@ -20,7 +20,7 @@ const fixBuffering = "Turn the buffering of what is in front off: X-Accel-Buffer
 func judgeFirstByte(o *observation) Result {
 	const means = "A proxy may hold the stream back until it has collected enough; a client cannot tell that it is connected."
 	const fix = "Send a retry field or a comment right after the head, and flush it. " + fixBuffering
-	s := o.stream
+	s := &o.stream.seen
 	switch {
 	case !s.hasFirst && s.ends > 0:
 		return warn(s.endings()+", without a byte", "Clients get nothing, and come back again and again.",
@@ -34,7 +34,7 @@ func judgeFirstByte(o *observation) Result {
 }
 
 func judgeDelivery(o *observation) Result {
-	s, direct := o.stream, o.direct
+	s, direct := &o.stream.seen, &o.direct.seen
 	if max(s.total, direct.total) < enoughEvents {
 		seen := count(s.total, "event", "events") + " seen, too few to judge"
 		if s.ends > 0 && s.total == 0 {
@@ -42,49 +42,110 @@ func judgeDelivery(o *observation) Result {
 		}
 		return skip("%s", seen)
 	}
-	if late := lateness(&direct, &s, o.posts()); late > maxLate {
+	if late := lateness(direct, s, o.posts()); late > maxLate {
 		return fail(fmt.Sprintf("an event is %s later than without the proxy", seconds(late)),
 			"Something between the two URLs holds events back.", fixBuffering)
 	}
+	const cause = "a buffer in a proxy, a compressor, or a missing flush."
 	if delay, heldBack := heldBackDelay(s.events); heldBack {
 		return warn(fmt.Sprintf("all %d events came at once, %s after the request", len(s.events), seconds(delay)),
-			"Something holds the stream back until it ends, or until there is enough to send: a buffer in a proxy, a compressor, or a missing flush.", fixBuffering)
+			"Something holds the stream back until it ends, or until there is enough to send: "+cause, fixBuffering)
 	}
-	if c := clumpsOf(s.events); c.again() {
-		return warn(fmt.Sprintf("events came several at once (up to %d), then silence, %d times", c.largest, c.clumps),
-			"Something holds events back and passes them on in lots: a buffer in a proxy, a compressor, or a missing flush. Clients see old news.", fixBuffering)
+	if clumps, largest := clumpsOf(s.events); clumps > 0 {
+		return warn(fmt.Sprintf("events came several at once (up to %d), then silence, %d times", largest, clumps),
+			"Something holds events back and passes them on in lots: "+cause+" Clients see old news.", fixBuffering)
 	}
 	switch {
-	case o.direct.sent() && direct.total == 0:
+	case !direct.sent():
+		return ok("%d events, each as it happens", s.total)
+	case direct.total == 0:
 		return ok("%d events; without the proxy none came to compare them with", s.total)
-	case o.direct.sent():
-		return ok("%d events, none over %s later than without the proxy", s.total, seconds(maxLate))
 	}
-	return ok("%d events, each as it happens", s.total)
+	return ok("%d events, none over %s later than without the proxy", s.total, seconds(maxLate))
 }
 
 func judgeCompression(o *observation) Result {
 	const means = "The compressor collects events before it writes: browsers get them late, although curl gets them at once."
 	const fix = "Do not compress text/event-stream, or flush the compressor after each event; Cache-Control: no-transform forbids it to proxies."
-	late, gzipped := o.gzipDelay()
+	isGzip := o.gzip.contentEncoding() == "gzip"
+	late := lateness(&o.stream.seen, &o.gzip.seen, false)
+	if o.posts() { // --header may have asked for gzip
+		isGzip = o.stream.contentEncoding() == "gzip" && o.stream.encoding == ""
+		late, _ = heldBackDelay(o.stream.events)
+	}
 	switch {
-	case gzipped && late > maxLate:
+	case isGzip && late > maxLate:
 		return fail(fmt.Sprintf("with gzip, which most clients accept, an event is %s late", seconds(late)), means, fix)
 	case o.stream.encoding != "":
 		return warn("compressed with "+quote(o.stream.encoding)+", although only identity was accepted",
 			"A client that cannot decode it sees garbage.", "Compress only what Accept-Encoding allows, and event streams best not at all.")
-	case gzipped:
+	case isGzip:
 		return ok("gzip to clients that accept it, without delay")
 	}
 	return ok("not compressed")
 }
 
-// gzipDelay reports whether a client that accepts gzip gets it, and how late events
-// are then.
-func (o *observation) gzipDelay() (late time.Duration, gzipped bool) {
-	if o.posts() { // --header may have asked for gzip
-		late, _ = heldBackDelay(o.stream.events)
-		return late, isGzip(o.stream.header.Get("Content-Encoding")) && o.stream.encoding == ""
+// A group is the events of one connection that came without a pause between them.
+type group struct {
+	asked, first, last time.Time
+	size               int
+	isAtOnce           bool // each event came at the moment of the one before
+	isReturn           bool // the first of a client that has come back
+}
+
+func groupsOf(events []arrival) (groups []group) {
+	var before arrival
+	for i, e := range events {
+		isNew := !e.asked.Equal(before.asked)
+		if isNew || e.at.Sub(before.at) >= shortPause {
+			groups = append(groups, group{asked: e.asked, first: e.at, last: e.at, isAtOnce: true, isReturn: isNew && i > 0})
+		}
+		g := &groups[len(groups)-1]
+		g.isAtOnce = g.isAtOnce && e.at.Sub(g.last) <= sameMoment
+		g.last = e.at
+		g.size++
+		before = e
 	}
-	return lateness(&o.stream, &o.gzip, false), isGzip(o.gzip.header.Get("Content-Encoding"))
+	return groups
+}
+
+// heldBackDelay reports whether all events of each connection came at once, long
+// after its request, and how long. One event alone is no sign of that.
+func heldBackDelay(events []arrival) (delay time.Duration, heldBack bool) {
+	for i, g := range groupsOf(events) {
+		isOnlyOne := i == 0 || g.isReturn
+		if !isOnlyOne || g.size < 2 || g.last.Sub(g.first) > shortPause || g.first.Sub(g.asked) <= slowEvents {
+			return 0, false
+		}
+		delay = max(delay, g.last.Sub(g.asked))
+	}
+	return delay, len(events) >= enoughEvents
+}
+
+// clumpsOf returns how many groups came at once and how large the largest was, if
+// that happens again and again; two large ones and nothing else are enough. What a
+// client gets at once when it comes back does not count, nor what it gets at once
+// when it asks, if that is more than ever comes at once later: it is a replay.
+func clumpsOf(events []arrival) (clumps, largest int) {
+	groups, replayed := 0, 0
+	for i, g := range groupsOf(events) {
+		isClump := g.isAtOnce && g.size > 1
+		switch {
+		case g.isReturn:
+		case isClump && i == 0 && g.first.Sub(g.asked) <= maxLate:
+			replayed = g.size
+		case isClump:
+			groups, clumps, largest = groups+1, clumps+1, max(largest, g.size)
+		default:
+			groups++
+		}
+	}
+	if replayed > 0 && replayed <= largest {
+		groups, clumps = groups+1, clumps+1
+	}
+	areTwo := clumps == 2 && groups == 2 && largest >= enoughEvents
+	if areTwo || clumps >= 3 && 3*clumps >= 2*groups {
+		return clumps, largest
+	}
+	return 0, 0
 }

@@ -1,13 +1,11 @@
 package check
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"net/http"
-	"slices"
+	"regexp"
 	"strings"
 	"time"
 
@@ -26,23 +24,23 @@ func judgeHead(o *observation) Result {
 		return fail(h.outcome(), means, fix)
 	case h.code != http.StatusOK:
 		means, fix := explainStatus(h.code, o.posts())
-		return fail(h.status, means, fix)
+		return fail(h.outcome(), means, fix)
 	case h.delay() > slowHead:
 		return warn(fmt.Sprintf("200 OK, but only after %s%s", seconds(h.delay()), o.withoutProxy()),
 			"Each client waits so long when it connects, and again at every return.", o.fixHead())
 	}
-	return ok("%s after %s", h.status, seconds(h.delay()))
+	return ok("%s after %s", h.outcome(), seconds(h.delay()))
 }
 
 // withoutProxy describes the answer to --compare.
 func (o *observation) withoutProxy() string {
-	switch d := o.direct; {
+	switch d := o.direct.head; {
 	case !d.sent():
 		return ""
 	case d.err != nil:
 		return ", nor without the proxy"
 	default:
-		return fmt.Sprintf("; without the proxy %s after %s", d.status, seconds(d.delay()))
+		return fmt.Sprintf("; without the proxy %s after %s", d.outcome(), seconds(d.delay()))
 	}
 }
 
@@ -63,7 +61,7 @@ func (o *observation) fixHead() string {
 func (h head) outcome() string {
 	switch {
 	case h.err == nil:
-		return h.status
+		return strings.TrimSpace(fmt.Sprintf("%03d %s", h.code, http.StatusText(h.code)))
 	case errors.Is(h.err, errNoAnswer):
 		return h.err.Error()
 	case errors.Is(h.err, io.EOF):
@@ -84,39 +82,33 @@ func explainError(err error) (means, fix string) {
 		"Look into the log of the server, or of the proxy in front of it: it ended the connection instead of answering."
 }
 
-const (
-	fixLogin  = "Give the check what a client sends: --header 'Authorization: Bearer …' or --header 'Cookie: …'."
-	fixServer = "Look into the log of the server, or of the proxy in front of it."
-	fixBusy   = "Answer 200 with a long retry field and end the stream, so that clients come back later."
-)
-
-// statusFixes advises about a status that is not 200.
-var statusFixes = map[int]string{
-	http.StatusNoContent:           "Answer 200 while there may be events: 204 means that nothing will follow.",
-	http.StatusUnauthorized:        fixLogin,
-	http.StatusForbidden:           fixLogin,
-	http.StatusNotFound:            "Check the path and the query of the URL.",
-	http.StatusMethodNotAllowed:    "Serve the stream to GET, the only method of EventSource; --data checks a stream that answers a POST.",
-	http.StatusTooManyRequests:     fixBusy,
-	http.StatusServiceUnavailable:  fixBusy,
-	http.StatusInternalServerError: fixServer,
-	http.StatusBadGateway:          fixServer,
-	http.StatusGatewayTimeout:      fixServer,
-}
-
 // explainStatus explains what a status that is not 200 means to a client.
 func explainStatus(code int, posts bool) (means, fix string) {
-	fix = cmp.Or(statusFixes[code], "Answer 200 with Content-Type: text/event-stream.")
+	means = "EventSource gives up for good at any status but 200."
+	if posts {
+		means = "The client gets this answer instead of a stream."
+	}
 	switch {
 	case code >= 300 && code < 400:
 		return "A client follows redirects, but this one leads nowhere.", "Give the redirect a Location."
-	case posts && code >= 400 && code < 500 && fix != fixLogin:
+	case code == http.StatusUnauthorized || code == http.StatusForbidden:
+		fix = "Give the check what a client sends: --header 'Authorization: Bearer …' or --header 'Cookie: …'."
+	case posts && code >= 400 && code < 500:
 		fix = "Check the URL, the body in --data, and what else the endpoint asks for: --method, or a --header like Content-Type."
+	case code == http.StatusNoContent:
+		fix = "Answer 200 while there may be events: 204 means that nothing will follow."
+	case code == http.StatusNotFound:
+		fix = "Check the path and the query of the URL."
+	case code == http.StatusMethodNotAllowed:
+		fix = "Serve the stream to GET, the only method of EventSource; --data checks a stream that answers a POST."
+	case code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable:
+		fix = "Answer 200 with a long retry field and end the stream, so that clients come back later."
+	case code >= 500:
+		fix = "Look into the log of the server, or of the proxy in front of it."
+	default:
+		fix = "Answer 200 with Content-Type: text/event-stream."
 	}
-	if posts {
-		return "The client gets this answer instead of a stream.", fix
-	}
-	return "EventSource gives up for good at any status but 200.", fix
+	return means, fix
 }
 
 func judgeMediaType(o *observation) Result {
@@ -130,17 +122,17 @@ func judgeMediaType(o *observation) Result {
 		return fail(seen, "A client that expects an event stream gives up; EventSource for good.",
 			"Answer with Content-Type: text/event-stream; if that is what the server sends, see what the proxy in front answers.")
 	}
-	for name, value := range parametersIn(parameters, ";") { // as browsers, it takes one that comes twice, or is empty (WHATWG MIME Sniffing, 4.4)
-		if name == "charset" && value != "" && value != "utf-8" && value != "utf8" {
+	for parameter := range strings.SplitSeq(parameters, ";") { // as browsers, it takes one that comes twice, or is empty (WHATWG MIME Sniffing, 4.4)
+		charset, isCharset := strings.CutPrefix(strings.TrimSpace(parameter), "charset=")
+		charset = strings.Trim(charset, `"`)
+		if isCharset && charset != "" && charset != "utf-8" && charset != "utf8" {
 			return warn("Content-Type is "+quote(given), "Event streams are always UTF-8: browsers ignore the charset, other clients may believe it.",
 				"Send Content-Type: text/event-stream without a charset.")
 		}
 	}
 	control := strings.Join(o.stream.header.Values("Cache-Control"), ",")
-	for name, value := range parametersIn(strings.ToLower(control), ",") {
-		if slices.Contains([]string{"no-store", "no-cache", "private"}, name) || name == "max-age" && value == "0" {
-			return ok("%s, %s", quote(given), quote(control))
-		}
+	if uncached.MatchString(control) {
+		return ok("%s, %s", quote(given), quote(control))
 	}
 	seen := "Cache-Control is " + quote(control)
 	if control == "" {
@@ -150,17 +142,9 @@ func judgeMediaType(o *observation) Result {
 		"Send Cache-Control: no-cache, or no-store.")
 }
 
-// parametersIn yields the names and values of a list like a=1; b="2"; c.
-func parametersIn(list, separator string) iter.Seq2[string, string] {
-	return func(yield func(name, value string) bool) {
-		for item := range strings.SplitSeq(list, separator) {
-			name, value, _ := strings.Cut(strings.TrimSpace(item), "=")
-			if !yield(name, strings.Trim(value, `"`)) {
-				return
-			}
-		}
-	}
-}
+// uncached matches a Cache-Control that keeps a response out of shared caches. A
+// directive may have a value, like private="x".
+var uncached = regexp.MustCompile(`(?i)(^|,)\s*(no-store|no-cache|private|max-age="?0"?)\s*(=|,|$)`)
 
 func judgeHTTP2(o *observation) Result {
 	const means = "A browser opens at most six connections to a host over HTTP/1.1, all tabs together: the seventh stream never opens."

@@ -93,28 +93,23 @@ func allowsCredentials(p head) bool {
 }
 
 func judgeMethods(o *observation) Result {
-	if problem := headProblem(o.headMethod, o.stream.head); problem != "" {
-		return warn(problem+o.otherMethods(), "What asks with HEAD (monitoring, caches, link checkers) takes the stream for broken.",
-			"Answer HEAD with the head of GET, and nothing else.")
-	}
-	for _, p := range o.methods {
-		if p.code == http.StatusOK {
-			return warn("HEAD answers like GET"+o.otherMethods(), "A request that should change something opens a stream instead, or changes something.",
-				"Answer 405 with Allow: GET, HEAD to other methods.")
-		}
-	}
-	return ok("HEAD answers like GET%s", o.otherMethods())
-}
-
-// otherMethods describes what --all-methods has found.
-func (o *observation) otherMethods() string {
-	var text strings.Builder
+	others, opensStream := "", false
 	for _, method := range changing {
 		if p := o.methods[method]; p.sent() {
-			fmt.Fprintf(&text, "; %s: %s", method, p.outcome())
+			others += "; " + method + ": " + p.outcome()
+			opensStream = opensStream || p.code == http.StatusOK
 		}
 	}
-	return text.String()
+	problem := headProblem(o.headMethod, o.stream.head)
+	switch {
+	case problem != "":
+		return warn(problem+others, "What asks with HEAD (monitoring, caches, link checkers) takes the stream for broken.",
+			"Answer HEAD with the head of GET, and nothing else.")
+	case opensStream:
+		return warn("HEAD answers like GET"+others, "A request that should change something opens a stream instead, or changes something.",
+			"Answer 405 with Allow: GET, HEAD to other methods.")
+	}
+	return ok("HEAD answers like GET%s", others)
 }
 
 // headProblem describes how the answer to HEAD differs from the one to GET.
@@ -123,9 +118,11 @@ func headProblem(head, get head) string {
 	case head.err != nil:
 		return "no answer to HEAD: " + head.outcome()
 	case head.code != get.code:
-		return fmt.Sprintf("HEAD answers %s, GET %s", head.status, get.status)
-	case head.header.Get("Content-Type") != get.header.Get("Content-Type"):
-		return fmt.Sprintf("the Content-Type is %s for HEAD, and %s for GET", quote(head.header.Get("Content-Type")), quote(get.header.Get("Content-Type")))
+		return fmt.Sprintf("HEAD answers %s, GET %s", head.outcome(), get.outcome())
+	}
+	ofHead, ofGet := head.header.Get("Content-Type"), get.header.Get("Content-Type")
+	if ofHead != ofGet {
+		return fmt.Sprintf("the Content-Type is %s for HEAD, and %s for GET", quote(ofHead), quote(ofGet))
 	}
 	return ""
 }

@@ -6,7 +6,7 @@ import (
 )
 
 func judgeResume(o *observation) Result {
-	s, r := o.stream, o.resumed
+	s, r := &o.stream.seen, &o.resumed.seen
 	_, repeated := repeatedID(s)
 	refused := ""
 	if s.refused != "" {
@@ -38,38 +38,32 @@ func judgeResume(o *observation) Result {
 }
 
 // resumeFault compares what the returning client got with what the one got that
-// stayed.
+// stayed, and describes the first difference.
 func (o *observation) resumeFault() string {
-	r := o.resumed
-	stayed := o.stream.withID()
-	index := map[string]int{}
-	for i, e := range stayed {
-		if _, known := index[e.id]; !known {
-			index[e.id] = i
+	var stayed []arrival // without those that the client that stayed got twice
+	place := map[string]int{}
+	for _, e := range o.stream.withID() {
+		if _, known := place[e.id]; !known {
+			place[e.id] = len(stayed)
+			stayed = append(stayed, e)
 		}
 	}
-	after := index[o.lastID]
-	got := map[int]bool{}
-	newest := after
-	for _, e := range r.withID() {
-		i, known := index[e.id]
+	next := place[o.lastID] + 1
+	gotSome := false
+	for _, e := range o.resumed.withID() {
+		i, known := place[e.id]
 		switch {
 		case !known:
 			continue
-		case i <= after || got[i]:
+		case i < next:
 			return fmt.Sprintf("repeated the event with id %s", quote(e.id))
-		case i < newest:
-			return fmt.Sprintf("gave the event with id %s out of order", quote(e.id))
+		case i > next:
+			return fmt.Sprintf("lost the event with id %s, or gave it out of order", quote(stayed[next].id))
 		}
-		got[i], newest = true, i
+		next, gotSome = next+1, true
 	}
-	for i := after + 1; i < len(stayed); i++ {
-		if index[stayed[i].id] != i || got[i] { // the client that stayed got it twice, or both got it
-			continue
-		}
-		if i < newest || o.isOverdue(stayed[i], newest > after) {
-			return fmt.Sprintf("lost the event with id %s", quote(stayed[i].id))
-		}
+	if next < len(stayed) && o.isOverdue(stayed[next], gotSome) {
+		return fmt.Sprintf("lost the event with id %s", quote(stayed[next].id))
 	}
 	return ""
 }
@@ -78,13 +72,13 @@ func (o *observation) resumeFault() string {
 // what it got. If the stream has ended, the rest comes when the client returns again,
 // unless it got nothing.
 func (o *observation) isOverdue(e arrival, gotSome bool) bool {
-	r := o.resumed
+	r := &o.resumed.seen
 	missed := e.at.Before(r.latest.asked) // while the client was away
 	if r.hasEnded {
 		return missed && !gotSome
 	}
 	patience, hold := minPatience, max(2*maxLate, 2*o.stream.silence)
-	if clumpsOf(o.stream.events).again() { // something on the way may hold back what was missed, too
+	if clumps, _ := clumpsOf(o.stream.events); clumps > 0 { // something on the way may hold back what was missed, too
 		patience = max(patience, hold)
 	}
 	return missed && r.closed.Sub(r.latest.opened) >= patience || e.at.Before(r.end().Add(-hold))

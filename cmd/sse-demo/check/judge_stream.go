@@ -35,60 +35,56 @@ func judgeHeartbeat(o *observation) Result {
 	return ok("%s", seen)
 }
 
-// Faults of a stream that fail and that warn.
-var (
-	badFaults = []sse.FaultKind{sse.NotUTF8, sse.NulID, sse.BadRetry, sse.Unfinished}
-	oddFaults = []sse.FaultKind{sse.LoneCR, sse.ByteOrderMark, sse.EmptyID, sse.UnknownField, sse.NoData}
-)
-
-// fixes advises about a fault.
-var fixes = map[sse.FaultKind]string{
-	sse.NotUTF8:       "Encode the data as UTF-8, and do not cut it in the middle of a character.",
-	sse.NulID:         "Leave NUL out of ids.",
-	sse.BadRetry:      "Write retry as whole milliseconds, in ASCII digits only.",
-	sse.Unfinished:    "End every event with a blank line before the stream ends; a proxy with a time limit may have cut it off.",
-	sse.LoneCR:        "End lines with LF, and write data that contains CR as several data lines.",
-	sse.ByteOrderMark: "Leave the byte order mark out.",
-	sse.EmptyID:       "Leave the id field out if an event has no id: an empty one makes the client forget its last id.",
-	sse.UnknownField:  "Begin each line with data:, event:, id:, retry: or a colon; after a line break inside the data, write data: again.",
-	sse.NoData:        "Write a data line in every event, an empty one if need be, and no blank line after a retry field alone.",
+// faults are what is judged of the format, and what to do about it.
+var faults = []struct {
+	kind   sse.FaultKind
+	result string
+	fix    string
+}{
+	{sse.NotUTF8, isFail, "Encode the data as UTF-8, and do not cut it in the middle of a character."},
+	{sse.NulID, isFail, "Leave NUL out of ids."},
+	{sse.BadRetry, isFail, "Write retry as whole milliseconds, in ASCII digits only."},
+	{sse.Unfinished, isFail, "End every event with a blank line before the stream ends; a proxy with a time limit may have cut it off."},
+	{sse.LoneCR, isWarn, "End lines with LF, and write data that contains CR as several data lines."},
+	{sse.ByteOrderMark, isWarn, "Leave the byte order mark out."},
+	{sse.EmptyID, isWarn, "Leave the id field out if an event has no id: an empty one makes the client forget its last id."},
+	{sse.UnknownField, isWarn, "Begin each line with data:, event:, id:, retry: or a colon; after a line break inside the data, write data: again."},
+	{sse.NoData, isWarn, "Write a data line in every event, an empty one if need be, and no blank line after a retry field alone."},
 }
 
 func judgeFormat(o *observation) Result {
-	s := o.stream
-	if !s.hasFirst {
+	s := &o.stream.seen
+	bad, fixBad := s.faultsOf(isFail)
+	odd, fixOdd := s.faultsOf(isWarn)
+	switch {
+	case !s.hasFirst:
 		return skip("nothing came")
-	}
-	if s.unreadable {
+	case s.unreadable:
 		return skip("the stream is compressed with %s, which is not decoded here", quote(s.encoding))
-	}
-	if seen, fix := faultsOf(s, badFaults); seen != "" {
-		return fail(seen, "Clients lose or garble what the standard does not allow.", fix)
-	}
-	if s.tooLong {
+	case bad != "":
+		return fail(bad, "Clients lose or garble what the standard does not allow.", fixBad)
+	case s.tooLong:
 		return warn(fmt.Sprintf("an event or a line is over %d MiB", maxEvent>>20),
 			"A client keeps a whole event in memory until its blank line comes; the rest of this stream was not read.",
 			"End each event with a blank line, and send large data as a link.")
-	}
-	if seen, fix := faultsOf(s, oddFaults); seen != "" {
-		return warn(seen, "The standard forgives this, but not every client does.", fix)
+	case odd != "":
+		return warn(odd, "The standard forgives this, but not every client does.", fixOdd)
 	}
 	return ok("%s, no fault", count(s.total, "event", "events"))
 }
 
-// faultsOf names the kinds of fault that were seen, and what to do.
-func faultsOf(s seen, kinds []sse.FaultKind) (names, fix string) {
+// faultsOf describes the faults that were seen and have this result, and what to do.
+func (s *seen) faultsOf(result string) (text, fix string) {
 	var all, fixAll []string
-	for _, kind := range kinds {
-		text, found := s.faults[kind]
-		if !found {
+	for _, f := range faults {
+		text, found := s.faults[f.kind]
+		if !found || f.result != result {
 			continue
 		}
-		name := string(kind)
 		if text != "" {
-			name += " (" + quote(text) + ")"
+			text = " (" + quote(text) + ")"
 		}
-		all, fixAll = append(all, name), append(fixAll, fixes[kind])
+		all, fixAll = append(all, string(f.kind)+text), append(fixAll, f.fix)
 	}
 	return strings.Join(all, "; "), strings.Join(fixAll, " ")
 }
@@ -100,7 +96,7 @@ func judgeRetry(o *observation) Result {
 		return warn("no retry field", "Each client uses its own delay, and some use none at all.", fix)
 	}
 	all := own
-	for _, p := range []seen{o.fresh, o.unknown, o.gzip, o.resumed} {
+	for _, p := range []*record{&o.fresh, &o.unknown, &o.gzip, &o.resumed} {
 		all = append(slices.Clip(all), p.retries...)
 	}
 	lowest := slices.Min(all)
@@ -115,7 +111,7 @@ func judgeRetry(o *observation) Result {
 }
 
 func judgeIDs(o *observation) Result {
-	s := o.stream
+	s := &o.stream.seen
 	if s.total < 2 {
 		return skip("%s seen", count(s.total, "event", "events"))
 	}
@@ -142,7 +138,7 @@ func judgeIDs(o *observation) Result {
 
 // repeatedID returns an event whose id another event has, too. The same event may
 // come again on another connection.
-func repeatedID(s seen) (arrival, bool) {
+func repeatedID(s *seen) (arrival, bool) {
 	known := map[string]arrival{}
 	for _, e := range s.withID() {
 		if other, found := known[e.id]; found && (other.sum != e.sum || other.asked.Equal(e.asked)) {

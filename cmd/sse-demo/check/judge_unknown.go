@@ -8,7 +8,7 @@ import (
 )
 
 func judgeUnknownID(o *observation) Result {
-	u := o.unknown
+	u := &o.unknown.seen
 	given := u.header.Get("Last-Event-ID")
 	switch {
 	case errors.Is(u.err, errNoAnswer) && o.stream.delay() > slowHead: // perhaps the head comes with the first event
@@ -20,7 +20,7 @@ func judgeUnknownID(o *observation) Result {
 	case u.code == http.StatusNoContent:
 		return ok("204 to a client that comes with an unknown Last-Event-ID: it stops")
 	case u.code != http.StatusOK:
-		return fail(u.status+" to a client that comes with an unknown Last-Event-ID",
+		return fail(u.outcome()+" to a client that comes with an unknown Last-Event-ID",
 			"EventSource gives up for good at any status but 200: a restart that forgets ids ends all clients.",
 			"Answer 200 whatever the id is, and say in an event that some may be lost.")
 	case given != "" && given != unknownID:
@@ -37,7 +37,7 @@ func judgeUnknownID(o *observation) Result {
 // signOfLoss names an event that the client with the unknown id got and a fresh
 // one did not, other than by chance.
 func (o *observation) signOfLoss() string {
-	stream, unknown, fresh := o.stream, o.unknown, o.fresh
+	stream, unknown, fresh := &o.stream.seen, &o.unknown.seen, &o.fresh.seen
 	if fresh.code != http.StatusOK {
 		return ""
 	}
@@ -58,20 +58,19 @@ func (o *observation) signOfLoss() string {
 	}
 	// An event that comes when the fresh client has left may be a new one, unless it
 	// comes at once.
-	span := max(fresh.closed.Sub(fresh.opened)-subscribed, burstSilence)
+	span := max(fresh.closed.Sub(fresh.opened)-subscribed, shortPause)
 	for _, e := range unknown.events {
 		isNewName := !stream.hasName(e.name) && !fresh.hasName(e.name)
 		isLate := e.at.Sub(unknown.opened) > span && (!isNewName || !fresh.hasEnded)
 		at, inStream := stream.find(e)
 		_, inFresh := fresh.find(e)
+		isNew := inStream && !at.Before(unknown.asked.Add(-subscribed))
 		switch {
 		case isLate || inFresh:
 		case isNewName:
 			return "an event " + quote(e.name) + ", which a new client does not get"
-		case inStream && at.Before(unknown.asked.Add(-subscribed)):
-			return "old events again, which a new client does not get"
-		case inStream: // it is new to all
-		case private == 0:
+		case isNew:
+		case inStream || private == 0:
 			return "an event that a new client does not get"
 		default:
 			private--

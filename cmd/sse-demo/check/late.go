@@ -1,9 +1,9 @@
 package check
 
-import (
-	"sort"
-	"time"
-)
+import "time"
+
+// subscribed after the head, a client certainly gets what is new.
+const subscribed = 500 * time.Millisecond
 
 // lateness returns by how much the latest event came later through something than
 // directly, counted from when its client asked. An event that has not come is late
@@ -56,60 +56,64 @@ func overdue(direct, through *seen, events []arrival, spare int, shift time.Dura
 // or -1. Events are the same by their content or, if that finds less than half of
 // them because they are all alike or have the time in them, by their order.
 func partners(direct, through *seen, own bool) []int {
-	if own {
-		return byOrder(direct.events, through.events, time.Time{})
+	var from time.Time // of the order
+	if !own {
+		same, found := match(contents(direct.events), contents(through.events))
+		if 2*found >= min(len(direct.events), len(through.events)) {
+			return same
+		}
+		from = direct.opened
+		if from.Before(through.opened) {
+			from = through.opened
+		}
+		from = from.Add(subscribed)
 	}
-	same, found := byContent(direct.events, through.events)
-	if 2*found >= min(len(direct.events), len(through.events)) {
-		return same
-	}
-	both := direct.opened
-	if both.Before(through.opened) {
-		both = through.opened
-	}
-	return byOrder(direct.events, through.events, both.Add(subscribed))
+	inOrder, _ := match(numbers(direct.events, from), numbers(through.events, from.Add(-sameMoment)))
+	return inOrder
 }
 
-// byContent pairs the events that differ from all others of their client.
-func byContent(direct, through []arrival) (partner []int, found int) {
-	inDirect, inThrough := places(direct), places(through)
-	for _, e := range direct {
-		j, known := inThrough[e.sum]
-		if !known || inDirect[e.sum] < 0 {
-			j = -1
-		}
-		if j >= 0 {
+// match returns for each name the index of the same name in through, or -1. The name
+// 0 matches none.
+func match(direct, through []uint64) (partner []int, found int) {
+	index := map[uint64]int{}
+	for j, name := range through {
+		index[name] = j
+	}
+	for _, name := range direct {
+		j, known := index[name]
+		if known && name != 0 {
 			found++
+		} else {
+			j = -1
 		}
 		partner = append(partner, j)
 	}
 	return partner, found
 }
 
-// places returns the index of each content, or -1 if several events have it.
-func places(events []arrival) map[uint64]int {
-	at := map[uint64]int{}
-	for i, e := range events {
-		if _, known := at[e.sum]; known {
-			i = -1
-		}
-		at[e.sum] = i
+// contents names the events that differ from all others, by their sum.
+func contents(events []arrival) (names []uint64) {
+	times := map[uint64]int{}
+	for _, e := range events {
+		times[e.sum]++
 	}
-	return at
+	for _, e := range events {
+		if times[e.sum] > 1 {
+			e.sum = 0
+		}
+		names = append(names, e.sum)
+	}
+	return names
 }
 
-// byOrder pairs the events from a time on.
-func byOrder(direct, through []arrival, from time.Time) (partner []int) {
-	since := func(events []arrival, t time.Time) int {
-		return sort.Search(len(events), func(i int) bool { return !events[i].at.Before(t) })
-	}
-	first, ahead := since(direct, from), since(through, from.Add(-sameMoment))
-	for i := range direct {
-		j := i - first + ahead
-		if i < first || j >= len(through) {
-			j = -1
+// numbers names the events from a time on: 1, 2, 3.
+func numbers(events []arrival, from time.Time) (names []uint64) {
+	n := uint64(0)
+	for _, e := range events {
+		if !e.at.Before(from) {
+			n++
 		}
-		partner = append(partner, j)
+		names = append(names, n)
 	}
-	return partner
+	return names
 }

@@ -62,7 +62,7 @@ func TestLastID(t *testing.T) {
 		"id: 1\ndata: x\n\nid: \x01\n\n":         "1", // no header can have it
 		"id: 3\n\n":                              "3",
 	} {
-		r := newRecord("")
+		var r record
 		r.read(t.Context(), io.NopCloser(strings.NewReader(stream)), "", "")
 		if got := r.now().lastID; got != want {
 			t.Errorf("%q: %q, want %q", stream, got, want)

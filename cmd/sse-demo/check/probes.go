@@ -27,67 +27,59 @@ const unknownID = "sse-demo-check-unknown-id"
 // strangeOrigin is no one's (RFC 6761, 6.4).
 const strangeOrigin = "https://sse-demo-check.invalid"
 
-// probe starts the probes.
-func (o *observation) probe(ctx context.Context, all *sync.WaitGroup) {
-	all.Go(func() { o.gzip = o.follow(ctx, ask{encoding: "gzip"}, true) })
+// probe starts the probes, which last until ctx ends or longer than the listening.
+func (o *observation) probe(ctx, listening context.Context, all *sync.WaitGroup) {
+	all.Go(func() { o.follow(ctx, listening, &o.gzip, ask{encoding: "gzip"}, true) })
+	all.Go(func() { o.probeResume(ctx, listening) })
 	all.Go(func() {
-		o.awaitPace(ctx)
+		o.awaitPace(listening)
 		o.probeHeads(ctx, all)
-		ready := time.Now().Add(min(o.options.For/4, 5*time.Second)) // so that there is something to replay
-		o.main.await(ctx, func(m seen) bool { return m.isOver || !time.Now().Before(ready) })
-		all.Go(func() { o.fresh = o.follow(ctx, ask{}, false) })
-		all.Go(func() { o.unknown = o.follow(ctx, ask{lastID: unknownID}, false) })
+		pause(listening, min(o.options.For/4, 5*time.Second)) // so that there is something to replay
+		all.Go(func() { o.follow(ctx, listening, &o.fresh, ask{}, false) })
+		all.Go(func() { o.follow(ctx, listening, &o.unknown, ask{lastID: unknownID}, false) })
 	})
-	all.Go(func() { o.probeResume(ctx) })
 }
 
 // awaitPace returns when it is known how long a probe must wait: the first byte
 // has come, or has taken so long that a probe waits for as long as it ever does.
-func (o *observation) awaitPace(ctx context.Context) {
-	o.main.await(ctx, func(m seen) bool { return m.hasFirst || m.isOver || 2*time.Since(m.asked) >= maxPatience })
+func (o *observation) awaitPace(listening context.Context) {
+	o.stream.await(listening, func(s seen) bool { return s.hasFirst || 2*time.Since(s.asked) >= maxPatience })
 }
 
 // patience is how long a probe waits for its head, and then for events: twice the
 // delay of the first byte.
 func (o *observation) patience() time.Duration {
-	main := o.main.now()
-	if !main.hasFirst {
+	s := o.stream.now()
+	if !s.hasFirst {
 		return maxPatience
 	}
-	return min(max(2*main.firstDelay, minPatience), maxPatience)
+	return min(max(2*s.firstDelay, minPatience), maxPatience)
 }
 
 // follow opens a stream and reads it for as long as a probe waits; with toTheEnd at
 // least until the listening has ended, and coming back when the stream ends.
-func (o *observation) follow(ctx context.Context, a ask, toTheEnd bool) seen {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	r := newRecord(a.lastID)
-	var reading sync.WaitGroup
-	reading.Go(func() {
-		defer stop() // a client has given up
-		r.follow(ctx, o.client, a, o.patience(), toTheEnd)
+func (o *observation) follow(ctx, listening context.Context, r *record, a ask, toTheEnd bool) {
+	r.watch(ctx, o.client, a, o.patience(), toTheEnd, func(ctx context.Context) {
+		o.awaitPace(listening)
+		if pause(ctx, o.patience()) && toTheEnd {
+			select {
+			case <-listening.Done():
+			case <-ctx.Done():
+			}
+		}
 	})
-	r.await(ctx, func(s seen) bool { return s.sent() })
-	o.awaitPace(ctx)
-	if pause(ctx, o.patience()) && toTheEnd {
-		o.main.await(ctx, func(m seen) bool { return m.isOver })
-	}
-	stop()
-	reading.Wait()
-	return r.now()
 }
 
 // probeResume returns to the middle of what was seen, as after a cut.
-func (o *observation) probeResume(ctx context.Context) {
-	o.main.await(ctx, func(m seen) bool { return m.ids >= resumeAfter || m.isOver })
-	main := o.main.now()
-	events := slices.DeleteFunc(main.withID(), func(e arrival) bool { return !httpguts.ValidHeaderFieldValue(e.id) })
+func (o *observation) probeResume(ctx, listening context.Context) {
+	o.stream.await(listening, func(s seen) bool { return s.ids >= resumeAfter })
+	s := o.stream.now()
+	events := slices.DeleteFunc(s.withID(), func(e arrival) bool { return !httpguts.ValidHeaderFieldValue(e.id) })
 	if len(events) < 2 {
 		return
 	}
 	o.lastID = events[(len(events)-1)/2].id
-	o.resumed = o.follow(ctx, ask{lastID: o.lastID}, true)
+	o.follow(ctx, listening, &o.resumed, ask{lastID: o.lastID}, true)
 }
 
 // changing are the methods that --all-methods tries.
@@ -106,7 +98,7 @@ func (o *observation) probeHeads(ctx context.Context, all *sync.WaitGroup) {
 	if o.options.AllMethods {
 		all.Go(func() {
 			for _, method := range changing {
-				o.methods[method] = o.headOf(ctx, ask{method: method, to: o.main.now().url, noRedirect: true}, patience)
+				o.methods[method] = o.headOf(ctx, ask{method: method, to: o.stream.now().url, noRedirect: true}, patience)
 			}
 		})
 	}

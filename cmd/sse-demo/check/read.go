@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"example.com/sse-demo/sse"
@@ -15,43 +16,51 @@ const (
 	maxEvent     = 8 << 20                // bytes of one event
 	defaultRetry = 3 * time.Second        // of a client whose stream names none
 	minRetry     = 100 * time.Millisecond // keeps an endpoint that says retry: 0 from being flooded
-	maxRetry     = time.Minute            // of the delay that doubles at each failed attempt
 )
+
+// watch follows the stream until the function until returns, ctx ends, or a client
+// would give up. It calls until when the head has come, or will not.
+func (r *record) watch(ctx context.Context, c *client, a ask, timeout time.Duration, returns bool, until func(ctx context.Context)) {
+	r.lastID = a.lastID
+	ctx, stop := context.WithCancel(ctx)
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		defer stop()
+		r.follow(ctx, c, a, timeout, returns)
+	})
+	r.await(ctx, func(s seen) bool { return s.sent() })
+	until(ctx)
+	stop()
+	reading.Wait()
+}
 
 // follow sends a request to c and reads the stream that answers it. If returns is
 // true it comes back when the stream ends, as a client does: after its retry, with
 // its last id. It returns when ctx ends, or when a client gives up.
 func (r *record) follow(ctx context.Context, c *client, a ask, timeout time.Duration, returns bool) {
-	for failures := 0; ; {
+	for {
 		h, body := c.open(ctx, a, timeout)
 		r.change(func(s *seen) { s.answer(h) })
 		switch {
 		case body != nil:
-			r.read(ctx, body, h.header.Get("Content-Encoding"), a.encoding)
-			failures = 0
-		case h.err == nil || r.now().connections == 0:
+			r.read(ctx, body, h.contentEncoding(), a.encoding)
+		case h.err == nil || !r.now().latest.sent():
 			return
-		default:
-			failures++
 		}
 		s := r.now()
-		if !returns || s.tooLong || s.unreadable || !pause(ctx, retryDelay(s.retries, failures)) {
+		if !returns || s.tooLong || s.unreadable || !pause(ctx, s.retryDelay()) {
 			return
 		}
 		a, timeout = ask{lastID: s.lastID, encoding: a.encoding}, headTimeout
 	}
 }
 
-// retryDelay is what the stream has said last, doubled at each failure.
-func retryDelay(retries []time.Duration, failures int) time.Duration {
-	delay := defaultRetry
-	if len(retries) > 0 {
-		delay = max(retries[len(retries)-1], minRetry)
+// retryDelay is what the stream has said last.
+func (s *seen) retryDelay() time.Duration {
+	if len(s.retries) == 0 {
+		return defaultRetry
 	}
-	for range failures {
-		delay = max(delay, min(2*delay, maxRetry))
-	}
-	return delay
+	return max(s.retries[len(s.retries)-1], minRetry)
 }
 
 // pause reports whether d has passed before ctx ended.
@@ -108,27 +117,18 @@ func (r *record) readEvents(body io.Reader, encoding, accepted string) error {
 // decode returns what is in a body with this Content-Encoding. If it cannot be
 // decoded, it reads it to its end.
 func (r *record) decode(body io.Reader, encoding, accepted string) (io.Reader, error) {
-	encoding = strings.ToLower(strings.TrimSpace(encoding))
-	if encoding == "" || encoding == "identity" {
-		return body, nil
-	}
 	if !strings.Contains(accepted, encoding) {
 		r.change(func(s *seen) { s.encoding = encoding })
 	}
-	if isGzip(encoding) {
+	switch encoding {
+	case "":
+		return body, nil
+	case "gzip":
 		return gzip.NewReader(body)
 	}
 	r.change(func(s *seen) { s.unreadable = true })
 	_, err := io.Copy(io.Discard, body)
-	if err == nil {
-		err = io.EOF
-	}
-	return nil, err
-}
-
-func isGzip(encoding string) bool {
-	encoding = strings.ToLower(strings.TrimSpace(encoding))
-	return encoding == "gzip" || encoding == "x-gzip"
+	return strings.NewReader(""), err
 }
 
 // timed notes when bytes come.

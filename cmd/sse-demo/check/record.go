@@ -26,9 +26,6 @@ const (
 	maxQuoted   = 60      // bytes of anything that is shown
 )
 
-// burstSilence separates two bursts of bytes.
-const burstSilence = 200 * time.Millisecond
-
 // A record is what one client sees: on one connection or, if the stream ends and
 // the client returns, on several.
 type record struct {
@@ -38,37 +35,32 @@ type record struct {
 
 // seen is the content of a record.
 type seen struct {
-	head                      // of the first request
-	latest      head          // of those that were answered 200
-	connections int           // how many
-	hasEnded    bool          // the latest has, by the server
-	refused     string        // the status that a returning client got, so that it gave up
-	firstDelay  time.Duration // of the first byte, from the request that it answers
-	hasFirst    bool          // a byte has come
-	last        time.Time     // byte, or head
-	closed      time.Time
-	connected   bool
-	isOver      bool          // the listening has ended
-	ends        int           // how often the server has ended the stream
-	silence     time.Duration // the longest, within a connection
-	burst       int           // of bytes, see burstSilence
-	events      []arrival
-	total, ids  int // events, and how many have an id; those beyond the limits included
-	idBytes     int
-	badID       string                   // one that cannot be sent back; quoted
-	faults      map[sse.FaultKind]string // and the text of the first one
-	retries     []time.Duration          // of each connection that set one, when it had ended
-	lastID      string                   // that a client would send
-	encoding    string                   // Content-Encoding, although it was not accepted
-	unreadable  bool                     // the encoding cannot be decoded
-	tooLong     bool                     // an event was over maxEvent
+	head                     // of the first request
+	latest     head          // of the last request that was answered 200
+	last       time.Time     // byte, or head
+	closed     time.Time     // the latest connection; zero while it is open
+	hasEnded   bool          // the server has closed it
+	ends       int           // how often the server has ended the stream
+	refused    string        // the status that a returning client got, so that it gave up
+	hasFirst   bool          // a byte has come
+	firstDelay time.Duration // of the first byte, from the request that it answers
+	silence    time.Duration // the longest, within a connection
+	events     []arrival
+	total, ids int // events, and how many have an id; those beyond the limits included
+	idBytes    int
+	badID      string                   // one that cannot be sent back; quoted
+	faults     map[sse.FaultKind]string // and the text of the first one
+	retries    []time.Duration          // of each connection that set one, when it had ended
+	lastID     string                   // that a client would send
+	encoding   string                   // Content-Encoding, although it was not accepted
+	unreadable bool                     // the encoding cannot be decoded
+	tooLong    bool                     // an event was over maxEvent
 }
 
 // A head is what came of a request before its body.
 type head struct {
 	asked, opened time.Time
 	err           error // no answer came
-	status        string
 	code          int
 	proto         string
 	header        http.Header
@@ -79,6 +71,15 @@ func (h head) sent() bool { return !h.asked.IsZero() }
 
 func (h head) delay() time.Duration { return h.opened.Sub(h.asked) }
 
+// contentEncoding returns "" if there is nothing to decode.
+func (h head) contentEncoding() string {
+	encoding := strings.ToLower(strings.TrimSpace(h.header.Get("Content-Encoding")))
+	if encoding == "identity" {
+		return ""
+	}
+	return encoding
+}
+
 // An arrival is an event: when its last byte came, and enough to recognize it.
 type arrival struct {
 	at    time.Time
@@ -86,15 +87,10 @@ type arrival struct {
 	id    string    // empty if the event itself has none
 	name  string    // shortened
 	sum   uint64    // of name and data
-	burst int
 }
 
+// seed is of all sums, which are compared with each other only.
 var seed = maphash.MakeSeed()
-
-// newRecord returns the record of a client whose first request has this last id.
-func newRecord(lastID string) *record {
-	return &record{seen: seen{lastID: lastID, faults: map[sse.FaultKind]string{}}}
-}
 
 func (r *record) change(do func(s *seen)) {
 	r.mu.Lock()
@@ -124,21 +120,9 @@ func (s *seen) answer(h head) {
 	}
 	switch {
 	case h.code == http.StatusOK:
-		s.connections++
-		s.burst++
-		s.connected, s.last = true, h.opened
-		s.latest, s.hasEnded = h, false
+		s.latest, s.last, s.closed, s.hasEnded = h, h.opened, time.Time{}, false
 	case !isFirst && h.err == nil && h.code != http.StatusNoContent:
-		s.refused = h.status
-	}
-}
-
-// disconnect notes the end of a connection, by the server or by the client.
-func (s *seen) disconnect(at time.Time, byServer bool) {
-	s.connected, s.closed, s.hasEnded = false, at, byServer
-	s.silence = max(s.silence, at.Sub(s.last))
-	if byServer {
-		s.ends++
+		s.refused = h.outcome()
 	}
 }
 
@@ -147,18 +131,23 @@ func (s *seen) bytes(at time.Time) {
 	if !s.hasFirst {
 		s.hasFirst, s.firstDelay = true, at.Sub(s.latest.asked)
 	}
-	silence := at.Sub(s.last)
-	if silence >= burstSilence {
-		s.burst++
+	s.silence, s.last = max(s.silence, at.Sub(s.last)), at
+}
+
+// disconnect notes the end of a connection, by the server or by the client.
+func (s *seen) disconnect(at time.Time, byServer bool) {
+	s.closed, s.hasEnded = at, byServer
+	s.silence = max(s.silence, at.Sub(s.last))
+	if byServer {
+		s.ends++
 	}
-	s.silence, s.last = max(s.silence, silence), at
 }
 
 // event notes an event, and its id if the event itself has one.
 func (s *seen) event(e sse.Event, hasID bool) {
 	id := ""
 	s.total++
-	if hasID && e.ID != "" {
+	if hasID {
 		id = e.ID
 		s.ids++
 	}
@@ -174,7 +163,7 @@ func (s *seen) event(e sse.Event, hasID bool) {
 	s.idBytes += len(id)
 	name := e.Name[:min(len(e.Name), maxQuoted)]
 	sum := maphash.String(seed, e.Name+"\n"+string(e.Data))
-	s.events = append(s.events, arrival{s.last, s.latest.asked, id, name, sum, s.burst})
+	s.events = append(s.events, arrival{s.last, s.latest.asked, id, name, sum})
 }
 
 // canSendBack reports whether every client can send id in a header.
@@ -190,6 +179,9 @@ func (s *seen) setLastID(id string) {
 }
 
 func (s *seen) fault(f sse.Fault) {
+	if s.faults == nil {
+		s.faults = map[sse.FaultKind]string{}
+	}
 	if _, known := s.faults[f.Kind]; !known {
 		s.faults[f.Kind] = f.Text[:min(len(f.Text), maxQuoted+1)]
 	}

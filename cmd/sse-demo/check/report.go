@@ -7,8 +7,8 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // A Result is what one check has found.
@@ -129,40 +129,26 @@ func (r Report) writeText(w io.Writer, colored bool) error {
 // showProgress keeps one line on a terminal up to date until ctx ends.
 func (o *observation) showProgress(ctx context.Context, w io.Writer) {
 	const interval, clearLine = 250 * time.Millisecond, "\r\x1b[K"
-	for began := time.Now(); ; {
+	for began := time.Now(); pause(ctx, interval); {
 		_, _ = fmt.Fprint(w, clearLine, o.progress(time.Since(began)))
-		if !pause(ctx, interval) {
-			_, _ = fmt.Fprint(w, clearLine)
-			return
-		}
 	}
+	_, _ = fmt.Fprint(w, clearLine)
 }
 
-// progress shows what the check waits for, and what has come. It is short: a line
-// that wraps cannot be cleared.
+// progress is short: a line that wraps cannot be cleared.
 func (o *observation) progress(elapsed time.Duration) string {
-	main := o.main.now()
-	state := fmt.Sprintf("silent for %.0f s", time.Since(main.last).Seconds())
-	switch {
-	case main.isOver:
-		state = "the last probes end"
-	case main.connections == 0:
-		state = "waiting for the head"
-	case !main.connected:
-		state = "ended, coming back"
+	s := o.stream.now()
+	if !s.latest.sent() {
+		return fmt.Sprintf("%.0f s: waiting for the head", elapsed.Seconds())
 	}
-	return fmt.Sprintf("%.0f s: %s, %s", elapsed.Seconds(), count(main.total, "event", "events"), state)
+	return fmt.Sprintf("%.0f s: %s, silent for %.0f s", elapsed.Seconds(), count(s.total, "event", "events"), time.Since(s.last).Seconds())
 }
 
 // quote quotes and shortens what comes from elsewhere, so that it is one short
 // line, and no terminal takes it for a command.
 func quote(s string) string {
 	if len(s) > maxQuoted {
-		cut := maxQuoted
-		for cut > 0 && !utf8.RuneStart(s[cut]) {
-			cut--
-		}
-		s = s[:cut] + "…"
+		s = strings.ToValidUTF8(s[:maxQuoted], "") + "…"
 	}
 	return strconv.Quote(s)
 }

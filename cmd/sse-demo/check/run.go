@@ -33,7 +33,7 @@ func Run(ctx context.Context, options Options, stdout, stderr io.Writer) error {
 	log.SetOutput(io.Discard) // net/http's, to which it writes what a broken server sends
 	o, err := newObservation(options)
 	if err == nil {
-		err = o.observeAndShow(ctx, stderr)
+		err = o.observe(ctx, stderr)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotTried, err)
@@ -61,12 +61,11 @@ func isTerminal(w io.Writer) bool {
 // An observation is everything that was seen of an endpoint, by these clients.
 type observation struct {
 	options         Options
-	client, compare *client // compare is without the proxy, with --compare
-	main, directly  *record // what goes into stream and direct, while it comes
+	client, compare *client // compare is without the proxy; nil without --compare
 
-	stream, direct                seen   // direct is without the proxy
-	fresh, unknown, gzip, resumed seen   // of the probes
-	lastID                        string // that resumed has sent
+	stream, direct                record // direct is without the proxy
+	fresh, unknown, gzip, resumed record // of the probes
+	lastID                        string // that resumed has sent first
 	headMethod                    head
 	cors, otherCORS, preflight    head
 	methods                       map[string]head // of --all-methods
@@ -78,40 +77,27 @@ func newObservation(options Options) (*observation, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &observation{
-		options: options, client: client, compare: compare,
-		main: newRecord(""), directly: newRecord(""), methods: map[string]head{},
-	}, nil
+	return &observation{options: options, client: client, compare: compare, methods: map[string]head{}}, nil
 }
 
 // posts reports whether the stream answers a request with a body.
 func (o *observation) posts() bool { return o.client.body != nil }
 
-func (o *observation) observeAndShow(ctx context.Context, stderr io.Writer) error {
-	showing, stop := context.WithCancel(ctx)
-	var shown sync.WaitGroup
-	defer shown.Wait()
-	defer stop()
-	if isTerminal(stderr) {
-		shown.Go(func() { o.showProgress(showing, stderr) })
-	}
-	return o.observe(ctx)
-}
-
 // observe listens to the stream and sends the probes. It returns an error for the
 // user if the endpoint could not be tried.
-func (o *observation) observe(parent context.Context) error {
+func (o *observation) observe(parent context.Context, stderr io.Writer) error {
 	ctx, cancel := context.WithCancel(parent)
-	defer cancel()
+	var beside sync.WaitGroup
+	if isTerminal(stderr) {
+		beside.Go(func() { o.showProgress(ctx, stderr) })
+	}
 	first := o.firstAsk(ctx)
-	var direct sync.WaitGroup
-	err := o.listenDirectly(ctx, first, &direct)
+	err := o.listenDirectly(ctx, first, &beside)
 	if err == nil {
 		err = o.listen(ctx, first)
 	}
 	cancel()
-	direct.Wait()
-	o.direct = o.directly.now()
+	beside.Wait()
 	if parent.Err() != nil {
 		return errors.New("interrupted")
 	}
@@ -137,68 +123,59 @@ func (o *observation) firstAsk(ctx context.Context) (first ask) {
 
 // listenDirectly listens to the endpoint without the proxy until ctx ends, if it
 // answers. A head that does not come is an error only if it comes through the proxy.
-func (o *observation) listenDirectly(ctx context.Context, first ask, listening *sync.WaitGroup) error {
+func (o *observation) listenDirectly(ctx context.Context, first ask, beside *sync.WaitGroup) error {
 	if o.compare == nil {
 		return nil
 	}
-	listening.Go(func() { o.directly.follow(ctx, o.compare, first, headTimeout, !o.posts()) })
-	o.directly.await(ctx, func(s seen) bool { return s.sent() })
-	switch h := o.directly.now().head; {
+	beside.Go(func() { o.direct.follow(ctx, o.compare, first, headTimeout, !o.posts()) })
+	o.direct.await(ctx, func(s seen) bool { return s.sent() })
+	switch h := o.direct.now().head; {
 	case h.err != nil && !errors.Is(h.err, errNoAnswer):
 		return fmt.Errorf("--compare: %w", plain(h.err))
 	case h.err == nil && h.code != http.StatusOK:
-		return fmt.Errorf("--compare: it answered %s", h.status)
+		return fmt.Errorf("--compare: it answered %s", h.outcome())
 	}
 	return nil
 }
 
 // listen opens the stream, and returns when the listening and the probes have ended.
-func (o *observation) listen(ctx context.Context, first ask) error {
-	listening, stop := context.WithCancel(ctx)
-	var reading, probes sync.WaitGroup
-	defer reading.Wait()
-	defer stop()
-	reading.Go(func() {
-		defer stop() // a client has given up
-		o.main.follow(listening, o.client, first, headTimeout, !o.posts())
-	})
-	o.main.await(listening, func(m seen) bool { return m.sent() })
-	o.stream = o.main.now()
-	if unreachable, ok := errors.AsType[*unreachableError](o.stream.err); ok {
-		return unreachable
-	}
-	if err := o.directly.now().err; err != nil && o.stream.err == nil {
-		return fmt.Errorf("--compare: %w", err)
-	}
-	if o.stream.code != http.StatusOK { // which is a finding
-		return nil
-	}
-	if first.header != nil {
-		o.cors = o.stream.head
-	}
+func (o *observation) listen(ctx context.Context, first ask) (err error) {
 	probing, end := context.WithCancel(ctx)
 	defer end()
-	if !o.posts() {
-		o.probe(probing, &probes)
-	}
-	o.main.awaitEnough(listening, o.options.For)
-	stop()
-	reading.Wait()
-	o.stream = o.main.now()
-	o.main.change(func(m *seen) { m.isOver = true })
-	limit := time.AfterFunc(probesEnd, end)
-	defer limit.Stop()
+	var probes sync.WaitGroup
+	o.stream.watch(ctx, o.client, first, headTimeout, !o.posts(), func(listening context.Context) {
+		h, direct := o.stream.now().head, o.direct.now()
+		switch {
+		case errors.Is(h.err, errUnreachable):
+			err = h.err
+			return
+		case h.err == nil && direct.err != nil:
+			err = fmt.Errorf("--compare: %w", direct.err)
+			return
+		case h.code != http.StatusOK: // which is a finding
+			return
+		}
+		if first.header != nil {
+			o.cors = h
+		}
+		if !o.posts() {
+			o.probe(probing, listening, &probes)
+		}
+		o.awaitEnough(listening)
+	})
+	defer time.AfterFunc(probesEnd, end).Stop()
 	probes.Wait()
-	return nil
+	return err
 }
 
-// awaitEnough returns when the stream was listened to for long enough: for d, and
-// if it is silent then, until the silence ends or maxSilence of it has passed;
-// or when ctx ends.
-func (r *record) awaitEnough(ctx context.Context, d time.Duration) {
-	if !pause(ctx, d) {
+// awaitEnough returns when the stream was listened to for long enough: for --for, and
+// if it is silent then, until the silence ends or maxSilence of it has passed.
+func (o *observation) awaitEnough(ctx context.Context) {
+	if !pause(ctx, o.options.For) {
 		return
 	}
-	at := r.now().last
-	r.await(ctx, func(s seen) bool { return !s.connected || !s.last.Equal(at) || time.Since(at) >= maxSilence })
+	at := o.stream.now().last
+	o.stream.await(ctx, func(s seen) bool {
+		return !s.closed.IsZero() || !s.last.Equal(at) || time.Since(at) >= maxSilence
+	})
 }
