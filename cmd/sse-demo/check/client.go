@@ -22,7 +22,6 @@ import (
 
 const (
 	headTimeout  = 10 * time.Second // for the head of the stream
-	maxHead      = 256 << 10        // bytes of a response's head
 	maxRedirects = 20               // as browsers (Fetch, "HTTP-redirect fetch")
 )
 
@@ -48,7 +47,6 @@ type ask struct {
 	method     string   // empty means the client's, with its body
 	to         *url.URL // nil means the client's
 	lastID     string   // Last-Event-ID
-	encoding   string   // Accept-Encoding; empty means identity
 	header     http.Header
 	bare       bool // without the user's headers, like a browser's preflight
 	noRedirect bool
@@ -87,13 +85,12 @@ func (c *client) open(ctx context.Context, a ask, timeout time.Duration) (head, 
 // client's.
 func (c *client) transport() *http.Transport {
 	transport := &http.Transport{
-		DialContext:            c.dial,
-		TLSClientConfig:        &tls.Config{InsecureSkipVerify: c.insecure},
-		ForceAttemptHTTP2:      true,
-		DisableCompression:     true, // it would be hidden
-		MaxResponseHeaderBytes: maxHead,
-		MaxIdleConnsPerHost:    -1,
-		IdleConnTimeout:        time.Second, // of HTTP/2
+		DialContext:         c.dial,
+		TLSClientConfig:     &tls.Config{InsecureSkipVerify: c.insecure},
+		ForceAttemptHTTP2:   true,
+		DisableCompression:  true, // it would be hidden
+		MaxIdleConnsPerHost: -1,
+		IdleConnTimeout:     time.Second, // of HTTP/2
 	}
 	if c.dial == nil {
 		transport.Proxy = http.ProxyFromEnvironment
@@ -125,13 +122,13 @@ func (c *client) setHeader(request *http.Request, a ask) {
 	header := request.Header
 	header.Set("User-Agent", "sse-demo-check")
 	header.Set("Accept", sse.MediaType)
+	header.Set("Accept-Encoding", "identity")
 	header.Set("Cache-Control", "no-cache") // as EventSource does
 	if !a.bare && sameOrigin(request.URL, c.url) {
 		maps.Copy(header, c.header)
 		request.Host = c.header.Get("Host") // empty means the URL's
 	}
 	maps.Copy(header, a.header)
-	header.Set("Accept-Encoding", cmp.Or(a.encoding, "identity"))
 	if a.lastID != "" {
 		header.Set("Last-Event-ID", a.lastID)
 	}

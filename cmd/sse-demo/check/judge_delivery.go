@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -67,17 +68,19 @@ func judgeDelivery(o *observation) Result {
 func judgeCompression(o *observation) Result {
 	const means = "The compressor collects events before it writes: browsers get them late, although curl gets them at once."
 	const fix = "Do not compress text/event-stream, or flush the compressor after each event; Cache-Control: no-transform forbids it to proxies."
-	isGzip := o.gzip.contentEncoding() == "gzip"
-	late := lateness(&o.stream.seen, &o.gzip.seen, false)
-	if o.posts() { // --header may have asked for gzip
-		isGzip = o.stream.contentEncoding() == "gzip" && o.stream.encoding == ""
+	encoding := o.stream.encoding()
+	isGzip, late := o.gzip.encoding() == "gzip", lateness(&o.stream.seen, &o.gzip.seen, false)
+	wasAccepted := encoding == ""
+	if o.posts() {
+		wasAccepted = strings.Contains(o.client.header.Get("Accept-Encoding"), encoding)
+		isGzip = encoding == "gzip" && wasAccepted
 		late, _ = heldBackDelay(o.stream.events)
 	}
 	switch {
 	case isGzip && late > maxLate:
 		return fail(fmt.Sprintf("with gzip, which most clients accept, an event is %s late", seconds(late)), means, fix)
-	case o.stream.encoding != "":
-		return warn("compressed with "+quote(o.stream.encoding)+", although only identity was accepted",
+	case !wasAccepted:
+		return warn("compressed with "+quote(encoding)+", although only identity was accepted",
 			"A client that cannot decode it sees garbage.", "Compress only what Accept-Encoding allows, and event streams best not at all.")
 	case isGzip:
 		return ok("gzip to clients that accept it, without delay")

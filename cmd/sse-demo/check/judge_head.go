@@ -18,43 +18,43 @@ func judgeHead(o *observation) Result {
 	h := o.stream.head
 	switch {
 	case errors.Is(h.err, errNoAnswer):
-		return fail(h.outcome()+o.withoutProxy(), "A browser waits on, but is not told that it is connected; other clients, and proxies with a time limit, give up.", o.fixHead())
+		compared, fix := o.explainLateHead()
+		return fail(h.outcome()+compared, "A browser waits on, but is not told that it is connected; other clients, and proxies with a time limit, give up.", fix)
+	case errors.Is(h.err, errRedirect):
+		return fail(h.outcome(), "A client follows redirects, but these lead nowhere.",
+			"See where each Location leads, with curl -I; a proxy and the server may each send clients to the other's scheme or host.")
+	case h.err != nil && strings.Contains(h.err.Error(), "malformed"):
+		return fail(h.outcome(), "No client understands this: it is no HTTP.", "See what listens at that address, and whether the URL should begin with https://.")
 	case h.err != nil:
-		means, fix := explainError(h.err)
-		return fail(h.outcome(), means, fix)
+		return fail(h.outcome(), "A client sees a failed connection, and tries again and again.",
+			"Look into the log of the server, or of the proxy in front of it: it ended the connection instead of answering.")
 	case h.code != http.StatusOK:
 		means, fix := explainStatus(h.code, o.posts())
 		return fail(h.outcome(), means, fix)
 	case h.delay() > slowHead:
-		return warn(fmt.Sprintf("200 OK, but only after %s%s", seconds(h.delay()), o.withoutProxy()),
-			"Each client waits so long when it connects, and again at every return.", o.fixHead())
+		compared, fix := o.explainLateHead()
+		return warn(fmt.Sprintf("200 OK, but only after %s%s", seconds(h.delay()), compared),
+			"Each client waits so long when it connects, and again at every return.", fix)
 	}
 	return ok("%s after %s", h.outcome(), seconds(h.delay()))
 }
 
-// withoutProxy describes the answer to --compare.
-func (o *observation) withoutProxy() string {
-	switch d := o.direct.head; {
-	case !d.sent():
-		return ""
-	case d.err != nil:
-		return ", nor without the proxy"
-	default:
-		return fmt.Sprintf("; without the proxy %s after %s", d.outcome(), seconds(d.delay()))
-	}
-}
-
-// fixHead advises about a head that comes late. With --compare it is known
-// whether the server or the proxy is at fault.
-func (o *observation) fixHead() string {
+// explainLateHead compares with the head that --compare got, and advises: with
+// --compare it is known whether the server or the proxy is at fault.
+func (o *observation) explainLateHead() (compared, fix string) {
 	const server = "Send the head at once, before the first event is there: in Go, flush after WriteHeader."
+	d := o.direct.head
 	switch {
-	case !o.direct.sent():
-		return server + " If the server does: " + fixBuffering + " --compare with the address of the server tells which of the two it is."
-	case o.direct.err != nil || o.direct.delay() > slowHead:
-		return server
+	case !d.sent():
+		return "", server + " If the server does: " + fixBuffering + " --compare with the address of the server tells which of the two it is."
+	case d.err != nil:
+		return ", nor without the proxy", server
 	}
-	return fixBuffering
+	compared = fmt.Sprintf("; without the proxy %s after %s", d.outcome(), seconds(d.delay()))
+	if d.delay() > slowHead {
+		return compared, server
+	}
+	return compared, fixBuffering
 }
 
 // outcome describes the result of a request.
@@ -70,18 +70,6 @@ func (h head) outcome() string {
 	return fmt.Sprintf("%.200q", plain(h.err)) // it may have bytes of the answer
 }
 
-// explainError explains what a failed request means to a client.
-func explainError(err error) (means, fix string) {
-	if errors.Is(err, errRedirect) {
-		return "A client follows redirects, but these lead nowhere.", "See where each Location leads, with curl -I; a proxy and the server may each send clients to the other's scheme or host."
-	}
-	if strings.Contains(err.Error(), "malformed") {
-		return "No client understands this: it is no HTTP.", "See what listens at that address, and whether the URL should begin with https://."
-	}
-	return "A client sees a failed connection, and tries again and again.",
-		"Look into the log of the server, or of the proxy in front of it: it ended the connection instead of answering."
-}
-
 // explainStatus explains what a status that is not 200 means to a client.
 func explainStatus(code int, posts bool) (means, fix string) {
 	means = "EventSource gives up for good at any status but 200."
@@ -93,20 +81,14 @@ func explainStatus(code int, posts bool) (means, fix string) {
 		return "A client follows redirects, but this one leads nowhere.", "Give the redirect a Location."
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
 		fix = "Give the check what a client sends: --header 'Authorization: Bearer …' or --header 'Cookie: …'."
-	case posts && code >= 400 && code < 500:
-		fix = "Check the URL, the body in --data, and what else the endpoint asks for: --method, or a --header like Content-Type."
-	case code == http.StatusNoContent:
-		fix = "Answer 200 while there may be events: 204 means that nothing will follow."
-	case code == http.StatusNotFound:
-		fix = "Check the path and the query of the URL."
-	case code == http.StatusMethodNotAllowed:
-		fix = "Serve the stream to GET, the only method of EventSource; --data checks a stream that answers a POST."
-	case code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable:
+	case !posts && (code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable):
 		fix = "Answer 200 with a long retry field and end the stream, so that clients come back later."
+	case code >= 400 && code < 500:
+		fix = "Check the URL, and what else the endpoint asks for: a --header, or --data and --method if it answers another method than GET, which is the only one of EventSource."
 	case code >= 500:
 		fix = "Look into the log of the server, or of the proxy in front of it."
 	default:
-		fix = "Answer 200 with Content-Type: text/event-stream."
+		fix = "Answer 200 with Content-Type: text/event-stream while there may be events; 204 means that nothing will follow."
 	}
 	return means, fix
 }

@@ -59,8 +59,8 @@ func judgeFormat(o *observation) Result {
 	switch {
 	case !s.hasFirst:
 		return skip("nothing came")
-	case s.unreadable:
-		return skip("the stream is compressed with %s, which is not decoded here", quote(s.encoding))
+	case !s.isReadable():
+		return skip("the stream is compressed with %s, which is not decoded here", quote(s.encoding()))
 	case bad != "":
 		return fail(bad, "Clients lose or garble what the standard does not allow.", fixBad)
 	case s.tooLong:

@@ -63,7 +63,7 @@ func TestLastID(t *testing.T) {
 		"id: 3\n\n":                              "3",
 	} {
 		var r record
-		r.read(t.Context(), io.NopCloser(strings.NewReader(stream)), "", "")
+		r.read(t.Context(), io.NopCloser(strings.NewReader(stream)), "")
 		if got := r.now().lastID; got != want {
 			t.Errorf("%q: %q, want %q", stream, got, want)
 		}

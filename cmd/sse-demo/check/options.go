@@ -76,6 +76,7 @@ func (o *Options) setBody(c *client) error {
 	case o.Data == nil && o.Method != "":
 		return errors.New("--method needs --data")
 	case o.Data == nil:
+		c.header.Del("Accept-Encoding") // the check of compression sets it
 		return nil
 	case o.AllMethods:
 		return errors.New("--data and --all-methods do not go together")

@@ -29,7 +29,7 @@ const strangeOrigin = "https://sse-demo-check.invalid"
 
 // probe starts the probes, which last until ctx ends or longer than the listening.
 func (o *observation) probe(ctx, listening context.Context, all *sync.WaitGroup) {
-	all.Go(func() { o.follow(ctx, listening, &o.gzip, ask{encoding: "gzip"}, true) })
+	all.Go(func() { o.follow(ctx, listening, &o.gzip, ask{header: http.Header{"Accept-Encoding": {"gzip"}}}, true) })
 	all.Go(func() { o.probeResume(ctx, listening) })
 	all.Go(func() {
 		o.awaitPace(listening)
@@ -90,9 +90,8 @@ func (o *observation) probeHeads(ctx context.Context, all *sync.WaitGroup) {
 	patience := o.patience()
 	all.Go(func() { o.headMethod = o.headOf(ctx, ask{method: http.MethodHead}, patience) })
 	if o.options.Origin != "" {
-		origin := func(origin string) ask { return ask{header: http.Header{"Origin": {origin}}} }
-		all.Go(func() { o.cors = o.headOf(ctx, origin(string(o.options.Origin)), patience) })
-		all.Go(func() { o.otherCORS = o.headOf(ctx, origin(strangeOrigin), patience) })
+		all.Go(func() { o.cors = o.headOf(ctx, ask{header: origin(o.options.Origin)}, patience) })
+		all.Go(func() { o.otherCORS = o.headOf(ctx, ask{header: origin(strangeOrigin)}, patience) })
 		all.Go(func() { o.probePreflight(ctx, patience) })
 	}
 	if o.options.AllMethods {
@@ -103,6 +102,8 @@ func (o *observation) probeHeads(ctx context.Context, all *sync.WaitGroup) {
 		})
 	}
 }
+
+func origin(of given) http.Header { return http.Header{"Origin": {string(of)}} }
 
 func (o *observation) headOf(ctx context.Context, a ask, patience time.Duration) head {
 	h, body := o.client.open(ctx, a, patience)
@@ -118,7 +119,8 @@ func (o *observation) probePreflight(ctx context.Context, patience time.Duration
 	if len(unsafe) == 0 && slices.Contains(simpleMethods, o.client.method) {
 		return
 	}
-	header := http.Header{"Origin": {string(o.options.Origin)}, "Access-Control-Request-Method": {o.client.method}}
+	header := origin(o.options.Origin)
+	header.Set("Access-Control-Request-Method", o.client.method)
 	if len(unsafe) > 0 {
 		header.Set("Access-Control-Request-Headers", strings.Join(unsafe, ","))
 	}

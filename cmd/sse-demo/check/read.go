@@ -43,15 +43,15 @@ func (r *record) follow(ctx context.Context, c *client, a ask, timeout time.Dura
 		r.change(func(s *seen) { s.answer(h) })
 		switch {
 		case body != nil:
-			r.read(ctx, body, h.contentEncoding(), a.encoding)
+			r.read(ctx, body, h.encoding())
 		case h.err == nil || !r.now().latest.sent():
 			return
 		}
 		s := r.now()
-		if !returns || s.tooLong || s.unreadable || !pause(ctx, s.retryDelay()) {
+		if !returns || s.tooLong || !h.isReadable() || !pause(ctx, s.retryDelay()) {
 			return
 		}
-		a, timeout = ask{lastID: s.lastID, encoding: a.encoding}, headTimeout
+		a.lastID, timeout = s.lastID, headTimeout
 	}
 }
 
@@ -76,9 +76,9 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 // read notes what comes in a body with this Content-Encoding until it or ctx ends,
-// and closes it. The accepted encoding is empty or gzip.
-func (r *record) read(ctx context.Context, body io.ReadCloser, encoding, accepted string) {
-	err := r.readEvents(timed{body, r}, encoding, accepted)
+// and closes it.
+func (r *record) read(ctx context.Context, body io.ReadCloser, encoding string) {
+	err := r.readEvents(timed{body, r}, encoding)
 	r.change(func(s *seen) {
 		s.tooLong = s.tooLong || errors.Is(err, sse.ErrTooLong)
 		s.disconnect(time.Now(), ctx.Err() == nil && !s.tooLong)
@@ -86,8 +86,8 @@ func (r *record) read(ctx context.Context, body io.ReadCloser, encoding, accepte
 	_ = body.Close()
 }
 
-func (r *record) readEvents(body io.Reader, encoding, accepted string) error {
-	in, err := r.decode(body, encoding, accepted)
+func (r *record) readEvents(body io.Reader, encoding string) error {
+	in, err := decode(body, encoding)
 	if err != nil {
 		return err
 	}
@@ -115,18 +115,14 @@ func (r *record) readEvents(body io.Reader, encoding, accepted string) error {
 }
 
 // decode returns what is in a body with this Content-Encoding. If it cannot be
-// decoded, it reads it to its end.
-func (r *record) decode(body io.Reader, encoding, accepted string) (io.Reader, error) {
-	if !strings.Contains(accepted, encoding) {
-		r.change(func(s *seen) { s.encoding = encoding })
-	}
+// decoded, decode reads the body to its end.
+func decode(body io.Reader, encoding string) (io.Reader, error) {
 	switch encoding {
 	case "":
 		return body, nil
 	case "gzip":
 		return gzip.NewReader(body)
 	}
-	r.change(func(s *seen) { s.unreadable = true })
 	_, err := io.Copy(io.Discard, body)
 	return strings.NewReader(""), err
 }

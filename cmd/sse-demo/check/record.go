@@ -20,10 +20,9 @@ import (
 // Limits of a record. An endpoint may send anything, for as long as it is listened
 // to.
 const (
-	maxArrivals = 20_000  // events that are kept, as hashes
-	maxSentID   = 4 << 10 // bytes of an id that a client can send back
-	maxIDs      = 4 << 20 // bytes of all ids
-	maxQuoted   = 60      // bytes of anything that is shown
+	maxKept   = 8 << 20 // bytes of all events, as hashes
+	maxSentID = 4 << 10 // bytes of an id that a client can send back
+	maxQuoted = 60      // bytes of anything that is shown
 )
 
 // A record is what one client sees: on one connection or, if the stream ends and
@@ -46,14 +45,12 @@ type seen struct {
 	firstDelay time.Duration // of the first byte, from the request that it answers
 	silence    time.Duration // the longest, within a connection
 	events     []arrival
-	total, ids int // events, and how many have an id; those beyond the limits included
-	idBytes    int
+	total, ids int                      // events, and how many have an id; those beyond the limits included
+	kept       int                      // bytes of events
 	badID      string                   // one that cannot be sent back; quoted
 	faults     map[sse.FaultKind]string // and the text of the first one
 	retries    []time.Duration          // of each connection that set one, when it had ended
 	lastID     string                   // that a client would send
-	encoding   string                   // Content-Encoding, although it was not accepted
-	unreadable bool                     // the encoding cannot be decoded
 	tooLong    bool                     // an event was over maxEvent
 }
 
@@ -71,14 +68,14 @@ func (h head) sent() bool { return !h.asked.IsZero() }
 
 func (h head) delay() time.Duration { return h.opened.Sub(h.asked) }
 
-// contentEncoding returns "" if there is nothing to decode.
-func (h head) contentEncoding() string {
+// encoding returns the Content-Encoding, or "" if there is nothing to decode.
+func (h head) encoding() string {
 	encoding := strings.ToLower(strings.TrimSpace(h.header.Get("Content-Encoding")))
-	if encoding == "identity" {
-		return ""
-	}
-	return encoding
+	return strings.TrimPrefix(encoding, "identity")
 }
+
+// isReadable reports whether the body can be decoded here.
+func (h head) isReadable() bool { return h.encoding() == "" || h.encoding() == "gzip" }
 
 // An arrival is an event: when its last byte came, and enough to recognize it.
 type arrival struct {
@@ -154,13 +151,14 @@ func (s *seen) event(e sse.Event, hasID bool) {
 	if s.badID == "" && !canSendBack(id) {
 		s.badID = fmt.Sprintf("%s of %d bytes", quote(id), len(id))
 	}
-	if len(s.events) >= maxArrivals || s.idBytes > maxIDs {
+	if s.kept > maxKept {
 		return
 	}
 	if len(id) > maxSentID {
 		id = fmt.Sprintf("\x00%x", maphash.String(seed, id))
 	}
-	s.idBytes += len(id)
+	const fixed = 128 // of an arrival
+	s.kept += fixed + len(id)
 	name := e.Name[:min(len(e.Name), maxQuoted)]
 	sum := maphash.String(seed, e.Name+"\n"+string(e.Data))
 	s.events = append(s.events, arrival{s.last, s.latest.asked, id, name, sum})

@@ -106,20 +106,13 @@ func (r Report) writeJSON(w io.Writer) error {
 	return out.Encode(r)
 }
 
-// colors of the results, on a terminal.
-var colors = map[string]string{isOK: "32", isWarn: "33", isFail: "1;31", isSkip: "2"}
-
-func (r Report) writeText(w io.Writer, colored bool) error {
+func (r Report) writeText(w io.Writer) error {
 	for _, result := range r.Results {
-		word := fmt.Sprintf("%-4s", result.Result)
-		if colored {
-			word = "\x1b[" + colors[result.Result] + "m" + word + "\x1b[0m"
-		}
 		text := result.Seen
 		if result.Means != "" {
 			text += ". " + result.Means + " " + result.Fix
 		}
-		if _, err := fmt.Fprintf(w, "%s  %-11s  %s\n", word, result.Check, text); err != nil {
+		if _, err := fmt.Fprintf(w, "%-4s  %-11s  %s\n", result.Result, result.Check, text); err != nil {
 			return err
 		}
 	}

@@ -42,7 +42,7 @@ func Run(ctx context.Context, options Options, stdout, stderr io.Writer) error {
 	if options.JSON {
 		err = report.writeJSON(stdout)
 	} else {
-		err = report.writeText(stdout, isTerminal(stdout) && os.Getenv("NO_COLOR") == "")
+		err = report.writeText(stdout)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: the report could not be written: %w", ErrNotTried, err)
@@ -107,18 +107,15 @@ func (o *observation) observe(parent context.Context, stderr io.Writer) error {
 // firstAsk returns the request that opens the stream. One with a body is sent once
 // only, so it has the Origin, unless a browser would not send it: after an OPTIONS
 // request that forbids it.
-func (o *observation) firstAsk(ctx context.Context) (first ask) {
-	if !o.posts() {
-		return first
+func (o *observation) firstAsk(ctx context.Context) ask {
+	if !o.posts() || o.options.Origin == "" {
+		return ask{}
 	}
-	first.encoding = o.client.header.Get("Accept-Encoding")
-	if o.options.Origin != "" {
-		o.probePreflight(ctx, headTimeout)
-		if o.preflightRefusal() == "" {
-			first.header = http.Header{"Origin": {string(o.options.Origin)}}
-		}
+	o.probePreflight(ctx, headTimeout)
+	if o.preflightRefusal() != "" {
+		return ask{}
 	}
-	return first
+	return ask{header: origin(o.options.Origin)}
 }
 
 // listenDirectly listens to the endpoint without the proxy until ctx ends, if it
@@ -155,10 +152,9 @@ func (o *observation) listen(ctx context.Context, first ask) (err error) {
 		case h.code != http.StatusOK: // which is a finding
 			return
 		}
-		if first.header != nil {
+		if o.posts() {
 			o.cors = h
-		}
-		if !o.posts() {
+		} else {
 			o.probe(probing, listening, &probes)
 		}
 		o.awaitEnough(listening)
