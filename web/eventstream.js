@@ -3,8 +3,7 @@
 //
 //   const stream = openStream("/stream/channel?name=news", {
 //     onEvent: ({id, name, data}) => { name === "gap" ? loadAnew() : show(data); },
-//   });
-//   stream.close();
+//   }); // until stream.close()
 //
 // On another origin the server has to expose SSE-Heartbeat, Last-Event-ID, Location and Retry-After to it, and to
 // allow Last-Event-ID in a preflight: of the requests that send it, browsers exempt only EventSource's own.
@@ -43,21 +42,19 @@ const MAX_HIDDEN = 60_000; // ms
 const MAX_PROBLEM = 10_000; // ms in which the body of a problem has to come
 const MAX_ID = 4_096; // bytes of an id that is sent back: many servers take heads of 8 kB
 const TICK = 2_000; // ms in which a sleep of the machine is noticed
-const encoder = new TextEncoder();
-const HIDDEN = new Error("The page is hidden");
-const SILENT = new Error("No byte came for three heartbeats");
-const NEVER = "This request cannot be sent, now or later, so it is not tried again.";
 const ONCE = "The request may have been acted on, and no Location says where to go on, so it is not sent again.";
+const SILENT = new Error("No byte came for three heartbeats");
+const HIDDEN = new Error("The page is hidden");
+const encoder = new TextEncoder();
 
 /**
  * Opens a stream that reconnects by itself. No handler is called before openStream has returned, or after "closed".
  * @param {Asked<string | URL>} url @param {Options} [options] @returns {EventStream}
  */
 export function openStream(url, options = {}) {
-  /**
-   * What follows an attempt: the end, or the next one after delay ms (else the usual), which are not cut short if firm.
-   * @typedef {{problem?: Problem, over?: boolean, delay?: number, firm?: boolean}} Outcome
-   */
+  // What follows an attempt: the end if over, or the next one after delay ms (else the usual), which are not cut short if
+  // firm. cause: a status, or why no byte came; some have to come twice in a row.
+  /** @typedef {{problem?: Problem, over?: boolean, delay?: number, firm?: boolean, cause?: unknown}} Outcome */
   const {headers, body, credentials, until, hidden, signal, onEvent, onState, onProblem} = options;
   const method = options.method?.toUpperCase() ?? (body == null ? "GET" : "POST");
   const ended = new AbortController();
@@ -65,29 +62,27 @@ export function openStream(url, options = {}) {
   let lastEventId = ""; // the last one that can be sent back
   let heartbeat = options.heartbeat || Infinity; // ms
   let retry = RETRY, failures = 0; // since the last successful attempt
-  let refusals = 0, silences = 0; // in a row: answers of 401, connections that died without a byte
+  let previous = /** @type {Outcome} */ ({}); // of the attempt before
   let pollTime = 0; // ms of a long poll, if something on the way buffers
-  let stranded = false; // the request may have been acted on, and there is no Location yet
   let location = /** @type {URL | undefined} */ (undefined); // where GET goes on
   let origin = ""; // of the last request but those to location: the headers are for it
   let connection = new AbortController(); // of the present attempt, as are
-  let started = 0, opened = Infinity, firstByte = Infinity, lastByte = 0; // times by Date
+  let started = 0, opened = Infinity, firstByte = Infinity; // times by Date
   let succeeded = false;
+  let whyFinal = ""; // why there is no next attempt if this one fails
   let paused = false; // the page was hidden for too long, or is in the back/forward cache
   let endWait = () => {};
+  const giveUp = () => connection.abort(SILENT);
   let timer = /** @type {any} */ (undefined), hideTimer = timer;
 
   remember(options.lastEventId ?? "");
   signal?.addEventListener("abort", close, {signal: ended.signal});
-  for (const [event, listener] of /** @type {const} */ ([["online", () => endWait()], ["pagehide", pause], ["pageshow", resume]])) {
-    globalThis.addEventListener?.(event, listener, {signal: ended.signal});
-  }
-  globalThis.document?.addEventListener("visibilitychange", visibilityChanged, {signal: ended.signal});
+  for (const type of ["online", "pagehide", "pageshow"]) globalThis.addEventListener?.(type, pageChanged, {signal: ended.signal});
+  globalThis.document?.addEventListener("visibilitychange", pageChanged, {signal: ended.signal});
   queueMicrotask(run);
   return {close, get state() { return state; }, get lastEventId() { return lastEventId; }};
 
   function close() {
-    if (ended.signal.aborted) return;
     ended.abort();
     connection.abort();
     clearTimeout(timer);
@@ -97,7 +92,7 @@ export function openStream(url, options = {}) {
 
   /** @param {State} next */
   function setState(next) {
-    if (next === state || (ended.signal.aborted && next !== "closed")) return;
+    if (next === state || state === "closed") return;
     state = next;
     notify(onState, state);
   }
@@ -107,14 +102,13 @@ export function openStream(url, options = {}) {
     if (!/[\0-\x1f\x7f]/.test(id) && encoder.encode(id).length <= MAX_ID) lastEventId = id;
   }
 
-  // Reconnecting.
-
   async function run() {
     if (signal?.aborted || ended.signal.aborted) return close();
-    visibilityChanged();
+    pageChanged();
     notify(onState, state);
     while (!ended.signal.aborted) {
-      const {problem, over, delay = backoff(), firm} = await attempt();
+      previous = await attempt();
+      const {problem, over, delay = backoff(), firm} = previous;
       if (problem && !ended.signal.aborted) notify(onProblem, problem);
       if (over) close();
       if (delay > 0 && (problem || !pollTime)) setState("reconnecting");
@@ -132,7 +126,7 @@ export function openStream(url, options = {}) {
   /** @param {number} ms @param {boolean} [firm] not to be cut short @returns {Promise<void>} */
   function wait(ms, firm) {
     return new Promise((done) => {
-      endWait = firm ? () => {} : done;
+      if (!firm) endWait = done;
       after(ms, done);
     });
   }
@@ -147,27 +141,23 @@ export function openStream(url, options = {}) {
     }, step);
   }
 
-  function visibilityChanged() {
+  /** Follows the page and its network. @param {{type: string}} [event] none at the beginning */
+  function pageChanged({type} = {type: ""}) {
+    if (type === "online") return endWait();
     clearTimeout(hideTimer);
-    if (globalThis.document?.visibilityState !== "hidden") resume();
-    else if (hidden === "close") hideTimer = setTimeout(pause, MAX_HIDDEN);
+    if (type === "pagehide") return pause();
+    if (type === "pageshow" || globalThis.document?.visibilityState !== "hidden") {
+      paused = false;
+      endWait();
+    } else if (hidden === "close") hideTimer = setTimeout(pause, MAX_HIDDEN);
   }
 
   function pause() {
-    clearTimeout(hideTimer);
-    if (stranded) return hideTimer = setTimeout(pause, MAX_HIDDEN); // there is no way back yet
+    if (whyFinal) return hideTimer = setTimeout(pause, MAX_HIDDEN); // there is no way back yet
     paused = true;
     setState("reconnecting");
     connection.abort(HIDDEN);
   }
-
-  function resume() {
-    clearTimeout(hideTimer);
-    paused = false;
-    endWait();
-  }
-
-  // One connection.
 
   /** @returns {Promise<Outcome>} */
   async function attempt() {
@@ -175,33 +165,20 @@ export function openStream(url, options = {}) {
     opened = firstByte = Infinity;
     succeeded = false;
     try {
-      if (!location) validate();
-    } catch (error) {
-      return {over: true, problem: {...problemWith(error), detail: NEVER}};
-    }
-    try {
-      return await judge(await request(signal));
+      return await judge(await request());
     } catch (error) {
       return lost(signal.aborted ? signal.reason : error);
     } finally {
-      const end = signal.reason === SILENT ? lastByte : Date.now();
-      if (end - opened > 2 * heartbeat) succeeded = true;
+      const silence = signal.reason === SILENT ? 3 * heartbeat : 0; // at its end
+      if (Date.now() - opened - silence > 2 * heartbeat) succeeded = true;
       if (succeeded) failures = 0;
-      if (!signal.aborted) silences = 0;
       clearTimeout(timer);
       connection.abort(); // ends a response that was not read
     }
   }
 
-  /** Throws what is wrong with the request at every attempt. A function may give something better next time. */
-  function validate() {
-    const init = {method, credentials, headers: fixed(headers), body: fixed(body, ""), duplex: "half"};
-    const {protocol} = new URL(new Request(fixed(url, "http://a/"), init).url);
-    if (!options.fetch && !/^(https?|data|blob):$/.test(protocol)) throw new TypeError(`No stream can be fetched from ${protocol}`);
-  }
-
-  /** @param {AbortSignal} signal */
-  async function request(signal) {
+  async function request() {
+    if (!location) validate();
     const target = new URL(location ?? new Request(await ask(url)).url); // relative to the page or worker
     if (!location) origin = target.origin;
     if (pollTime) target.searchParams.set("wait", String(pollTime));
@@ -209,42 +186,41 @@ export function openStream(url, options = {}) {
     if (!sent.has("Accept")) sent.set("Accept", "text/event-stream");
     if (lastEventId) sent.set("Last-Event-ID", String.fromCharCode(...encoder.encode(lastEventId)));
     const init = {method: location ? "GET" : method, body: location ? null : await ask(body), headers: sent, duplex: "half"};
-    signal.throwIfAborted();
-    stranded = init.method !== "GET";
+    connection.signal.throwIfAborted();
+    if (init.method !== "GET") whyFinal = ONCE;
     started = Date.now();
-    alive();
-    return (options.fetch ?? fetch)(target, {...init, credentials, cache: "no-store", signal});
+    after(3 * heartbeat, giveUp);
+    return (options.fetch ?? fetch)(target, {...init, credentials, cache: "no-store", signal: connection.signal});
   }
 
-  /** @param {Response} response @returns {Promise<Outcome>} */
+  /** Throws what is wrong with the request at every attempt. A function may give something better next time. */
+  function validate() {
+    whyFinal = "This request cannot be sent, now or later, so it is not tried again.";
+    const init = {method, credentials, headers: fixed(headers), body: fixed(body, ""), duplex: "half"};
+    const {protocol} = new URL(new Request(fixed(url, "http://a/"), init).url);
+    if (!options.fetch && !/^(https?|data|blob):$/.test(protocol)) throw new TypeError(`No stream can be fetched from ${protocol}`);
+    whyFinal = "";
+  }
+
+  /** @param {Response} response */
   async function judge(response) {
     const {status, ok} = response;
-    const moved = follow(response);
-    refusals = status === 401 ? refusals + 1 : 0;
+    const type = response.headers.get("Content-Type")?.split(";")[0]?.trim().toLowerCase();
+    const moved = ok && whyFinal && response.headers.get("Location");
+    if (moved) location = new URL(moved, response.url || origin);
+    if (moved || [401, 429, 503].includes(status)) whyFinal = "";
     if (status === 204) return {over: true};
-    if (ok && hasType(response, "text/event-stream")) return read(response);
+    if (ok && type === "text/event-stream") return read(response);
     const later = retryAfter(response.headers.get("Retry-After") ?? "");
     if (moved && status !== 200) return {delay: 0, ...later}; // 202: the stream is there
-    const problem = await problemOf(response);
-    if (isFinal(status) || stranded || refusals > 1) return {problem, over: true};
-    return {problem, ...(refusals && {delay: 0}), ...later};
-  }
-
-  /** Notes whether a request that is sent once was acted on, and where GET goes on. @param {Response} response */
-  function follow({status, ok, headers, url}) {
-    const found = ok && stranded && headers.get("Location");
-    if (found) location = new URL(found, url || origin);
-    if (found || [401, 429, 503].includes(status)) stranded = false;
-    return Boolean(found);
-  }
-
-  /** @param {Response} response @returns {Promise<Problem>} */
-  async function problemOf(response) {
-    const problem = {title: response.statusText || `HTTP ${response.status}`, status: response.status};
-    if (response.ok) return {...problem, detail: "The answer is no text/event-stream"};
-    if (!hasType(response, "application/problem+json")) return problem;
     after(MAX_PROBLEM, () => connection.abort());
-    return response.json().then((details) => ({...problem, ...details}), () => problem);
+    const isProblem = type === "application/problem+json";
+    const details = ok ? {detail: "The answer is no text/event-stream"} : isProblem && await response.json().catch(() => null);
+    const problem = {title: response.statusText || `HTTP ${status}`, status, ...details};
+    const askAgain = status === 401 && previous.cause !== 401; // for a new token
+    const refused = status >= 400 && status < 500 && ![408, 425, 429].includes(status) && !askAgain;
+    if (refused || whyFinal) return {problem, over: true};
+    return {problem, cause: status, ...(askAgain && {delay: 0}), ...later};
   }
 
   /** @param {Response} response @returns {Promise<Outcome>} */
@@ -252,83 +228,67 @@ export function openStream(url, options = {}) {
     const begin = response.headers.get("Last-Event-ID") ?? "";
     heartbeat = Math.max(0, Number(response.headers.get("SSE-Heartbeat"))) || options.heartbeat || Infinity;
     if (!lastEventId) remember(begin); // one's own remains until an event follows, because a gap before that could be lost
-    const before = lastEventId, parser = new Parser(begin || before), decoder = new TextDecoder();
+    const before = lastEventId, decoder = new TextDecoder();
+    const parse = parser(begin || before, (ms) => (retry = ms));
     const reader = response.body?.getReader();
     opened = Date.now();
-    alive();
+    after(3 * heartbeat, giveUp);
     setState("open");
     for (let chunk; (chunk = await reader?.read()) && !chunk.done && !ended.signal.aborted;) { // close() may have come first
-      alive();
-      firstByte = Math.min(firstByte, lastByte);
-      for (const {id, event} of parser.feed(decoder.decode(chunk.value, {stream: true}))) {
+      after(3 * heartbeat, giveUp);
+      firstByte = Math.min(firstByte, Date.now());
+      for (const {id, event} of parse(decoder.decode(chunk.value, {stream: true}))) {
         remember(id);
         if (!event) continue;
         succeeded = true;
         notify(onEvent, event);
         if (ended.signal.aborted || event.name === until) return {over: true};
       }
-      retry = parser.retry ?? retry;
     }
-    if (stranded) return {over: true, problem: {title: "The stream has ended", status: response.status, detail: ONCE}};
+    if (whyFinal) return {over: true, problem: {title: "The stream has ended", status: response.status, detail: whyFinal}};
     const atOnce = pollTime && (lastEventId !== before || Date.now() - started >= 0.9 * pollTime);
     if (Date.now() - firstByte > heartbeat) pollTime = 0; // it began long before it ended: nothing buffers any more
     return atOnce ? {delay: 0} : {};
   }
 
-  /** A byte has come: waits for the next. */
-  function alive() {
-    lastByte = Date.now();
-    after(3 * heartbeat, () => connection.abort(SILENT));
-  }
-
-  /** @param {unknown} reason why there is no response, or no more of it @returns {Outcome} */
+  /** @param {unknown} reason why there is no response, or no more of it */
   function lost(reason) {
-    refusals = 0;
     if (reason === HIDDEN) return {delay: 0};
-    const problem = problemWith(reason);
-    if (stranded) return {over: true, problem: {...problem, detail: ONCE}};
-    silences = reason === SILENT && firstByte === Infinity ? silences + 1 : 0;
-    if (silences < 2 || pollTime) return {problem};
+    const problem = {title: reason instanceof Error ? reason.message : String(reason), status: 0};
+    if (whyFinal) return {over: true, problem: {...problem, detail: whyFinal}};
+    const cause = firstByte === Infinity && reason;
+    if (cause !== SILENT || previous.cause !== SILENT || pollTime) return {problem, cause};
     pollTime = Math.min(MAX_POLL, Math.ceil(2 * heartbeat)); // ends before it counts as dead
     return {problem, delay: 1};
   }
 }
 
-/** Parses a stream, piece by piece, as WHATWG HTML 9.2.6 says. */
-class Parser {
-  /** @type {number | undefined} */ retry; // ms
-  name = ""; data = "";
-  line = ""; // the beginning of one that has not ended
-  afterCR = false; // if an LF follows, it belongs to that CR
-
-  constructor(id = "") {
-    this.id = id;
-  }
-
-  /** Yields the id of each block that is complete, and its event if it has one. @param {string} text */
-  *feed(text) {
+/**
+ * Returns a parser, as in WHATWG HTML 9.2.6: it takes a text piece by piece, and yields the id and event of each block.
+ * @param {string} id the last one @param {(ms: number) => void} onRetry
+ */
+function parser(id, onRetry) {
+  let name = "", data = "";
+  let unfinished = ""; // the beginning of a line
+  let afterCR = false; // if an LF follows, it belongs to that CR
+  return function* (/** @type {string} */ text) {
     if (text === "") return;
-    const lines = (this.afterCR ? text.replace(/^\n/, "") : text).split(/\r\n|\r|\n/);
-    this.afterCR = text.endsWith("\r");
-    lines[0] = this.line + lines[0];
-    this.line = lines.pop() ?? "";
+    const lines = (afterCR ? text.replace(/^\n/, "") : text).split(/\r\n|\r|\n/);
+    afterCR = text.endsWith("\r");
+    lines[0] = unfinished + lines[0];
+    unfinished = lines.pop() ?? "";
     for (const line of lines) {
-      if (line !== "") { this.field(line); continue; }
-      const {id, name, data} = this;
-      this.name = this.data = "";
-      yield {id, event: data ? {id, name: name || "message", data: data.slice(0, -1)} : undefined};
+      const colon = `${line}:`.indexOf(":"); // at 0: a comment
+      const field = line.slice(0, colon), value = line.slice(colon + 1).replace(/^ /, "");
+      if (line === "") {
+        yield {id, event: data ? {id, name: name || "message", data: data.slice(0, -1)} : undefined};
+        name = data = "";
+      } else if (field === "data") data += `${value}\n`;
+      else if (field === "event") name = value;
+      else if (field === "id" && !value.includes("\0")) id = value;
+      else if (field === "retry" && /^[0-9]+$/.test(value)) onRetry(Number(value));
     }
-  }
-
-  /** @param {string} line */
-  field(line) {
-    const colon = `${line}:`.indexOf(":"); // at 0: a comment
-    const field = line.slice(0, colon), value = line.slice(colon + 1).replace(/^ /, "");
-    if (field === "data") this.data += `${value}\n`;
-    else if (field === "event") this.name = value;
-    else if (field === "id" && !value.includes("\0")) this.id = value;
-    else if (field === "retry" && /^[0-9]+$/.test(value)) this.retry = Number(value);
-  }
+  };
 }
 
 /** @template T @param {((value: T) => unknown) | undefined} handler @param {T} value */
@@ -337,20 +297,11 @@ function notify(handler, value) { // what it throws, now or later, does not end 
   (async () => handler?.(value))().catch(report ?? console.error);
 }
 
-/** @param {unknown} error @returns {Problem} */
-const problemWith = (error) => ({title: error instanceof Error ? error.message : String(error), status: 0});
-
 /** @template T @param {Asked<T>} value */
 const ask = async (value) => (typeof value === "function" ? /** @type {() => T} */ (value)() : value);
 
 /** @template T @param {Asked<T>} value @param {T} [instead] of a function */
 const fixed = (value, instead) => /** @type {T} */ (typeof value === "function" ? instead : value);
-
-/** @param {number} status */
-const isFinal = (status) => status >= 400 && status < 500 && ![401, 408, 425, 429].includes(status);
-
-/** @param {Response} response @param {string} type */
-const hasType = ({headers}, type) => headers.get("Content-Type")?.split(";")[0]?.trim().toLowerCase() === type;
 
 /** The delay that Retry-After asks for, in seconds or as a date, plus up to 50 %. @param {string} header */
 function retryAfter(header) {

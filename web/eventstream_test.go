@@ -71,7 +71,7 @@ func TestEventStreamIsShort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const most = 360
+	const most = 310
 	if lines := strings.Count(string(source), "\n"); lines > most {
 		t.Errorf("eventstream.js has %d lines, and may have %d", lines, most)
 	}
