@@ -3,24 +3,17 @@ package redisbroker
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
-	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
-)
-
-const (
-	// maxConnections is how many publishers of a process may wait for Redis at
-	// once; others wait for them.
-	maxConnections = 32
-	// maxIdle is how long a connection may be idle: less than firewalls wait before
-	// they forget it without a word.
-	maxIdle = time.Minute
 )
 
 // CheckURL returns what is wrong with a URL for [New]. It is one of
@@ -91,6 +84,15 @@ func address(o redis.UniversalOptions) string {
 	return fmt.Sprintf("%s (master of the Sentinels %s)", o.MasterName, strings.Join(o.Addrs, ", "))
 }
 
+const (
+	// maxConnections is how many publishers of a process may wait for Redis at
+	// once; others wait for them.
+	maxConnections = 32
+	// maxIdle is how long a connection may be idle: less than firewalls wait before
+	// they forget it without a word.
+	maxIdle = time.Minute
+)
+
 // newClient returns a client of a single Redis, of the master that Sentinels name, or of
 // a cluster. It never repeats a command that may have been carried out, see once.
 // patience is as in dialer. connected is called for each new connection.
@@ -111,36 +113,6 @@ func newClient(o redis.UniversalOptions, timeout, patience time.Duration, connec
 	return redis.NewClusterClient(cluster)
 }
 
-// unsupported is what is wrong with a Redis that cannot be used.
-type unsupported string
-
-func (u unsupported) Error() string { return string(u) }
-
-// isCluster reports whether Redis is a cluster. It returns unsupported for one that is
-// older than version 6.2, the first with exclusive ranges.
-func isCluster(ctx context.Context, client redis.UniversalClient) (bool, error) {
-	cmd := redis.NewMapStringInterfaceCmd(ctx, "hello") // every user may use it
-	_ = client.Process(ctx, cmd)                        // cmd has the error
-	hello, err := cmd.Result()
-	if err != nil {
-		if strings.Contains(err.Error(), "unknown command") {
-			err = unsupported("it is older than version 6; 6.2 or later is needed")
-		}
-		return false, err
-	}
-	if version := fmt.Sprint(hello["version"]); isTooOld(version) {
-		return false, unsupported("it is version " + version + "; 6.2 or later is needed")
-	}
-	return hello["mode"] == "cluster", nil
-}
-
-// isTooOld reports whether a version is before 6.2. A text that is no version is not.
-func isTooOld(version string) bool {
-	var major, minor int
-	n, _ := fmt.Sscanf(version, "%d.%d", &major, &minor)
-	return n == 2 && (major < 6 || major == 6 && minor < 2)
-}
-
 // relocate makes the client of a cluster look where the stream is now.
 func relocate(ctx context.Context, client redis.UniversalClient) {
 	if cluster, ok := client.(*redis.ClusterClient); ok {
@@ -148,19 +120,66 @@ func relocate(ctx context.Context, client redis.UniversalClient) {
 	}
 }
 
-// isRefusal reports whether err is an answer of Redis: it is there and refuses.
-func isRefusal(err error) bool {
-	_, ok := errors.AsType[redis.Error](err)
-	return ok
+// dialer returns the function by which go-redis connects. What it returns differs from
+// go-redis's own in two ways: a read fails only if no byte comes for as long as patience,
+// unless that is 0, and an idle connection that Redis has closed is recognized with TLS,
+// too.
+func dialer(timeout, patience time.Duration, config *tls.Config) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		dialed, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		plain := &conn{socket: dialed.(socket), patience: patience}
+		if config == nil {
+			return plain, nil
+		}
+		secure := tls.Client(plain, config)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			_ = plain.Close()
+			return nil, err
+		}
+		return tlsConn{secure, plain}, nil
+	}
 }
 
-// isTransient reports whether waiting may help: the connection failed, or Redis
-// refuses for a reason that passes.
-func isTransient(err error) bool {
-	if isRefusal(err) {
-		code, _, _ := strings.Cut(err.Error(), " ")
-		return slices.Contains([]string{"LOADING", "READONLY", "MASTERDOWN", "OOM", "MISCONF", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK"}, code)
-	}
-	_, never := errors.AsType[unsupported](err)
-	return !never
+// go-redis looks at the syscall.Conn before it uses an idle connection. Anything to be
+// read there, while no answer is due, is the end of the connection.
+type socket interface {
+	net.Conn
+	syscall.Conn
 }
+
+// A conn gives each read its own deadline, so that a large answer may take its time over
+// a slow line while one that has stopped is noticed. go-redis has one for an answer.
+type conn struct {
+	socket
+	patience time.Duration
+	limited  bool // go-redis does not wait for ever
+}
+
+// SetReadDeadline implements [net.Conn].
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c.limited = c.patience > 0 && !t.IsZero()
+	return c.socket.SetReadDeadline(t)
+}
+
+func (c *conn) Read(p []byte) (int, error) {
+	if c.limited {
+		if err := c.socket.SetReadDeadline(time.Now().Add(c.patience)); err != nil {
+			return 0, err
+		}
+	}
+	return c.socket.Read(p)
+}
+
+// A tlsConn lets go-redis look at the socket below.
+type tlsConn struct {
+	*tls.Conn
+	socket *conn
+}
+
+// SyscallConn implements [syscall.Conn].
+func (c tlsConn) SyscallConn() (syscall.RawConn, error) { return c.socket.SyscallConn() }

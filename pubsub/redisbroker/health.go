@@ -9,9 +9,11 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
-// tolerated is how long attempts may fail because of a connection: any may be cut at any time.
+// tolerated is how long connections may fail: any may be cut at any time.
 const tolerated = 500 * time.Millisecond
 
 // A health is what Err returns. It turns bad soon: if Redis refuses, or if connections
@@ -23,7 +25,14 @@ type health struct {
 
 	mu          sync.Mutex
 	err         error
-	first, last time.Time // failure after the last success; first is zero if there was none
+	first, last time.Time // failure since the last success; first is zero if there was none
+}
+
+// Err returns why events cannot be published at present; nil if they can.
+func (h *health) Err() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.err
 }
 
 // note takes the result of a probe, or another failure.
@@ -43,19 +52,48 @@ func (h *health) note(err error) {
 	if h.first.IsZero() {
 		h.first = now
 	}
-	if h.err == nil && !isRefusal(err) && now.Sub(h.first) < tolerated {
-		return
-	}
 	if h.err == nil {
+		if !isRefusal(err) && now.Sub(h.first) < tolerated {
+			return
+		}
 		h.log.Error("Redis cannot be used; streams stay open, publishing is refused until it is back", "error", plain(err))
 	}
 	h.err = err
 }
 
-func (h *health) get() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.err
+// watch probes until ctx ends. A probe may take as long as a publish, so that it does
+// not fail while publishing succeeds.
+func (s *stream) watch(ctx context.Context) {
+	for wait := time.Duration(0); pause(ctx, wait); {
+		limited, cancel := context.WithTimeout(ctx, s.options.timing.publish)
+		err := s.probe(limited)
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		s.health.note(err)
+		wait = s.options.timing.probe
+		if err != nil {
+			relocate(ctx, s.commands)
+			wait = retryInterval
+		}
+	}
+}
+
+// probe returns nil if a publish would succeed at present: an event can be stored, and
+// this process reads in time what is stored.
+func (s *stream) probe(ctx context.Context) error {
+	newest, err := s.run(ctx, s.commands, checkScript, "")
+	if err == nil {
+		_, _, err = s.arrivals.await(ctx, newest)
+	}
+	return err
+}
+
+// isRefusal reports whether err is an answer of Redis: it is there and refuses.
+func isRefusal(err error) bool {
+	_, ok := errors.AsType[redis.Error](err)
+	return ok
 }
 
 // plain explains a closed connection or a passed deadline.

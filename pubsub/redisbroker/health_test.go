@@ -77,7 +77,7 @@ func TestHealth(t *testing.T) {
 			t.Helper()
 			<-time.After(after)
 			h.note(result)
-			if err := h.get(); (err != nil) != isBad {
+			if err := h.Err(); (err != nil) != isBad {
 				t.Errorf("after %v: %v", result, err)
 			}
 		}

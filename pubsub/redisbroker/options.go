@@ -33,15 +33,15 @@ type Options struct {
 }
 
 // timing is what tests make shorter.
-type timing struct{ publish, start, block, progress, probe, recover time.Duration }
+type timing struct{ publish, start, block, silence, probe, recover time.Duration }
 
 var defaultTiming = timing{
-	publish:  1500 * time.Millisecond, // how long a publisher waits for Redis, and a probe
-	start:    5 * time.Second,         // how long Start waits for a Redis that is not there yet
-	block:    time.Second,             // how long one read waits for entries
-	progress: 4 * time.Second,         // how long no byte may come while an answer is read
-	probe:    time.Second,             // between two probes
-	recover:  3 * time.Second,         // without any failure, before Err is nil again
+	publish: 1500 * time.Millisecond, // how long a publisher waits for Redis, and a probe
+	start:   5 * time.Second,         // how long Start waits for a Redis that is not there yet
+	block:   time.Second,             // how long one read waits for entries
+	silence: 5 * time.Second,         // how long no byte may come while the stream is read
+	probe:   time.Second,             // between two probes
+	recover: 3 * time.Second,         // without any failure, before Err is nil again
 }
 
 func (o Options) withDefaults() Options {

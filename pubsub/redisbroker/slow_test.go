@@ -58,7 +58,7 @@ func slowLine(t *testing.T, server *redistest.Server, piece int, pause time.Dura
 func impatient(o *Options) {
 	o.timing.start = 400 * time.Millisecond
 	o.timing.block = 100 * time.Millisecond
-	o.timing.progress = 900 * time.Millisecond
+	o.timing.silence = 900 * time.Millisecond
 }
 
 // TestSlowLine: a replica starts, and catches up, although reading all takes many
@@ -70,7 +70,7 @@ func TestSlowLine(t *testing.T) {
 	fill(t, server, defaultKey, events, size)
 	began := time.Now()
 	far := replica(t, slowLine(t, server, 4096, 2*time.Millisecond), impatient)
-	if took := time.Since(began); took < 2*far.options.timing.progress {
+	if took := time.Since(began); took < 2*far.options.timing.silence {
 		t.Errorf("the line is not slow: %v", took)
 	}
 	if n := len(next(t, subscribe(t, far, "channel-7", pubsub.Start{Replay: 1}))); n != 1 {

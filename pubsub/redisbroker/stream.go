@@ -2,7 +2,10 @@ package redisbroker
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,11 +21,11 @@ const retryInterval = 200 * time.Millisecond
 // A stream is a Redis Stream that this process writes to and follows. Broker and
 // Journal differ in what they do with its entries.
 type stream struct {
+	health
 	options  Options
 	redis    redis.UniversalOptions
 	commands redis.UniversalClient // to publish, and for whatever is answered at once
 	reads    redis.UniversalClient // to follow the stream
-	health   health
 	arrivals arrivals
 	stop     context.CancelFunc
 	done     sync.WaitGroup
@@ -63,14 +66,13 @@ func newStream(o Options, append func(entry) (delivered int, err error), loseBef
 func (s *stream) connect() {
 	t := s.options.timing
 	s.commands = newClient(s.redis, t.publish, 0, func() {})
-	s.reads = newClient(s.redis, t.publish, t.block+t.progress, func() { s.unchecked.Store(true) })
+	s.reads = newClient(s.redis, t.publish, t.silence, func() { s.unchecked.Store(true) })
 }
 
 // Start loads what Redis keeps, and then follows it until Close. It waits a few seconds for
 // a Redis that is not there yet; while entries come, loading may take any time, over as many
 // connections as it needs.
 func (s *stream) Start(ctx context.Context) error {
-	began := time.Now()
 	err := s.persist(ctx, s.inspect)
 	if err == nil {
 		err = s.persist(ctx, s.load)
@@ -78,25 +80,9 @@ func (s *stream) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cannot use Redis at %s with the key %s: %w", address(s.redis), s.options.Key, plain(err))
 	}
-	s.options.Logger.Debug("the history is loaded from Redis", "took", time.Since(began))
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.done.Go(func() { s.follow(ctx) })
 	s.done.Go(func() { s.watch(ctx) })
-	return nil
-}
-
-// inspect finds out whether Redis is a cluster.
-func (s *stream) inspect(ctx context.Context) error {
-	cluster, err := isCluster(ctx, s.commands)
-	if err != nil || !cluster {
-		return err
-	}
-	if s.redis.DB != 0 {
-		return unsupported("it is a cluster, which has the database 0 only")
-	}
-	_, _ = s.reads.Close(), s.commands.Close()
-	s.redis.IsClusterMode = true
-	s.connect()
 	return nil
 }
 
@@ -121,15 +107,65 @@ func (s *stream) persist(ctx context.Context, try func(context.Context) error) e
 	}
 }
 
+// unsupported is what is wrong with a Redis that cannot be used.
+type unsupported string
+
+func (u unsupported) Error() string { return string(u) }
+
+// inspect finds out whether Redis can be used, and whether it is a cluster.
+func (s *stream) inspect(ctx context.Context) error {
+	cmd := redis.NewMapStringInterfaceCmd(ctx, "hello") // every user may use it
+	_ = s.commands.Process(ctx, cmd)                    // cmd has the error
+	hello, err := cmd.Result()
+	version := fmt.Sprint(hello["version"])
+	switch {
+	case err != nil && strings.Contains(err.Error(), "unknown command"):
+		return unsupported("it is older than version 6; 6.2 or later is needed")
+	case err != nil:
+		return err
+	case isTooOld(version):
+		return unsupported("it is version " + version + "; 6.2 or later is needed")
+	case hello["mode"] != "cluster":
+		return nil
+	case s.redis.DB != 0:
+		return unsupported("it is a cluster, which has the database 0 only")
+	}
+	_, _ = s.reads.Close(), s.commands.Close()
+	s.redis.IsClusterMode = true
+	s.connect()
+	return nil
+}
+
+// isTooOld reports whether a version is before 6.2, the first with exclusive ranges. A text
+// that is no version is not.
+func isTooOld(version string) bool {
+	var major, minor int
+	n, _ := fmt.Sscanf(version, "%d.%d", &major, &minor)
+	return n == 2 && (major < 6 || major == 6 && minor < 2)
+}
+
+// load takes everything that the stream keeps after the last entry that was read.
+func (s *stream) load(ctx context.Context) error {
+	for {
+		n, err := s.read(ctx, -1)
+		if err == nil && n == 0 {
+			if s.arrivals.position() != (pubsub.ID{}) {
+				return nil
+			}
+			_, err = s.run(ctx, s.reads, checkScript, "0-0") // an empty stream gets an entry to read on from
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
 // Close stops following. Nothing may be published any more.
 func (s *stream) Close() {
 	s.stop()
 	_, _ = s.reads.Close(), s.commands.Close() // the first interrupts a read
 	s.done.Wait()
 }
-
-// Err returns why events cannot be published at present; nil if they can.
-func (s *stream) Err() error { return s.health.get() }
 
 // publish appends an event and waits until this process has read it, for less than two
 // seconds.
@@ -158,33 +194,15 @@ func (s *stream) publish(ctx context.Context, channel, name string, data []byte)
 	return pubsub.Receipt{ID: id, Delivered: delivered}, nil
 }
 
-// watch probes until ctx ends. A probe may take as long as a publish, so that it does
-// not fail while publishing succeeds.
-func (s *stream) watch(ctx context.Context) {
-	for wait := time.Duration(0); pause(ctx, wait); {
-		limited, cancel := context.WithTimeout(ctx, s.options.timing.publish)
-		err := s.probe(limited)
-		cancel()
-		if ctx.Err() != nil {
-			return
-		}
-		s.health.note(err)
-		wait = s.options.timing.probe
-		if err != nil {
-			relocate(ctx, s.commands)
-			wait = retryInterval
-		}
+// isTransient reports whether waiting may help: the connection failed, or Redis
+// refuses for a reason that passes.
+func isTransient(err error) bool {
+	if isRefusal(err) {
+		code, _, _ := strings.Cut(err.Error(), " ")
+		return slices.Contains([]string{"LOADING", "READONLY", "MASTERDOWN", "OOM", "MISCONF", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK"}, code)
 	}
-}
-
-// probe returns nil if a publish would succeed at present: an event can be stored, and
-// this process reads in time what is stored.
-func (s *stream) probe(ctx context.Context) error {
-	newest, err := s.run(ctx, s.commands, checkScript, "")
-	if err == nil {
-		_, _, err = s.arrivals.await(ctx, newest)
-	}
-	return err
+	_, never := errors.AsType[unsupported](err)
+	return !never
 }
 
 // pause waits, and reports whether ctx is still alive.
