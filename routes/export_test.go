@@ -14,7 +14,12 @@ var ParamsOf = map[string][]any{
 }
 
 // Pattern returns the regular expression of a validation rule, "" if it has none.
-func Pattern(name string) string { return rules[name].expr }
+func Pattern(name string) string {
+	if pattern := patterns[name]; pattern != nil {
+		return pattern.String()
+	}
+	return ""
+}
 
 // Description is openapi.json.
 func Description() []byte { return description }

@@ -22,43 +22,9 @@ type checker interface {
 	check(s *Server) []fieldError
 }
 
-// bind sets each field of the struct that params points to, by the name in its tag, and
-// validates it. set sets a field from what the client sent under the name, if anything, and
-// returns what is wrong with it. Every field gets one error at the most. Echo's own binder
-// stops at the first error and ignores unknown and repeated parameters.
-func (s *Server) bind(params any, tag string, set func(name string, field reflect.Value) (rule, message string)) []fieldError {
-	var wrong []fieldError
-	add := func(e fieldError) {
-		if !slices.ContainsFunc(wrong, func(w fieldError) bool { return w.Field == e.Field }) {
-			wrong = append(wrong, e)
-		}
-	}
-	v := reflect.ValueOf(params).Elem()
-	for i := range v.NumField() {
-		name, ok := v.Type().Field(i).Tag.Lookup(tag)
-		if !ok {
-			continue
-		}
-		if rule, message := set(name, v.Field(i)); rule != "" {
-			add(fieldError{name, rule, name + " " + message})
-		}
-	}
-	if invalid, ok := errors.AsType[validator.ValidationErrors](s.validate.Struct(params)); ok {
-		for _, e := range invalid {
-			name, _, _ := strings.Cut(e.Field(), "[") // name[3] is one of several names
-			add(fieldError{name, e.Tag(), name + " " + explain(e)})
-		}
-	}
-	if c, ok := params.(checker); ok {
-		for _, e := range c.check(s) {
-			add(e)
-		}
-	}
-	return wrong
-}
-
-// bindQuery sets params from the query. A parameter that is given must be valid:
-// an empty one is not the default.
+// bindQuery sets params, a pointer to a struct, from the query, by the names in the fields'
+// tags, and validates it. A parameter that is given must be valid: an empty one is not the
+// default. Echo's own binder stops at the first error and ignores repeated parameters.
 func (s *Server) bindQuery(c echo.Context, params any) error {
 	pairs := strings.Split(c.Request().URL.RawQuery, "&")
 	isLastID := func(pair string) bool { return strings.HasPrefix(pair, "lastEventId=") } // never an error
@@ -66,38 +32,51 @@ func (s *Server) bindQuery(c echo.Context, params any) error {
 	if err != nil {
 		return invalid(fieldError{"query", "encoding", "query is not URL-encoded: " + err.Error()})
 	}
-	return invalid(s.bind(params, "query", func(name string, field reflect.Value) (rule, message string) {
-		values, given := query[name]
-		if !given {
-			return "", ""
+	var wrong []fieldError
+	for f, field := range reflect.ValueOf(params).Elem().Fields() {
+		name, isTagged := f.Tag.Lookup("query")
+		values := query[name]
+		switch {
+		case !isTagged || len(values) == 0:
+		case field.Kind() == reflect.Slice:
+			field.Set(reflect.ValueOf(values))
+		case len(values) > 1:
+			wrong = append(wrong, fieldError{name, "once", name + " must be given once"})
+		case !setField(field, values[0]):
+			wrong = append(wrong, fieldError{name, "number", name + " must be a whole number"})
 		}
-		if list, ok := reflect.TypeAssert[*[]string](field.Addr()); ok {
-			*list = values
-			return "", ""
-		}
-		if len(values) > 1 {
-			return "once", "must be given once"
-		}
-		return setField(field, values[0])
-	})...)
+	}
+	return invalid(append(wrong, s.check(params)...)...)
 }
 
-// setField sets a string or an int, or a pointer to one.
-func setField(field reflect.Value, value string) (rule, message string) {
+// setField sets a string or an int, or a pointer to one. It returns false if the value is no
+// whole number.
+func setField(field reflect.Value, value string) bool {
 	if field.Kind() == reflect.Pointer {
 		field.Set(reflect.New(field.Type().Elem()))
 		field = field.Elem()
 	}
 	if field.Kind() == reflect.String {
 		field.SetString(value)
-		return "", ""
+		return true
 	}
-	n, err := strconv.ParseInt(value, 10, 0)
-	if err != nil && !errors.Is(err, strconv.ErrRange) { // beyond the range n is its end, which no rule allows
-		return "number", "must be a whole number"
+	n, err := strconv.Atoi(value)
+	field.SetInt(int64(n))
+	return err == nil || errors.Is(err, strconv.ErrRange) // beyond the range n is its end, which no rule allows
+}
+
+// check returns what the validator and the struct's own rules find wrong.
+func (s *Server) check(params any) (wrong []fieldError) {
+	if broken, ok := errors.AsType[validator.ValidationErrors](validate.Struct(params)); ok {
+		for _, e := range broken {
+			name, _, _ := strings.Cut(e.Field(), "[") // name[3] is one of several names
+			wrong = append(wrong, fieldError{name, e.Tag(), name + " " + explain(e)})
+		}
 	}
-	field.SetInt(n)
-	return "", ""
+	if c, ok := params.(checker); ok {
+		wrong = append(wrong, c.check(s)...)
+	}
+	return wrong
 }
 
 // mediaType is the type of the body without its parameters, "" if none is given.
@@ -122,33 +101,32 @@ func mediaType(r *http.Request) (string, error) {
 	return media, nil
 }
 
-// bindBody sets params from a JSON object; no body stands for {}. Names are
-// matched to the letter, and unknown ones are refused: a misspelt option must not
-// be ignored.
+// jsonTypes are the types that a field of a body can have, as clients call them.
+var jsonTypes = map[reflect.Type]string{
+	reflect.TypeFor[string]():               "a string",
+	reflect.TypeFor[*string]():              "a string",
+	reflect.TypeFor[*int]():                 "a whole number",
+	reflect.TypeFor[*[]map[string]string](): `a list like [{"role":"user","content":"Hello"}]`,
+}
+
+// bindBody sets params from a JSON object, as bindQuery does from the query; no body stands
+// for {}. Names are matched to the letter, and unknown ones are refused: a misspelt option
+// must not be ignored.
 func (s *Server) bindBody(c echo.Context, params any) error {
 	sent, err := readObject(c)
 	if err != nil {
 		return err
 	}
-	wrong := s.bind(params, "json", func(name string, field reflect.Value) (rule, message string) {
+	var wrong []fieldError
+	for f, field := range reflect.ValueOf(params).Elem().Fields() {
+		name := f.Tag.Get("json")
 		value, given := sent[name]
 		delete(sent, name)
-		if raw, ok := reflect.TypeAssert[*json.RawMessage](field.Addr()); ok {
-			*raw = value // any value will do
-			return "", ""
+		if given && json.Unmarshal(value, field.Addr().Interface()) != nil {
+			wrong = append(wrong, fieldError{name, "type", name + " must be " + jsonTypes[field.Type()]})
 		}
-		if !given || json.Unmarshal(value, field.Addr().Interface()) == nil {
-			return "", ""
-		}
-		switch field.Type() {
-		case reflect.TypeFor[*int]():
-			return "type", "must be a whole number"
-		case reflect.TypeFor[*[]map[string]string]():
-			return "type", `must be a list like [{"role":"user","content":"Hello"}]`
-		default:
-			return "type", "must be a string"
-		}
-	})
+	}
+	wrong = append(wrong, s.check(params)...)
 	return invalid(append(wrong, unknown("body", slices.Sorted(maps.Keys(sent)))...)...)
 }
 

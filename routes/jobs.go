@@ -74,24 +74,6 @@ func (p *jobParams) request() (r job.Request) {
 	return r
 }
 
-// wrongMessages is what is wrong with a conversation; "" if nothing is.
-func wrongMessages(messages []map[string]string) string {
-	for i, m := range messages {
-		role, content := m["role"], m["content"]
-		switch {
-		case len(m) != 2 || role == "" || content == "":
-			return `messages must be like {"role":"user","content":"Hello"}`
-		case role == "system" && i > 0:
-			return "messages must have the role system only first"
-		case role != "system" && role != "user" && role != "assistant":
-			return "messages must have the roles system, user or assistant"
-		case i == len(messages)-1 && role != "user":
-			return "messages must end with one of the user"
-		}
-	}
-	return ""
-}
-
 // check returns what is wrong with the fields because of the kind: one that writes a text
 // needs a prompt or messages, any other takes a duration.
 func (p *jobParams) check(s *Server) (wrong []fieldError) {
@@ -100,28 +82,40 @@ func (p *jobParams) check(s *Server) (wrong []fieldError) {
 		names := strings.Join(slices.Sorted(maps.Keys(s.config.Jobs.Kinds)), ", ")
 		return []fieldError{{"kind", "oneof", "kind must be one of " + names}}
 	}
-	exclude := func(field string, isGiven bool) {
-		if isGiven {
-			wrong = append(wrong, fieldError{field, "excluded", field + " is not for jobs of kind " + p.Kind})
+	add := func(isWrong bool, field, rule, text string) {
+		if isWrong {
+			wrong = append(wrong, fieldError{field, rule, field + text})
 		}
 	}
-	if kind.Write == nil {
-		exclude("prompt", p.Prompt != nil)
-		exclude("messages", p.Messages != nil)
-		return wrong
-	}
-	exclude("durationMs", p.DurationMs != nil)
-	switch {
-	case p.Prompt == nil && p.Messages == nil:
-		wrong = append(wrong, fieldError{"prompt", "required", "prompt or messages is required for jobs of kind " + p.Kind})
-	case p.Prompt != nil && p.Messages != nil:
-		wrong = append(wrong, fieldError{"messages", "excluded", "messages take the place of prompt; give one of the two"})
-	case p.Messages != nil:
-		if text := wrongMessages(*p.Messages); text != "" {
-			wrong = append(wrong, fieldError{"messages", "conversation", text})
-		}
+	writes, hasPrompt, hasMessages := kind.Write != nil, p.Prompt != nil, p.Messages != nil
+	add(writes && p.DurationMs != nil, "durationMs", "excluded", " is not for jobs of kind "+p.Kind)
+	add(!writes && hasPrompt, "prompt", "excluded", " is not for jobs of kind "+p.Kind)
+	add(!writes && hasMessages, "messages", "excluded", " is not for jobs of kind "+p.Kind)
+	add(writes && !hasPrompt && !hasMessages, "prompt", "required", " or messages is required for jobs of kind "+p.Kind)
+	add(hasPrompt && hasMessages, "messages", "excluded", " take the place of prompt; give one of the two")
+	if hasMessages {
+		text := wrongMessages(*p.Messages)
+		add(text != "", "messages", "conversation", text)
 	}
 	return wrong
+}
+
+// wrongMessages is what is wrong with a conversation; "" if nothing is.
+func wrongMessages(messages []map[string]string) string {
+	for i, m := range messages {
+		role, content := m["role"], m["content"]
+		switch {
+		case len(m) != 2 || role == "" || content == "":
+			return ` must be like {"role":"user","content":"Hello"}`
+		case role == "system" && i > 0:
+			return " must have the role system only first"
+		case role != "system" && role != "user" && role != "assistant":
+			return " must have the roles system, user or assistant"
+		case i == len(messages)-1 && role != "user":
+			return " must end with one of the user"
+		}
+	}
+	return ""
 }
 
 // cancelJob cancels a running job.

@@ -2,7 +2,6 @@ package routes
 
 import (
 	_ "embed"
-	"io/fs"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -29,15 +28,11 @@ func (s *Server) asset(c echo.Context) error {
 }
 
 func servePage(c echo.Context, name string) error {
-	if info, err := fs.Stat(web.Files, name); err != nil || info.IsDir() {
-		return echo.ErrNotFound
-	}
 	header := c.Response().Header()
 	header.Set("Content-Security-Policy", pagePolicy)
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("Cache-Control", "no-cache") // a new binary may have other files
-	http.ServeFileFS(c.Response(), c.Request(), web.Files, name)
-	return nil
+	return echo.StaticFileHandler(name, web.Files)(c)
 }
 
 // description describes all that a client may rely on, for tools. It is written

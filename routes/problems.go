@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,13 +46,20 @@ func unavailable(detail string) *problem { return newProblem(http.StatusServiceU
 // errFailed is the answer to an error or a panic that nobody expects.
 var errFailed = newProblem(http.StatusInternalServerError, "the service has failed; its log says why")
 
-// invalid is the answer to input that is well-formed but wrong; nil if nothing is.
-func invalid(fields ...fieldError) error {
-	if len(fields) == 0 {
+// invalid is the answer to input that is well-formed but wrong: the first error of each
+// field. It is nil if there is none.
+func invalid(errors ...fieldError) error {
+	named := map[string]bool{}
+	errors = slices.DeleteFunc(errors, func(e fieldError) bool {
+		isRepeated := named[e.Field]
+		named[e.Field] = true
+		return isRepeated
+	})
+	if len(errors) == 0 {
 		return nil
 	}
-	p := newProblem(http.StatusUnprocessableEntity, fields[0].Message)
-	p.Errors = fields
+	p := newProblem(http.StatusUnprocessableEntity, errors[0].Message)
+	p.Errors = errors
 	return p
 }
 

@@ -6,13 +6,13 @@ package routes
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"maps"
 	"net"
 	"net/http"
 	"slices"
 	"time"
 
-	"github.com/go-playground/validator/v10"
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
 	"github.com/prometheus/client_golang/prometheus"
@@ -50,16 +50,15 @@ type Serve = func(http.ResponseWriter, *http.Request, sse.Source, sse.Options) e
 
 // A Server is the HTTP handler of the service.
 type Server struct {
-	config   Config
-	echo     *echo.Echo
-	validate *validator.Validate
-	metrics  *metrics
-	started  time.Time
-	market   market.Market
-
-	crossOrigin *http.CrossOriginProtection
+	config  Config
+	echo    *echo.Echo
+	metrics *metrics
+	started time.Time
+	market  market.Market
 
 	gate *gate
+
+	crossOrigin *http.CrossOriginProtection
 }
 
 // New returns a server, to be ended by Drain and Wait. It fails if there is no
@@ -73,18 +72,20 @@ func New(config Config) (*Server, error) {
 	}
 	config.BrokerKind = cmp.Or(config.BrokerKind, "memory")
 	s := &Server{
-		config:   config,
-		echo:     echo.New(),
-		validate: newValidator(),
-		started:  time.Now(),
-		gate:     newGate(config.MaxStreams),
+		config:  config,
+		echo:    echo.New(),
+		started: time.Now(),
+		gate:    newGate(config.MaxStreams),
+
+		crossOrigin: http.NewCrossOriginProtection(),
 	}
 	s.metrics = newMetrics(&config, slices.Sorted(maps.Keys(s.streams())))
 	s.echo.HTTPErrorHandler = s.answerError
 	s.echo.IPExtractor = clientAddress(config.TrustedProxies)
-	var err error
-	if s.crossOrigin, err = newCrossOrigin(config.CORSOrigins); err != nil {
-		return nil, err
+	for _, origin := range config.CORSOrigins {
+		if err := s.crossOrigin.AddTrustedOrigin(origin); err != nil {
+			return nil, fmt.Errorf("origin %q must be like https://example.com: %w", origin, err)
+		}
 	}
 	s.echo.Use(
 		middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: s.logPanic}),
