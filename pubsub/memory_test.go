@@ -308,9 +308,9 @@ func reconnectsLoseNothing(t *testing.T) {
 					frames, _ := s.Next(nil)
 					for _, frame := range frames {
 						orders[c] = append(orders[c], string(sse.FrameData(frame)))
-						last = string(sse.FrameID(frame))
 					}
 					if len(frames) > 0 {
+						last = s.Position()
 						reads--
 						continue
 					}

@@ -1,6 +1,7 @@
 package pubsub
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -157,7 +158,11 @@ func (m *model) read(s *modelSub) {
 				}
 				continue
 			}
-			id, _ := ParseID(string(sse.FrameID(frame)))
+			event, err := sse.NewReader(bytes.NewReader(frame)).Next()
+			id, ok := ParseID(event.ID)
+			if err != nil || !ok {
+				m.t.Errorf("%q: %v", frame, err)
+			}
 			m.checkEvent(s, id, string(sse.FrameData(frame)), mayMiss)
 			s.position = id
 		}

@@ -35,12 +35,6 @@ func ExampleMustFrame() {
 	// "id: 7\ndata: hello\n\n"
 }
 
-func ExampleFrameID() {
-	fmt.Printf("%q\n", sse.FrameID(sse.MustFrame(sse.Event{ID: "7", Data: []byte("hello")})))
-	// Output:
-	// "7"
-}
-
 func ExampleFrameData() {
 	frame := sse.MustFrame(sse.Event{ID: "7", Data: []byte("hello\r\nworld")})
 	fmt.Printf("%q\n", sse.FrameData(frame))

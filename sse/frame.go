@@ -8,17 +8,6 @@ import (
 	"example.com/sse-demo/sse/internal/stream"
 )
 
-// FrameID returns the id of a frame that [Event.Append] made, nil if it has none.
-// The id comes first in a frame.
-func FrameID(frame []byte) []byte {
-	line, _, _ := bytes.Cut(frame, []byte("\n"))
-	id, ok := bytes.CutPrefix(line, []byte("id: "))
-	if !ok {
-		return nil
-	}
-	return id
-}
-
 // FrameData returns the data of a frame that [Event.Append] made, without
 // copying if it is one line.
 func FrameData(frame []byte) []byte {

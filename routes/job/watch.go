@@ -7,15 +7,11 @@ import (
 	"time"
 
 	"example.com/sse-demo/pubsub"
-	"example.com/sse-demo/sse"
 )
 
 // A Watch is a position in the events of a job: an sse.Source, to be closed after
 // use. It ends with the job.
-type Watch struct {
-	pubsub.Subscription
-	over bool
-}
+type Watch struct{ pubsub.Subscription }
 
 // Watch returns the events of a job, to be closed after use. It begins after the
 // event whose id is after, or if that is empty, with the job's newest report or the
@@ -24,7 +20,10 @@ type Watch struct {
 // job, with ErrSeen, or with ErrAway.
 func (m *Manager) Watch(ctx context.Context, id, after string) (*Watch, error) {
 	err := m.sync(ctx) // this replica may not have read yet what another one has sent to the client
-	j := m.find(id)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.dropEnded()
+	j := m.jobs[id]
 	event, isPast := m.parse(after)
 	switch {
 	case isPast && event[1] == doneNumber && (j == nil || j.run[0] >= event[0]): // not the end of an older run
@@ -47,18 +46,13 @@ func (j *job) watch(after string) *Watch {
 	if after == "" && j.isText {
 		start.After = j.eventID(0).String()
 	}
-	return &Watch{Subscription: j.log.Subscribe(start)}
+	return &Watch{j.log.Subscribe(start)}
 }
 
 // Next implements [sse.Source], with io.EOF after the last event of the job.
 func (w *Watch) Next(frames [][]byte) ([][]byte, error) {
-	had := len(frames)
 	frames, err := w.Subscription.Next(frames)
-	if n := len(frames); n > had {
-		id, _ := pubsub.ParseID(string(sse.FrameID(frames[n-1])))
-		w.over = id[1] == doneNumber
-	}
-	if w.over {
+	if id, _ := pubsub.ParseID(w.Position()); id[1] == doneNumber {
 		err = io.EOF
 	}
 	return frames, err
@@ -70,19 +64,17 @@ func gone(id string, event pubsub.ID) *Watch {
 	j := newJob(id, false, pubsub.ID{event[0]}, time.Time{})
 	j.log = pubsub.NewLog(1, j.eventID(doneNumber)) // all its events but the last are lost
 	j.end(time.Time{}, message{Status: failed, Error: notKnown})
-	return &Watch{Subscription: j.log.Subscribe(pubsub.Start{After: event.String()})}
+	return &Watch{j.log.Subscribe(pubsub.Start{After: event.String()})}
 }
 
 // clockSkew is how far the clocks of replicas, and the journal's, may be apart.
 const clockSkew = time.Minute
 
-// parse parses the id of an event. It reports whether some replica may have given it out.
-// The ids of the journal go on rising if the clock is set back, so the newest of them
-// counts, too.
+// parse parses the id of an event, and reports whether some replica may have given it out.
+// If the clock is set back, the ids of the journal go on rising, so its newest counts, too.
+// It needs the lock.
 func (m *Manager) parse(after string) (event pubsub.ID, isPast bool) {
 	event, ok := pubsub.ParseID(after)
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	latest := max(m.newest[0], uint64(time.Now().UnixMilli())) + uint64(clockSkew.Milliseconds())
 	return event, ok && event[0] < latest
 }
