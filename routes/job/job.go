@@ -28,14 +28,12 @@ const (
 )
 
 const (
-	// maxReports are kept of a job that reports its progress. Of a text every
-	// piece is kept.
-	maxReports = 1024
+	// maxEvents are kept of a job: every piece of a text, a gap, and the last event.
+	maxEvents = MaxPieces + 2
 	// doneNumber is the number of every job's last event.
 	doneNumber = math.MaxUint64
-	// idsPerJob makes room for the number of an event in the second half of its
-	// id, below the sequence number of the job's claim, which is 0 unless more was
-	// published in the same millisecond.
+	// idsPerJob is the room for the number of an event in the second half of its id,
+	// below the sequence number of the job's claim.
 	idsPerJob = 1_000_000
 	// jobSize and eventSize are counted for a job and for each event, on top of
 	// the frames.
@@ -61,12 +59,8 @@ type job struct {
 
 // newJob returns a job without events, which began with the claim run.
 func newJob(id string, isText bool, run pubsub.ID, began time.Time) *job {
-	kept := maxReports
-	if isText {
-		kept = MaxPieces + 2 // a gap, and the last event
-	}
 	j := &job{id: id, run: run, began: began, heard: time.Now(), isText: isText, next: 1, size: jobSize + len(id)}
-	j.log = pubsub.NewLog(kept, j.eventID(0))
+	j.log = pubsub.NewLog(maxEvents, j.eventID(0))
 	return j
 }
 

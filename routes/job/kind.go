@@ -2,6 +2,8 @@ package job
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -55,3 +57,65 @@ const (
 	BuildKind  = "build"
 	AnswerKind = "answer"
 )
+
+const (
+	defaultDuration = 12 * time.Second
+	// buildStep is the shortest time between two reports. There are 100 at most.
+	buildStep = 100 * time.Millisecond
+)
+
+// build is a demonstration: it takes the given time and does nothing else.
+func build(ctx context.Context, r Request, report func(Progress)) error {
+	duration := r.Duration
+	if duration <= 0 {
+		duration = defaultDuration
+	}
+	stages := []string{"checkout", "build", "test", "package", "deploy"}
+	report(Progress{Stage: "started", Message: "the job has started"})
+	start, steps := time.Now(), max(1, min(duration/buildStep, 100))
+	for step := time.Duration(1); ; step++ {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Until(start.Add(duration * step / steps))):
+		}
+		if step >= steps {
+			report(Progress{Percent: 100, Stage: "deploy", Message: "all done"})
+			return nil
+		}
+		percent := int(100 * step / steps)
+		stage := percent * len(stages) / 100
+		message := fmt.Sprintf("%s, stage %d of %d", stages[stage], stage+1, len(stages))
+		report(Progress{Percent: percent, Stage: stages[stage], Message: message})
+	}
+}
+
+// pieceTime is the time between two pieces of the canned answer, about as a language
+// model writes.
+const pieceTime = time.Second / 30
+
+const canned = "You asked: “%.80s”. No language model is configured, so this is a canned answer. " +
+	"Server-Sent Events are a response that does not end. The server answers a request with the type " +
+	"text/event-stream and then writes events, each a few lines of text and a blank line. A browser reads them with " +
+	"EventSource, any other client with an HTTP library. An event may have an id. If the connection breaks, the client " +
+	"sends the last id that it has, and the server continues after it, so nothing is lost or repeated. Close this page, " +
+	"or cut the cable: the job goes on, and when you are back you get the rest of this text, every piece exactly once."
+
+// cannedAnswer writes a short explanation of Server-Sent Events, so that answers
+// can be tried without a language model.
+func cannedAnswer(ctx context.Context, r Request, write func(string) error) error {
+	pause := time.NewTicker(pieceTime)
+	defer pause.Stop()
+	prompt := strings.Join(strings.Fields(r.Prompt()), " ")
+	for _, piece := range strings.SplitAfter(fmt.Sprintf(canned, prompt), " ") {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-pause.C:
+		}
+		if err := write(piece); err != nil {
+			return err
+		}
+	}
+	return nil
+}

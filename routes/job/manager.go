@@ -19,7 +19,6 @@ const MaxRunning = 256
 
 // Why a job cannot be started, watched or cancelled.
 var (
-	ErrKind    = errors.New("job: unknown kind")
 	ErrRunning = errors.New("job: a job of that id is running")
 	ErrTooMany = errors.New("job: too many are running")
 	ErrNone    = errors.New("job: no job of that id is running")
@@ -68,12 +67,12 @@ func NewManager(log zerolog.Logger, journal Journal) *Manager {
 }
 
 // Start starts a job, in place of one that has ended, and returns its events from
-// the first, to be closed after use. It fails with ErrKind, ErrRunning, ErrTooMany,
-// ErrClosed or ErrAway.
+// the first, to be closed after use. It fails with ErrRunning, ErrTooMany, ErrClosed or
+// ErrAway.
 func (m *Manager) Start(ctx context.Context, id, kind string, r Request) (*Watch, error) {
 	work, ok := m.Kinds[kind]
 	if !ok {
-		return nil, fmt.Errorf("%w: %q", ErrKind, kind)
+		return nil, fmt.Errorf("job: unknown kind %q", kind)
 	}
 	var own *job
 	number, err := m.claim(id, func(j *job) { //nolint:contextcheck // the job outlives the request
@@ -173,14 +172,6 @@ func (m *Manager) Close() {
 	m.tasks.Wait()
 }
 
-// find returns the job of that id that runs, or is kept; nil if there is none.
-func (m *Manager) find(id string) *job {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.dropEnded()
-	return m.jobs[id]
-}
-
 const (
 	// Keep is how long a job that has ended can still be watched.
 	Keep = time.Minute
@@ -211,12 +202,9 @@ func (m *Manager) dropEnded() {
 	}
 }
 
-// syncTimeout is how long a replica waits until it has read what others have published.
-const syncTimeout = time.Second
-
 // sync reads all that was published before on other replicas.
 func (m *Manager) sync(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	if err := m.journal.Sync(ctx); err != nil {
 		return fmt.Errorf("%w: %w", ErrAway, err)

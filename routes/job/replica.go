@@ -129,30 +129,31 @@ const (
 )
 
 // keepAlive publishes which jobs run here, and ends those that are not heard of, until the
-// manager is closed.
+// manager is closed. While the journal is away nothing can be heard.
 func (m *Manager) keepAlive() {
 	tick := time.NewTicker(aliveEvery)
 	defer tick.Stop()
+	lastAway := time.Now()
 	for {
 		select {
 		case <-m.ctx.Done():
 			return
 		case <-tick.C:
-			m.publishAlive()
+		}
+		if m.journal.Err() != nil {
+			lastAway = time.Now()
+		}
+		var alive message
+		for _, j := range m.unfinished(isHere) {
+			alive.Runs = append(alive.Runs, j.run)
+		}
+		if len(alive.Runs) > 0 {
+			_ = m.publish(m.ctx, aliveMessage, alive) // again at the next tick
+		}
+		if time.Since(lastAway) >= deadAfter {
 			m.endOrphans(m.ctx, deadAfter, notHeardOf)
 		}
 	}
-}
-
-func (m *Manager) publishAlive() {
-	var msg message
-	for _, j := range m.unfinished(isHere) {
-		msg.Runs = append(msg.Runs, j.run)
-	}
-	if len(msg.Runs) == 0 {
-		return
-	}
-	_ = m.publish(m.ctx, aliveMessage, msg) // again at the next tick
 }
 
 // EndInterrupted ends the jobs that ran when the only process that has the journal
@@ -162,14 +163,7 @@ func (m *Manager) EndInterrupted(ctx context.Context) { m.endOrphans(ctx, 0, int
 // endOrphans ends the jobs that do not run here and were not heard of for so long. Every
 // replica does so, and the first message counts.
 func (m *Manager) endOrphans(ctx context.Context, silence time.Duration, reason string) {
-	isAway := m.journal.Err() != nil // then nothing can be heard
-	orphans := m.unfinished(func(j *job) bool {
-		if isAway {
-			j.heard = time.Now()
-		}
-		return !isHere(j) && time.Since(j.heard) >= silence
-	})
-	for _, j := range orphans {
+	for _, j := range m.unfinished(func(j *job) bool { return !isHere(j) && time.Since(j.heard) >= silence }) {
 		m.log.Warn().Str("job", j.id).Msg(reason)
 		if err := m.publish(ctx, endMessage, m.endOf(j, failed, reason)); err != nil {
 			return // again at the next tick

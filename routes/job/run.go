@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
+	"sync"
 	"time"
 )
 
@@ -103,4 +105,58 @@ func (m *Manager) publish(ctx context.Context, name string, msg message) error {
 		return fmt.Errorf("%w: %w", ErrAway, err)
 	}
 	return nil
+}
+
+// How long a text may be. All of it is kept until a minute after its end.
+const (
+	MaxPieces = 32 << 10
+	MaxText   = 512 << 10 // bytes
+)
+
+// batchPieces is how many pieces one message holds at most.
+const batchPieces = 256
+
+// A writer takes the pieces of a text without waiting for the journal. Those that come
+// while a message is on its way are published together. Its memory is bounded because
+// the text is.
+type writer struct {
+	publish func(number uint64, pieces []string) // number is the first one's, from 1
+	sending sync.WaitGroup                       // as long as there are pieces
+
+	mu        sync.Mutex
+	pieces    []string // that are not published
+	published int      // pieces before these
+	bytes     int      // of all pieces
+}
+
+// write is what the function of a kind calls. The error says that the text is too long.
+func (w *writer) write(piece string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if piece == "" {
+		return nil
+	}
+	if w.published+len(w.pieces) == MaxPieces || w.bytes+len(piece) > MaxText {
+		return fmt.Errorf("the text is too long: at most %d pieces and %d KiB are kept, and these were; ask for a shorter one", MaxPieces, MaxText>>10)
+	}
+	w.bytes += len(piece)
+	w.pieces = append(w.pieces, strings.ToValidUTF8(piece, "\ufffd"))
+	if len(w.pieces) == 1 {
+		w.sending.Go(w.send)
+	}
+	return nil
+}
+
+// send publishes the pieces in order, some at a time, until none is left.
+func (w *writer) send() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.pieces) > 0 {
+		number, batch := uint64(w.published)+1, w.pieces[:min(len(w.pieces), batchPieces)]
+		w.mu.Unlock()
+		w.publish(number, batch)
+		w.mu.Lock()
+		w.published += len(batch)
+		w.pieces = w.pieces[len(batch):]
+	}
 }
