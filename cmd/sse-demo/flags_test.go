@@ -52,6 +52,8 @@ func TestBadCommandLine(t *testing.T) {
 		{2, "unexpected argument", nil, []string{"bogus"}},
 		{2, "unexpected argument", nil, []string{"bog\nus"}},
 		{2, "--heartbeat", nil, []string{"--heartbeat", "soon"}},
+		{2, "--heartbeat: expected duration but got nothing (usage", nil, []string{"--heartbeat"}},
+		{2, "--max-streams: expected an int but got nothing (usage", nil, []string{"--max-streams"}},
 		{2, "--heartbeat must be at least 1ms, not 0s", nil, []string{"--heartbeat", "0s"}},
 		{2, "--heartbeat must be at least 1ms, not -5s", nil, []string{"--heartbeat", "-5s"}},
 		{2, "--max-streams must be at least 1, not -1", nil, []string{"--max-streams", "-1"}},

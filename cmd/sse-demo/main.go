@@ -37,8 +37,7 @@ const (
 var errUsage = errors.New("usage")
 
 func main() {
-	ctx, _ := signal.NotifyContext(context.Background(), endSignals()...)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	err := run(untilSignal(), os.Args[1:], os.Stdout, os.Stderr)
 	switch {
 	case err == nil:
 	case errors.Is(err, check.ErrFailed): // its report says what
@@ -50,13 +49,25 @@ func main() {
 	}
 }
 
-// endSignals are the signals that end the program. A terminal that closes sends
-// SIGHUP, unless nohup has it ignored.
-func endSignals() []os.Signal {
-	if signal.Ignored(syscall.SIGHUP) {
-		return []os.Signal{os.Interrupt, syscall.SIGTERM}
+// untilSignal returns a context that the first signal ends. The second ends the
+// program, unless it is SIGHUP: a terminal that closes may send that twice, by its
+// shell and by the kernel, and nohup has it ignored.
+func untilSignal() context.Context {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
 	}
-	return []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
+	ctx, end := context.WithCancelCause(context.Background())
+	go func() {
+		end(fmt.Errorf("%v signal received", <-signals))
+		for s := range signals {
+			if s != syscall.SIGHUP {
+				exit(1, errors.New("ended before all requests were, by a second signal"))
+			}
+		}
+	}()
+	return ctx
 }
 
 // exit prints err as one line, and ends the program even if nobody reads stderr.
@@ -100,7 +111,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		if selected := problem.Context.Selected(); selected != nil {
 			command += " " + selected.Name
 		}
-		return fmt.Errorf("%w (%w: %s --help)", err, errUsage, command)
+		text := kongNothing.Replace(err.Error())
+		return fmt.Errorf("%s (%w: %s --help)", text, errUsage, command)
 	}
 	if err != nil {
 		return err
@@ -114,6 +126,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return serve(ctx, &c.Serve, stderr)
 	}
 }
+
+// kongNothing mends what kong says of a flag without its value.
+var kongNothing = strings.NewReplacer(`"EOL" (<nil>)`, "nothing", "%!q(<nil>)", "nothing")
 
 // printHelp adds the flags of serve, which needs no command, to the help of the
 // program.
@@ -130,21 +145,28 @@ func printHelp(options kong.HelpOptions, parsed *kong.Context) error {
 }
 
 // listen opens the address before anything is served, so that a port in use is
-// an error of the start and the real address is known.
+// an error of the start and the real address is known. If the flags name a
+// certificate, its connections are TLS.
 func listen(ctx context.Context, f *flags) (net.Listener, error) {
-	config := listenConfig(f.WriteTimeout)
-	listener, err := config.Listen(ctx, "tcp", f.Addr)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("the address %s is in use; stop the other program or choose another with --addr", f.Addr)
-	}
+	config, err := tlsConfig(f.address)
 	if err != nil {
+		return nil, err
+	}
+	tcp := listenConfig(f.WriteTimeout)
+	listener, err := tcp.Listen(ctx, "tcp", f.Addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("the address %s is in use; stop the other program or choose another with --addr", f.Addr)
+	case err != nil:
 		return nil, fmt.Errorf("cannot listen: %w", err)
+	case config != nil:
+		return tls.NewListener(eventloop.ListenTLS(listener), config), nil
 	}
 	return listener, nil
 }
 
-// loadCertificate returns nil if the flags name none.
-func loadCertificate(a address) ([]tls.Certificate, error) {
+// tlsConfig returns nil if the flags name no certificate.
+func tlsConfig(a address) (*tls.Config, error) {
 	if a.TLSCert == "" {
 		return nil, nil
 	}
@@ -152,12 +174,12 @@ func loadCertificate(a address) ([]tls.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--tls-cert and --tls-key: %w", err)
 	}
-	return []tls.Certificate{certificate}, nil
+	return &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2", "http/1.1"}}, nil
 }
 
-// newServer serves HTTP/1.1 and HTTP/2; without certificates the latter to clients
-// that know beforehand.
-func newServer(handler http.Handler, certificates []tls.Certificate) *http.Server {
+// newServer serves HTTP/1.1 and HTTP/2; without TLS the latter to clients that know
+// beforehand.
+func newServer(handler http.Handler) *http.Server {
 	server := &http.Server{
 		Handler:                      handler,
 		ReadHeaderTimeout:            readHeaderTimeout,
@@ -171,16 +193,5 @@ func newServer(handler http.Handler, certificates []tls.Certificate) *http.Serve
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetHTTP2(true)
 	server.Protocols.SetUnencryptedHTTP2(true)
-	if len(certificates) > 0 {
-		server.TLSConfig = &tls.Config{Certificates: certificates}
-	}
 	return server
-}
-
-// serveOn serves HTTPS if there is a certificate, and else HTTP.
-func serveOn(listener net.Listener, server *http.Server) error {
-	if server.TLSConfig == nil {
-		return server.Serve(listener)
-	}
-	return server.ServeTLS(eventloop.ListenTLS(listener), "", "")
 }

@@ -200,6 +200,32 @@ func TestSecondSignal(t *testing.T) {
 	}
 }
 
+// TestSignalsAtOnce: none of two that come together is lost, and a terminal that closes
+// may send SIGHUP twice, which cuts nothing off.
+func TestSignalsAtOnce(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("there is no SIGHUP")
+	}
+	p := start(t, nil, "--shutdown-timeout", "1h", "--write-timeout", "1h")
+	p.hang()
+	p.signal(syscall.SIGHUP)
+	p.signal(syscall.SIGHUP)
+	p.eventually("it has noticed", func() bool { return strings.Contains(p.stderr.text(), "shutting down") })
+	p.signal(syscall.SIGHUP)
+	if body := p.get("/health"); !strings.Contains(body, "draining") {
+		t.Error(body)
+	}
+	p.signal(syscall.SIGTERM)
+	p.ends(1)
+
+	p = start(t, nil, "--shutdown-timeout", "1h", "--write-timeout", "1h")
+	p.hang()
+	p.signal(syscall.SIGINT)
+	p.signal(syscall.SIGTERM)
+	p.ends(1)
+}
+
 // TestDisconnectsOverTCP: after 1,000 clients that reset their connection, the
 // counter and the goroutines are where they were.
 func TestDisconnectsOverTCP(t *testing.T) {

@@ -87,7 +87,7 @@ func TestResets(t *testing.T) {
 		for old := most.Load(); now > old && !most.CompareAndSwap(old, now); old = most.Load() {
 		}
 		<-release // it does not look at the context of its request
-	}), nil)
+	}))
 	server.ErrorLog = log.New(io.Discard, "", 0)
 	listener := listenAnywhere(t)
 	var serving sync.WaitGroup
@@ -222,7 +222,7 @@ func TestTermWithNoWindow(t *testing.T) {
 
 // TestNoWindowForNetHTTP: what net/http answers itself has its time, too.
 func TestNoWindowForNetHTTP(t *testing.T) {
-	server := newServer(http.NotFoundHandler(), nil)
+	server := newServer(http.NotFoundHandler())
 	server.WriteTimeout /= 300
 	listener := listenAnywhere(t)
 	var serving sync.WaitGroup

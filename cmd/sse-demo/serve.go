@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -39,10 +38,6 @@ func versionName() string {
 // opposite order.
 func serve(ctx context.Context, f *flags, stderr io.Writer) error {
 	signal.Ignore(syscall.SIGPIPE) // a log driver that has gone must not end the service
-	certificates, err := loadCertificate(f.address)
-	if err != nil {
-		return err
-	}
 	listener, err := listen(ctx, f)
 	if err != nil {
 		return err
@@ -96,7 +91,7 @@ func serve(ctx context.Context, f *flags, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	server := newServer(handler, certificates)
+	server := newServer(handler)
 	server.HTTP2.WriteByteTimeout = sse.MaxPatience * f.WriteTimeout // of a client that stops reading its connection
 	server.ErrorLog = warnings(logger)
 	return serveUntil(ctx, f.ShutdownTimeout, server, handler, listener, logger)
@@ -123,12 +118,11 @@ func startTails(ctx context.Context, f *flags, logger zerolog.Logger) (logs []ro
 	return logs, func() { cancel(); running.Wait() }
 }
 
-// serveUntil serves until ctx ends, and then gives open requests this long. A signal
-// ends that at once.
+// serveUntil serves until ctx ends, and then gives open requests this long.
 func serveUntil(ctx context.Context, timeout time.Duration, server *http.Server, handler *routes.Server, listener net.Listener, logger zerolog.Logger) error {
 	failed := make(chan error, 1)
 	var serving sync.WaitGroup
-	serving.Go(func() { failed <- serveOn(listener, server) })
+	serving.Go(func() { failed <- server.Serve(listener) })
 	defer serving.Wait()
 
 	select {
@@ -136,20 +130,14 @@ func serveUntil(ctx context.Context, timeout time.Duration, server *http.Server,
 		return err
 	case <-ctx.Done():
 	}
-	unforced, stop := signal.NotifyContext(context.WithoutCancel(ctx), endSignals()...)
-	defer stop()
-	grace, cancel := context.WithTimeout(unforced, timeout)
-	defer cancel()
 	logger.Info().AnErr("cause", context.Cause(ctx)).Msg("shutting down")
-	err := shutDown(grace, server, handler)
-	switch {
-	case unforced.Err() != nil:
-		return errors.New("ended before all requests were, by a second signal")
-	case err != nil:
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+	defer cancel()
+	if err := shutDown(grace, server, handler); err != nil {
 		logger.Warn().Err(err).Msg("the shutdown timeout has passed, open requests were cut off")
-	default:
-		logger.Info().Msg("all requests have ended")
+		return nil
 	}
+	logger.Info().Msg("all requests have ended")
 	return nil
 }
 

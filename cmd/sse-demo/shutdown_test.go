@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -139,7 +140,7 @@ func TestTermWithBodiesThatNeverCome(t *testing.T) {
 func TestTimeLimitsOfConnections(t *testing.T) {
 	t.Parallel()
 	cert, key := certificate(t)
-	certificates, err := loadCertificate(address{TLSCert: cert, TLSKey: key})
+	config, err := tlsConfig(address{TLSCert: cert, TLSKey: key})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,14 +154,13 @@ func TestTimeLimitsOfConnections(t *testing.T) {
 		"HTTP/2":        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 		"TLS handshake": "",
 	} {
-		server := newServer(http.NotFoundHandler(), nil)
+		server, listener := newServer(http.NotFoundHandler()), listenAnywhere(t)
 		if strings.HasPrefix(name, "TLS") {
-			server = newServer(http.NotFoundHandler(), certificates)
+			listener = tls.NewListener(listener, config)
 		}
 		server.ReadHeaderTimeout, server.IdleTimeout = server.ReadHeaderTimeout/100, server.IdleTimeout/1000
-		listener := listenAnywhere(t)
 		var serving sync.WaitGroup
-		serving.Go(func() { _ = serveOn(listener, server) })
+		serving.Go(func() { _ = server.Serve(listener) })
 		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -189,9 +189,9 @@ func TestShutdownWithUnusedConnections(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		network, server := ssetest.NewNetwork(), newServer(handler, nil)
+		network, server := ssetest.NewNetwork(), newServer(handler)
 		var serving sync.WaitGroup
-		serving.Go(func() { _ = serveOn(network, server) })
+		serving.Go(func() { _ = server.Serve(network) })
 		for _, send := range []string{"", "GET / HT"} {
 			conn, err := network.Dial(t.Context(), "", "")
 			if err != nil {
