@@ -23,8 +23,9 @@ const (
 // It is no diode of zerolog, because that drops all of its lines when it is full,
 // counts them only when the writer is back, and waits for a blocked one at the end.
 type logQueue struct {
-	name    string // of the writer, for the line about those that were dropped
+	name    string // of the writer, for the lines about it
 	out     io.Writer
+	onError io.Writer   // another log, for the first error of several in a row; may be nil
 	lines   chan []byte // nil is the end
 	bytes   atomic.Int64
 	dropped atomic.Int64
@@ -32,8 +33,8 @@ type logQueue struct {
 }
 
 // newLogQueue starts a queue, to be ended by close.
-func newLogQueue(name string, out io.Writer) *logQueue {
-	q := &logQueue{name: name, out: out, lines: make(chan []byte, maxQueuedLines), done: make(chan struct{})}
+func newLogQueue(name string, out, onError io.Writer) *logQueue {
+	q := &logQueue{name: name, out: out, onError: onError, lines: make(chan []byte, maxQueuedLines), done: make(chan struct{})}
 	go q.run()
 	return q
 }
@@ -57,14 +58,16 @@ func (q *logQueue) Write(line []byte) (int, error) {
 func (q *logQueue) run() {
 	defer close(q.done)
 	var reported int64
+	isFailing := false
 	for line := range q.lines {
 		q.bytes.Add(-int64(len(line)))
 		if line != nil {
-			q.write(line)
+			isFailing = !q.write(line, isFailing)
 		}
 		isIdle := line == nil || len(q.lines) == 0
 		if dropped := q.dropped.Load(); isIdle && dropped > reported {
-			q.report(dropped - reported)
+			logger := zerolog.New(q.out)
+			logger.Warn().Timestamp().Int64("lines", dropped-reported).Msg("log lines were dropped: " + q.name + " did not take them")
 			reported = dropped
 		}
 		if line == nil {
@@ -73,16 +76,18 @@ func (q *logQueue) run() {
 	}
 }
 
-func (q *logQueue) write(line []byte) {
-	if _, err := q.out.Write(line); err != nil {
-		q.dropped.Add(1)
+// write returns false if the line could not be written.
+func (q *logQueue) write(line []byte, isFailing bool) bool {
+	_, err := q.out.Write(line)
+	if err == nil {
+		return true
 	}
-}
-
-// report writes how many lines were dropped since the last report.
-func (q *logQueue) report(dropped int64) {
-	logger := zerolog.New(q.out)
-	logger.Warn().Timestamp().Int64("lines", dropped).Msg("log lines were dropped: " + q.name + " did not take them")
+	q.dropped.Add(1)
+	if q.onError != nil && !isFailing {
+		logger := zerolog.New(q.onError)
+		logger.Error().Timestamp().Err(err).Msg("cannot write " + q.name + ", going on without")
+	}
+	return false
 }
 
 // close writes what is queued, but waits for a blocked writer no longer than

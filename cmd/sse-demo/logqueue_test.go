@@ -33,7 +33,7 @@ func (s *stuck) Write(line []byte) (int, error) {
 func TestLogQueueDropsWhenItIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &stuck{release: make(chan struct{})}
-		q := newLogQueue("stderr", out)
+		q := newLogQueue("stderr", out, nil)
 		line := []byte(strings.Repeat("x", 1023) + "\n")
 		_, _ = q.Write([]byte("first\n"))
 		synctest.Wait() // it is being written
@@ -61,7 +61,7 @@ func TestLogQueueDropsWhenItIsFull(t *testing.T) {
 func TestLogQueueIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		q := newLogQueue("stderr", &out)
+		q := newLogQueue("stderr", &out, nil)
 		for i := range 1000 {
 			_, _ = fmt.Fprintf(q, "%d\n", i)
 		}
@@ -71,7 +71,7 @@ func TestLogQueueIsClosed(t *testing.T) {
 		}
 
 		blocked := &stuck{release: make(chan struct{})}
-		q = newLogQueue("stderr", blocked)
+		q = newLogQueue("stderr", blocked, nil)
 		_, _ = q.Write([]byte("a\n"))
 		began := time.Now()
 		q.close()
@@ -98,21 +98,23 @@ func (d *fullDisk) Write(p []byte) (int, error) {
 // TestOwnLogOnAFullDisk: stderr has every line, and one for each time that the
 // disk was full.
 func TestOwnLogOnAFullDisk(t *testing.T) {
-	var stderr bytes.Buffer
-	var disk fullDisk
-	zerolog.ErrorHandler = func(error) {} // as newLogging does
-	own := &optional{file: &disk, stderr: &stderr}
-	logger := zerolog.New(zerolog.MultiLevelWriter(&stderr, own))
-	for i := range 6 {
-		disk.full = i == 2 || i == 3 || i == 5
-		logger.Info().Int("n", i).Msg("line")
-	}
-	if n := strings.Count(stderr.String(), `"error":"no space left on device"`); n != 2 {
-		t.Errorf("%d complaints in %s", n, &stderr)
-	}
-	if n := strings.Count(stderr.String(), `"n":`); n != 6 || strings.Count(disk.String(), `"n":`) != 3 {
-		t.Errorf("%s\n%s", &stderr, &disk)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var stderr bytes.Buffer
+		var disk fullDisk
+		log := newLogging(&flags{LogFormat: "json"}, &stderr, &disk)
+		for i := range 6 {
+			disk.full = i == 2 || i == 3 || i == 5
+			log.Info().Int("n", i).Msg("line")
+			synctest.Wait()
+		}
+		log.close()
+		if n := strings.Count(stderr.String(), `"error":"no space left on device","message":"cannot write the own log file`); n != 2 {
+			t.Errorf("%d complaints in %s", n, &stderr)
+		}
+		if n := strings.Count(stderr.String(), `"n":`); n != 6 || strings.Count(disk.String(), `"n":`) != 3 || log.dropped() != 3 {
+			t.Errorf("%s\n%s", &stderr, &disk)
+		}
+	})
 }
 
 // TestLogsAreWhole: with both queues, in both formats, every line arrives.
@@ -134,7 +136,7 @@ func TestLogsAreWhole(t *testing.T) {
 			<-queue.done // close does not wait for a slow machine
 		}
 		if strings.Count(stderr.String(), "\n") != 4000 || strings.Count(stderr.String(), want) != 4 || strings.Count(file.String(), `"n":999,`) != 4 || log.dropped() != 0 {
-			t.Errorf("%s: %d and %d lines, %d dropped", format, strings.Count(stderr.String(), "\n"), strings.Count(file.String(), "\n"), log.dropped())
+			t.Errorf("%s: %d and %d lines, %v dropped", format, strings.Count(stderr.String(), "\n"), strings.Count(file.String(), "\n"), log.dropped())
 		}
 	}
 }

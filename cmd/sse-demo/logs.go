@@ -39,11 +39,13 @@ func startLog(f *flags, addr net.Addr, stderr io.Writer) (*logging, error) {
 func newLogging(f *flags, stderr, file io.Writer) *logging {
 	zerolog.TimeFieldFormat = zerolog.TimeFormatUnixMs
 	zerolog.ErrorHandler = func(error) {} // a queue counts what could not be written
-	l := &logging{}
-	out := l.queue("stderr", formatted(f, stderr))
+	queue := newLogQueue("stderr", formatted(f, stderr), nil)
+	l := &logging{queues: []*logQueue{queue}}
+	var out io.Writer = queue
 	if file != nil {
-		own := &optional{file: file, stderr: out}
-		out = zerolog.MultiLevelWriter(out, l.queue("the own log file", own))
+		own := newLogQueue("the own log file", file, queue)
+		l.queues = append(l.queues, own)
+		out = io.MultiWriter(queue, own)
 	}
 	l.Logger = zerolog.New(out).Level(f.LogLevel.Level).With().Timestamp().Logger()
 	return l
@@ -59,16 +61,10 @@ func formatted(f *flags, stderr io.Writer) io.Writer {
 	return stderr
 }
 
-func (l *logging) queue(name string, out io.Writer) io.Writer {
-	q := newLogQueue(name, out)
-	l.queues = append(l.queues, q)
-	return q
-}
-
 // dropped is how many lines could not be written, to either.
-func (l *logging) dropped() (n int64) {
+func (l *logging) dropped() (n float64) {
 	for _, q := range l.queues {
-		n += q.dropped.Load()
+		n += float64(q.dropped.Load())
 	}
 	return n
 }
@@ -79,23 +75,6 @@ func (l *logging) close() {
 	for _, q := range slices.Backward(l.queues) {
 		q.close()
 	}
-}
-
-// optional is a log file that the service can do without: if its disk is full,
-// stderr says so once, and still has every line.
-type optional struct {
-	file, stderr io.Writer
-	failing      bool
-}
-
-func (o *optional) Write(line []byte) (int, error) {
-	n, err := o.file.Write(line)
-	if err != nil && !o.failing {
-		logger := zerolog.New(o.stderr)
-		logger.Error().Timestamp().Err(err).Msg("cannot write the service's own log file, going on without")
-	}
-	o.failing = err != nil
-	return n, err
 }
 
 // Clients cause most of what net/http logs, such as a line for each bad TLS handshake,

@@ -100,10 +100,8 @@ func serve(ctx context.Context, f *flags, stderr io.Writer) error {
 // droppedLines is a metric, because the log itself cannot say it while nobody
 // reads it.
 func droppedLines(log *logging) prometheus.Collector {
-	return prometheus.NewCounterFunc(
-		prometheus.CounterOpts{Name: "sse_log_lines_dropped_total", Help: "Log lines that were dropped, because stderr or the own log file did not take them."},
-		func() float64 { return float64(log.dropped()) },
-	)
+	const help = "Log lines that were dropped, because stderr or the own log file did not take them."
+	return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "sse_log_lines_dropped_total", Help: help}, log.dropped)
 }
 
 // startTails follows the log files until stop is called.
