@@ -6,10 +6,8 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -42,29 +40,24 @@ var lastPort atomic.Uint32
 
 func init() { lastPort.Store(rand.Uint32N(1 << 31)) }
 
-// FreeAddr returns an address for a server that a test starts, and may start again.
-// Systems give its port to no outgoing connection, and no other test of the process
-// gets it, so it stays free.
+// FreeAddr returns an address at which nobody listens, for a server that a test starts,
+// and may start again. Systems give its port to no outgoing connection, and no other
+// test of the process gets it, so it stays free.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
 	const first, ports = 12_000, 20_000
-	if runtime.GOOS == "linux" { // elsewhere Listen locks it
-		// A process that another test starts now would inherit the listener, and hold
-		// the port until it runs its program.
-		syscall.ForkLock.RLock()
-		defer syscall.ForkLock.RUnlock()
-	}
 	for {
 		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(first+int(lastPort.Add(1)%ports)))
-		if listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr); err == nil {
-			_ = listener.Close()
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", addr)
+		if err != nil {
 			return addr
 		}
+		_ = conn.Close()
 	}
 }
 
-// Listen listens at an address of FreeAddr, which a process that has just been
-// started may still hold for a moment.
+// Listen listens again at an address of FreeAddr. A process that has just been started
+// may have inherited the listener before, and hold it for a moment.
 func Listen(t testing.TB, addr string) (listener net.Listener) {
 	t.Helper()
 	await(t, func() (err error) {

@@ -9,18 +9,6 @@ import (
 	"example.com/sse-demo/sse/internal/stream"
 )
 
-func testLeave(s *server) {
-	s.options.Heartbeat = time.Hour
-	s.source.Add(1)
-	r := s.open()
-	r.reads(1)
-	began := time.Now()
-	r.leaves()
-	if took := time.Since(began); took > time.Second {
-		s.Errorf("noticed after %v", took)
-	}
-}
-
 // testStall: a client that takes no bytes is cut off after its patience, and an
 // eighth of it at the most.
 func testStall(s *server) {
@@ -82,25 +70,26 @@ func testUnsent(s *server) {
 func testSlow(s *server) {
 	s.options.WriteTimeout = 4 * time.Second
 	s.source.Add(20).End()
-	r := s.open()
-	r.atOnce = 10
-	r.ends(sse.SourceDone, 20)
+	s.open().takes(10, time.Second)
+	s.outcome(sse.SourceDone, 20)
 }
 
 // testBursts: a client that takes much at once and then nothing until it has read
 // it is not cut off, although it takes no bytes for longer than the write timeout.
 func testBursts(s *server) {
-	const events = 100_000
+	const events, burst = 100_000, 512 << 10 // eight seconds of a client that reads 64 KiB a second
 	s.options.WriteTimeout = time.Second
 	s.source.Batch = 1000
 	s.source.Add(events).End()
-	r := s.open()
-	burst := make([]byte, 512<<10) // eight seconds of a client that reads 64 KiB a second
-	for {
-		if _, err := io.ReadFull(r.body, burst); err != nil {
-			break
-		}
-		<-time.After(6 * time.Second)
-	}
+	s.open().takes(burst, 6*time.Second)
 	s.outcome(sse.SourceDone, events)
+}
+
+// takes reads some bytes, and pauses, until the stream has ended.
+func (r *client) takes(bytes int, pause time.Duration) {
+	for p := make([]byte, bytes); ; <-time.After(pause) {
+		if _, err := io.ReadFull(r.body, p); err != nil {
+			return
+		}
+	}
 }

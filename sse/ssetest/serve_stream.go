@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"testing/synctest"
 	"time"
 
 	"example.com/sse-demo/sse"
@@ -26,7 +25,7 @@ func testHead(s *server) {
 			s.Errorf("%s: %q", name, got)
 		}
 	}
-	r.ends(sse.SourceDone, 0)
+	r.ends(sse.SourceDone)
 	if r.Retry() < 2*time.Second || r.Retry() > 6*time.Second {
 		s.Errorf("retry %v", r.Retry())
 	}
@@ -46,53 +45,15 @@ func testHEAD(s *server) {
 	}
 }
 
-// testBatches has more batches than one step may take, and events that come late.
-func testBatches(s *server) {
-	s.source.Add(100)
-	r := s.open()
-	r.reads(100)
-	<-time.After(time.Minute)
-	s.source.Add(1)
-	r.reads(1)
-	r.leaves()
-}
-
-// testHeartbeat: a comment after 15 s without an event, and no sooner.
-func testHeartbeat(s *server) {
-	s.options = sse.Options{Heartbeat: 15 * time.Second, WriteTimeout: 10 * time.Second}
-	began := time.Now()
-	r := s.open()
-	var adding sync.WaitGroup
-	adding.Go(func() {
-		for _, pause := range []time.Duration{40 * time.Second, 14 * time.Second, 16 * time.Second} {
-			<-time.After(pause)
-			s.source.Add(1)
-		}
-	})
-	r.reads(3)
-	adding.Wait()
-	if time.Since(began) != 70*time.Second || !slices.Equal(r.Comments, []string{"heartbeat", "heartbeat", "heartbeat"}) {
-		s.Errorf("%v, %q", time.Since(began), r.Comments)
-	}
-	r.leaves()
-}
-
-// testLongest: "never" may be the longest duration there is.
-func testLongest(s *server) {
-	s.options = sse.Options{Retry: math.MaxInt64, Heartbeat: math.MaxInt64, WriteTimeout: math.MaxInt64, Deadline: time.Unix(1<<40, 0)}
-	r := s.open()
-	<-time.After(time.Hour)
-	s.source.Add(1)
-	s.source.End()
-	r.ends(sse.SourceDone, 1)
-}
-
 var errDisk = errors.New("the disk is gone")
 
-// ends are the ways in which a stream ends by itself.
-var ends = map[string]end{
-	"end of the source": {func(s *server) { s.source.Add(2).End() }, 0, 2, sse.SourceDone, 0},
-	"failure":           {func(s *server) { s.source.Add(1).Err = errDisk }, 0, 1, sse.SourceFailed, 0},
+// streamTests serve a client that reads everything.
+var streamTests = map[string]streamTest{
+	"batches":            {func(s *server) { s.source.Add(100) }, 1, 101, sse.ClientGone, time.Minute},
+	"client that leaves": {func(s *server) { s.options.Heartbeat = time.Hour }, 1, 1, sse.ClientGone, time.Minute},
+	"endless source":     {func(s *server) { s.source.After = func() { s.source.Add(1) } }, 0, 1000, sse.ClientGone, 0},
+	"end of the source":  {func(s *server) { s.source.Add(2).End() }, 0, 2, sse.SourceDone, 0},
+	"failure":            {func(s *server) { s.source.Add(1).Err = errDisk }, 0, 1, sse.SourceFailed, 0},
 
 	"poll of nothing": {func(s *server) { s.options.PollUntil = time.Now().Add(-time.Hour) }, 0, 0, sse.SourceDone, 0},
 	"poll in vain":    {func(s *server) { s.options.PollUntil = time.Now().Add(time.Minute) }, 0, 0, sse.SourceDone, time.Minute},
@@ -116,23 +77,25 @@ var ends = map[string]end{
 		s.options.Deadline = time.Now()
 		s.source.Add(2)
 	}, 0, 1, sse.DeadlineReached, 0},
+	"longest durations": {func(s *server) { // "never" may be the longest there is
+		s.options = sse.Options{Retry: math.MaxInt64, Heartbeat: math.MaxInt64, WriteTimeout: math.MaxInt64, Deadline: time.Unix(1<<40, 0)}
+		time.AfterFunc(time.Hour, func() { s.source.Add(1).End() })
+	}, 0, 1, sse.SourceDone, time.Hour},
 
+	"shutdown": {func(s *server) {
+		s.options.WriteTimeout = time.Minute
+		time.AfterFunc(time.Minute, s.shutDownAfter(100))
+	}, 0, 100, sse.ShutdownReached, time.Minute},
 	"shutdown before the stream": {func(s *server) {
-		s.source.Add(3)
-		s.shutDown()
+		s.shutDownAfter(3)()
 	}, 0, 3, sse.ShutdownReached, 0},
-	"shutdown right after an empty batch": {func(s *server) { // what came before it is still sent
-		shutdown := make(chan struct{})
-		s.options.Shutdown = shutdown
-		s.source.After = sync.OnceFunc(func() {
-			s.source.Add(3)
-			close(shutdown)
-		})
+	"shutdown right after an empty batch": {func(s *server) {
+		s.source.After = sync.OnceFunc(s.shutDownAfter(3))
 	}, 0, 3, sse.ShutdownReached, 0},
 }
 
-// An end is the test of one of them.
-type end struct {
+// A streamTest is one stream from its beginning to its end.
+type streamTest struct {
 	begin  func(s *server)
 	late   int // events that come one by one, a minute apart
 	events int // in total
@@ -140,64 +103,47 @@ type end struct {
 	after  time.Duration
 }
 
-func (e end) test(s *server) {
+func (e streamTest) test(s *server) {
 	e.begin(s)
 	began := time.Now()
 	r := s.open()
+	r.reads(e.events - e.late)
 	for range e.late {
 		<-time.After(time.Minute)
 		s.source.Add(1)
 		r.reads(1)
 	}
-	o := r.ends(e.reason, e.events)
+	o := r.ends(e.reason)
 	if took := time.Since(began); took != e.after {
 		s.Errorf("after %v", took)
 	}
-	if e.reason == sse.SourceFailed && !errors.Is(o.Err, errDisk) || e.reason != sse.SourceFailed && o.Err != nil {
+	if e.reason == sse.SourceFailed && !errors.Is(o.Err, errDisk) || e.reason == sse.SourceDone && o.Err != nil {
 		s.Error(o.Err)
 	}
 }
 
-// shutDown has the service shut down from the beginning.
-func (s *server) shutDown() {
+// shutDownAfter returns a function that adds events and then shuts the service down.
+// They are still sent.
+func (s *server) shutDownAfter(events int) func() {
 	shutdown := make(chan struct{})
-	close(shutdown)
 	s.options.Shutdown = shutdown
+	return func() {
+		s.source.Add(events)
+		close(shutdown)
+	}
 }
 
-// testShutdown ends the stream after all that came before it.
-func testShutdown(s *server) {
-	shutdown := make(chan struct{})
-	s.options = sse.Options{Shutdown: shutdown, WriteTimeout: time.Minute}
-	r := s.open()
-	synctest.Wait()
-	s.source.Add(100)
-	close(shutdown)
-	r.ends(sse.ShutdownReached, 100)
-}
-
-// testEndless: a client that leaves ends its stream, even if the source always has more.
-func testEndless(s *server) {
-	s.source.After = func() { s.source.Add(1) }
-	s.source.Add(1)
-	r := s.open()
-	r.reads(1000)
-	_ = r.body.Close()
-	s.outcome(sse.ClientGone, some)
-}
-
-// testEndlessShutdown: so does the shutdown, cleanly, after a while.
+// testEndlessShutdown: a source that always has more ends a while after the shutdown,
+// cleanly.
 func testEndlessShutdown(s *server) {
-	shutdown := make(chan struct{})
-	s.options.Shutdown = shutdown
+	shutDown := s.shutDownAfter(0)
 	s.source.After = func() {
 		<-time.After(time.Second)
 		s.source.Add(1)
 	}
-	s.source.Add(1)
 	r := s.open()
 	r.reads(3)
-	close(shutdown)
+	shutDown()
 	began := time.Now()
 	if _, err := io.ReadAll(r.body); err != nil {
 		s.Error(err)
@@ -206,4 +152,18 @@ func testEndlessShutdown(s *server) {
 		s.Errorf("it goes on for %v", took)
 	}
 	s.outcome(sse.ShutdownReached, some)
+}
+
+// testHeartbeat: a comment after 15 s without an event, and no sooner.
+func testHeartbeat(s *server) {
+	s.options = sse.Options{Heartbeat: 15 * time.Second, WriteTimeout: 10 * time.Second}
+	for _, at := range []time.Duration{40 * time.Second, 54 * time.Second, 70 * time.Second} {
+		time.AfterFunc(at, func() { s.source.Add(1) })
+	}
+	r := s.open()
+	r.reads(3)
+	if !slices.Equal(r.Comments, []string{"heartbeat", "heartbeat", "heartbeat"}) {
+		s.Errorf("%q", r.Comments)
+	}
+	r.ends(sse.ClientGone)
 }
