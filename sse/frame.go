@@ -11,21 +11,16 @@ import (
 // FrameData returns the data of a frame that [Event.Append] made, without
 // copying if it is one line.
 func FrameData(frame []byte) []byte {
-	var data []byte
-	isFirst := true
+	var lines [][]byte
 	for line := range bytes.Lines(frame) {
-		value, ok := bytes.CutPrefix(line, []byte("data: "))
-		if !ok {
-			continue
+		if value, ok := bytes.CutPrefix(line, []byte("data: ")); ok {
+			lines = append(lines, bytes.TrimSuffix(value, lf))
 		}
-		value = value[:len(value)-1]
-		if isFirst {
-			data, isFirst = slices.Clip(value), false // appending to it must copy
-			continue
-		}
-		data = append(append(data, '\n'), value...)
 	}
-	return data
+	if len(lines) == 1 {
+		return slices.Clip(lines[0]) // appending to it must copy
+	}
+	return bytes.Join(lines, lf)
 }
 
 // MustFrame is the frame of an event whose id and name cannot be invalid, such as

@@ -51,12 +51,11 @@ type Reader struct {
 
 // A block is the lines up to a blank line, as far as they were read.
 type block struct {
-	size   int // bytes
-	name   string
-	data   []byte
-	hasID  bool
-	first  string // the name of its first field
-	isOpen bool   // it has a field that needs a blank line, which is any but retry
+	size  int // bytes
+	name  string
+	data  []byte
+	hasID bool
+	field string // the name of its first field, of those that need a blank line if it has any
 }
 
 // NewReader returns a Reader of the stream in.
@@ -169,8 +168,9 @@ func (r *Reader) readField(line []byte) {
 	default:
 		r.fault(UnknownField, string(line))
 	}
-	r.block.first = cmp.Or(r.block.first, string(name))
-	r.block.isOpen = r.block.isOpen || string(name) != "retry"
+	if r.block.field == "" || r.block.field == "retry" {
+		r.block.field = string(name)
+	}
 }
 
 // readComment lets a stream send any number of comments between two events.
@@ -178,7 +178,7 @@ func (r *Reader) readComment(text []byte) {
 	if r.OnComment != nil {
 		r.OnComment(string(text))
 	}
-	if r.block.first == "" {
+	if r.block.field == "" {
 		r.block.size = 0
 	}
 }
@@ -214,8 +214,8 @@ func (r *Reader) dispatch() (event Event, ok bool) {
 	if len(b.data) > 0 {
 		return Event{ID: r.id, Name: b.name, Data: b.data[:len(b.data)-1]}, true
 	}
-	if b.first != "" {
-		r.fault(NoData, b.first)
+	if b.field != "" {
+		r.fault(NoData, b.field)
 	}
 	return Event{}, false
 }
@@ -224,7 +224,8 @@ func (r *Reader) endOfStream(line []byte) {
 	if r.afterCR {
 		r.fault(LoneCR, "")
 	}
-	if r.block.isOpen || len(line) > 0 && line[0] != ':' {
+	isOpen := r.block.field != "" && r.block.field != "retry"
+	if isOpen || len(line) > 0 && line[0] != ':' {
 		r.fault(Unfinished, "")
 	}
 }

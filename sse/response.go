@@ -24,7 +24,6 @@ type response struct {
 	lateAt    time.Time  // when the write under way is late; zero between writes
 	timer     *time.Timer
 	isRunning bool // the timer
-	isCut     bool
 }
 
 // canFlush looks for what ResponseController.Flush needs, without writing.
@@ -55,7 +54,7 @@ func (p *response) send(frames [][]byte) error {
 			n, err := p.w.Write(frame[:min(len(frame), left)])
 			p.written += int64(n)
 			if err != nil {
-				return fmt.Errorf("sse: write: %w", p.cause(err))
+				return p.failure(err)
 			}
 			frame, left = frame[n:], left-n
 		}
@@ -64,7 +63,7 @@ func (p *response) send(frames [][]byte) error {
 		p.beginWrite()
 	}
 	if err := p.control.Flush(); err != nil {
-		return fmt.Errorf("sse: flush: %w", p.cause(err))
+		return p.failure(err)
 	}
 	return nil
 }
@@ -107,20 +106,17 @@ func (p *response) check() {
 	case p.isRunning:
 		p.timer.Reset(left)
 	case !p.lateAt.IsZero():
-		p.isCut = true
 		_ = p.control.SetWriteDeadline(time.Unix(1, 0))
 	}
 }
 
-// cause is the error of a write, or that it was late: HTTP/2 reports only that the stream
-// was closed.
-func (p *response) cause(err error) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.isCut {
-		return os.ErrDeadlineExceeded
+// failure is the error of a write, or that it was late: HTTP/2 reports only that the
+// stream was closed.
+func (p *response) failure(err error) error {
+	if !p.lateAt.IsZero() && !time.Now().Before(p.lateAt) {
+		err = os.ErrDeadlineExceeded
 	}
-	return err
+	return fmt.Errorf("sse: write: %w", err)
 }
 
 // finish is called after the last write.
@@ -128,7 +124,7 @@ func (p *response) finish(r *http.Request) {
 	if p.timer != nil {
 		p.timer.Stop()
 	}
-	if p.stream.WriteTimeout > 0 && !p.isCut && r.ProtoMajor == 1 { // for the final chunk, which net/http writes
+	if p.stream.WriteTimeout > 0 && p.stream.Reason != stream.ClientStalled && r.ProtoMajor == 1 { // for the final chunk, which net/http writes
 		now := time.Now()
 		_ = p.control.SetWriteDeadline(now.Add(p.stream.Patience(now)))
 	}
