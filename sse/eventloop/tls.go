@@ -8,8 +8,9 @@ import (
 	"example.com/sse-demo/sse/internal/stream"
 )
 
-// ListenTLS returns a listener to pass to [net/http.Server.ServeTLS]. A loop takes over
-// the connections of HTTP/1.1 over TLS only if they were accepted by it.
+// ListenTLS returns a listener to pass to [net/http.Server.ServeTLS] or
+// [crypto/tls.NewListener]. A loop takes over the connections of HTTP/1.1 over TLS only
+// if they were accepted by it.
 func ListenTLS(l net.Listener) net.Listener { return tlsListener{l} }
 
 type tlsListener struct{ net.Listener }
