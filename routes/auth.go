@@ -22,16 +22,19 @@ type rights struct {
 	Subscribe []string `json:"subscribe"` // channel patterns
 	Publish   []string `json:"publish"`   // channel patterns
 	Streams   []string `json:"streams"`   // tick, log, progress, channel
-
-	audience string // of the service, "" for none
 }
 
 // everything is what a client may do if the service needs no tokens.
 var everything = &rights{Subscribe: []string{"*"}, Publish: []string{"*"}}
 
-// clockLeeway is how far the clock of the issuer of tokens may be ahead: nbf and
-// iat may lie so far in the future.
+// clockLeeway is how far nbf and iat may lie in the future, because the issuer's clock is
+// ahead. exp has none: a stream ends when its token expires.
 const clockLeeway = 5 * time.Second
+
+var tokenParser = jwt.NewParser(
+	jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
+	jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(clockLeeway),
+)
 
 // UnmarshalJSON refuses times in strings, which jwt would take: they are numbers (RFC
 // 7519, section 2).
@@ -44,19 +47,6 @@ func (r *rights) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*plain)(r))
 }
 
-// Validate adds to the checks of the parser: the leeway is not for exp, because a
-// stream ends when its token expires, and a token for an audience is for no service
-// without a name (RFC 7519, section 4.1.3).
-func (r *rights) Validate() error {
-	if r.ExpiresAt != nil && !time.Now().Before(r.ExpiresAt.Time) {
-		return jwt.ErrTokenExpired
-	}
-	if r.audience == "" && len(r.Audience) > 0 {
-		return jwt.ErrTokenInvalidAudience
-	}
-	return nil
-}
-
 // rightsKey is the key of the rights in Echo's context.
 const rightsKey = "rights"
 
@@ -65,37 +55,42 @@ func rightsOf(c echo.Context) *rights { return c.Get(rightsKey).(*rights) }
 // authenticate refuses requests without a valid token, if the service has a
 // secret.
 func (s *Server) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
-	rules := []jwt.ParserOption{
-		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
-		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(clockLeeway),
-	}
-	if s.config.JWTAudience != "" {
-		rules = append(rules, jwt.WithAudience(s.config.JWTAudience))
-	}
-	parser := jwt.NewParser(rules...)
-	secret := func(token *jwt.Token) (any, error) {
-		if _, ok := token.Header["crit"]; ok { // extensions that must be understood (RFC 7515, section 4.1.11)
-			return nil, jwt.ErrTokenUnverifiable
-		}
-		return s.config.JWTSecret, nil
-	}
 	return func(c echo.Context) error {
-		r := everything
-		if len(s.config.JWTSecret) > 0 {
-			token := tokenOf(c.Request())
-			if token == "" {
-				c.Response().Header().Set(echo.HeaderWWWAuthenticate, "Bearer")
-				return newProblem(http.StatusUnauthorized, "a token is needed: in the Authorization header, the cookie sse_token or the parameter access_token")
-			}
-			r = &rights{audience: s.config.JWTAudience}
-			if _, err := parser.ParseWithClaims(token, r, secret); err != nil {
-				c.Response().Header().Set(echo.HeaderWWWAuthenticate, `Bearer error="invalid_token"`)
-				return newProblem(http.StatusUnauthorized, "the token is not valid, or has expired")
-			}
+		if len(s.config.JWTSecret) == 0 {
+			c.Set(rightsKey, everything)
+			return next(c)
+		}
+		token := tokenOf(c.Request())
+		if token == "" {
+			c.Response().Header().Set(echo.HeaderWWWAuthenticate, "Bearer")
+			return newProblem(http.StatusUnauthorized, "a token is needed: in the Authorization header, the cookie sse_token or the parameter access_token")
+		}
+		r, isValid := s.parseToken(token)
+		if !isValid {
+			c.Response().Header().Set(echo.HeaderWWWAuthenticate, `Bearer error="invalid_token"`)
+			return newProblem(http.StatusUnauthorized, "the token is not valid, or has expired")
 		}
 		c.Set(rightsKey, r)
 		return next(c)
 	}
+}
+
+// parseToken returns the rights of a token, and whether it is valid for this service.
+func (s *Server) parseToken(token string) (r *rights, isValid bool) {
+	r = &rights{}
+	_, err := tokenParser.ParseWithClaims(token, r, func(token *jwt.Token) (any, error) {
+		if _, ok := token.Header["crit"]; ok { // extensions that must be understood (RFC 7515, section 4.1.11)
+			return nil, jwt.ErrTokenUnverifiable
+		}
+		return s.config.JWTSecret, nil
+	})
+	if err != nil || !time.Now().Before(r.ExpiresAt.Time) {
+		return nil, false
+	}
+	if s.config.JWTAudience == "" { // a token for somebody is for nobody else (RFC 7519, section 4.1.3)
+		return r, len(r.Audience) == 0
+	}
+	return r, slices.Contains(r.Audience, s.config.JWTAudience)
 }
 
 // tokenOf returns the token of a request, "" if it has none. EventSource can set no

@@ -30,7 +30,7 @@ func (s *Server) bindQuery(c echo.Context, params any) error {
 	isLastID := func(pair string) bool { return strings.HasPrefix(pair, "lastEventId=") } // never an error
 	query, err := url.ParseQuery(strings.Join(slices.DeleteFunc(pairs, isLastID), "&"))
 	if err != nil {
-		return invalid(fieldError{"query", "encoding", "query is not URL-encoded: " + err.Error()})
+		return invalid([]fieldError{{"query", "encoding", "query is not URL-encoded: " + err.Error()}})
 	}
 	var wrong []fieldError
 	for f, field := range reflect.ValueOf(params).Elem().Fields() {
@@ -46,7 +46,7 @@ func (s *Server) bindQuery(c echo.Context, params any) error {
 			wrong = append(wrong, fieldError{name, "number", name + " must be a whole number"})
 		}
 	}
-	return invalid(append(wrong, s.check(params)...)...)
+	return invalid(append(wrong, s.check(params)...))
 }
 
 // setField sets a string or an int, or a pointer to one. It returns false if the value is no
@@ -87,11 +87,8 @@ func mediaType(r *http.Request) (string, error) {
 		}
 	}
 	text := r.Header.Get(echo.HeaderContentType)
-	if text == "" {
-		return "", nil
-	}
 	media, params, err := mime.ParseMediaType(text)
-	if err != nil {
+	if err != nil && text != "" {
 		return "", newProblem(http.StatusUnsupportedMediaType, "the Content-Type is malformed")
 	}
 	isUTF8 := slices.Contains([]string{"", "utf-8", "utf8", "us-ascii"}, strings.ToLower(params["charset"]))
@@ -127,7 +124,7 @@ func (s *Server) bindBody(c echo.Context, params any) error {
 		}
 	}
 	wrong = append(wrong, s.check(params)...)
-	return invalid(append(wrong, unknown("body", slices.Sorted(maps.Keys(sent)))...)...)
+	return invalid(append(wrong, unknown("body", slices.Sorted(maps.Keys(sent)))...))
 }
 
 // readObject parses the body as a JSON object.
@@ -146,7 +143,7 @@ func readObject(c echo.Context) (sent map[string]json.RawMessage, err error) {
 	}
 	err = json.Unmarshal(body, &sent)
 	if _, wrongType := errors.AsType[*json.UnmarshalTypeError](err); wrongType || err == nil && sent == nil {
-		return nil, invalid(fieldError{"body", "object", "body must be a JSON object"})
+		return nil, invalid([]fieldError{{"body", "object", "body must be a JSON object"}})
 	}
 	if err != nil {
 		return nil, newProblem(http.StatusBadRequest, "the body is not JSON: "+err.Error())

@@ -52,11 +52,10 @@ func (s *Server) start(c echo.Context, p jobParams) (watch *job.Watch, err error
 		watch, err = s.config.Jobs.Start(c.Request().Context(), p.ID, p.Kind, p.request())
 		return err
 	})
-	if err != nil {
-		return nil, err
+	if err == nil {
+		c.Response().Header().Set(echo.HeaderLocation, "/stream/progress?id="+url.QueryEscape(p.ID))
 	}
-	c.Response().Header().Set(echo.HeaderLocation, "/stream/progress?id="+url.QueryEscape(p.ID))
-	return watch, nil
+	return watch, err
 }
 
 func (p *jobParams) request() (r job.Request) {
@@ -124,10 +123,8 @@ func (s *Server) cancelJob(c echo.Context) error {
 		return err
 	}
 	id := strings.TrimPrefix(c.Request().URL.Path, "/jobs/") // c.Param may be as it was sent, like %2D
-	err := s.write(func() error {
-		return s.config.Jobs.Cancel(c.Request().Context(), id)
-	})
-	if err != nil {
+	cancel := func() error { return s.config.Jobs.Cancel(c.Request().Context(), id) }
+	if err := s.write(cancel); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)

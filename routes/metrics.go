@@ -46,7 +46,7 @@ type streamMetrics struct {
 	closed                      *prometheus.CounterVec // by reason
 }
 
-func newMetrics(config *Config, streamNames []string) *metrics {
+func newMetrics(config *Config) *metrics {
 	m := &metrics{registry: prometheus.NewRegistry(), streams: map[string]*streamMetrics{}}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.registry.MustRegister(config.Collectors...)
@@ -66,18 +66,17 @@ func newMetrics(config *Config, streamNames []string) *metrics {
 			return 1
 		},
 	)
-	for _, name := range streamNames {
-		m.streams[name] = newStreamMetrics(name, add)
-	}
 	return m
 }
 
-func newStreamMetrics(name string, add promauto.Factory) *streamMetrics {
+// addStream adds the metrics of a stream.
+func (m *metrics) addStream(name string) {
+	add := promauto.With(m.registry)
 	labels := prometheus.Labels{"stream": name}
 	counter := func(name, help string) prometheus.CounterOpts {
 		return prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels}
 	}
-	m := &streamMetrics{
+	stream := &streamMetrics{
 		name:   name,
 		opened: add.NewCounter(counter("sse_connections_opened_total", "Streams that were opened.")),
 		events: add.NewCounter(counter("sse_events_sent_total", "Events that were sent, gap events included.")),
@@ -86,11 +85,11 @@ func newStreamMetrics(name string, add promauto.Factory) *streamMetrics {
 		closed: add.NewCounterVec(counter("sse_connections_closed_total", "Streams that have ended, by reason."), []string{"reason"}),
 	}
 	for _, reason := range endings { // a counter that is there from the beginning has a rate from its first event
-		m.closed.WithLabelValues(reason)
+		stream.closed.WithLabelValues(reason)
 	}
 	add.NewGaugeFunc(
 		prometheus.GaugeOpts{Name: "sse_connections", Help: "Open streams.", ConstLabels: labels},
-		func() float64 { return float64(m.open.Load()) },
+		func() float64 { return float64(stream.open.Load()) },
 	)
-	return m
+	m.streams[name] = stream
 }

@@ -48,18 +48,17 @@ var errFailed = newProblem(http.StatusInternalServerError, "the service has fail
 
 // invalid is the answer to input that is well-formed but wrong: the first error of each
 // field. It is nil if there is none.
-func invalid(errors ...fieldError) error {
-	named := map[string]bool{}
-	errors = slices.DeleteFunc(errors, func(e fieldError) bool {
-		isRepeated := named[e.Field]
-		named[e.Field] = true
-		return isRepeated
-	})
-	if len(errors) == 0 {
+func invalid(wrong []fieldError) error {
+	p := newProblem(http.StatusUnprocessableEntity, "")
+	for _, e := range wrong {
+		if !slices.ContainsFunc(p.Errors, func(before fieldError) bool { return before.Field == e.Field }) {
+			p.Errors = append(p.Errors, e)
+		}
+	}
+	if len(p.Errors) == 0 {
 		return nil
 	}
-	p := newProblem(http.StatusUnprocessableEntity, errors[0].Message)
-	p.Errors = errors
+	p.Detail = p.Errors[0].Message
 	return p
 }
 
@@ -82,10 +81,7 @@ func unknown(part string, names []string) (wrong []fieldError) {
 func (p *problem) Error() string { return p.Detail }
 
 func (p *problem) json() []byte {
-	data, err := json.Marshal(p)
-	if err != nil {
-		panic(err) // strings and an integer always marshal
-	}
+	data, _ := json.Marshal(p) // strings and an integer always marshal
 	return data
 }
 

@@ -3,7 +3,6 @@ package routes
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -30,8 +29,8 @@ type publishReply struct {
 
 // publish appends an event to a channel.
 func (s *Server) publish(c echo.Context) error {
-	p, err := s.readPublication(c)
-	if err != nil {
+	var p publishParams
+	if err := s.readPublication(c, &p); err != nil {
 		return err
 	}
 	if err := mayReach(p.Channel, rightsOf(c).Publish); err != nil {
@@ -42,7 +41,7 @@ func (s *Server) publish(c echo.Context) error {
 		name = *p.Event
 	}
 	var receipt pubsub.Receipt
-	err = s.write(func() (err error) {
+	err := s.write(func() (err error) {
 		receipt, err = s.config.Broker.Publish(c.Request().Context(), p.Channel, name, p.Payload)
 		return err
 	})
@@ -54,47 +53,37 @@ func (s *Server) publish(c echo.Context) error {
 }
 
 // readPublication reads what is to be published, in one of its two forms.
-func (s *Server) readPublication(c echo.Context) (p publishParams, err error) {
+func (s *Server) readPublication(c echo.Context, p *publishParams) error {
 	media, err := mediaType(c.Request())
-	if err != nil {
-		return p, err
+	switch {
+	case err != nil:
+		return err
+	case media == echo.MIMETextPlain || media == echo.MIMETextHTML:
+		return s.bindText(c, p)
+	case media != echo.MIMEApplicationJSON:
+		return newProblem(http.StatusUnsupportedMediaType, "the Content-Type must be application/json, text/plain or text/html")
 	}
-	switch media {
-	case echo.MIMETextPlain, echo.MIMETextHTML:
-		err = s.bindText(c, &p)
-	case echo.MIMEApplicationJSON:
-		err = s.bindJSON(c, &p)
-	default:
-		err = newProblem(http.StatusUnsupportedMediaType, "the Content-Type must be application/json, text/plain or text/html")
-	}
-	return p, err
-}
-
-func (s *Server) bindJSON(c echo.Context, p *publishParams) error {
 	if err := s.bindBody(c, p); err != nil {
 		return err
 	}
 	var compact bytes.Buffer
-	compact.Grow(len(p.Payload))
-	if err := json.Compact(&compact, p.Payload); err != nil {
-		return fmt.Errorf("a payload that was parsed before: %w", err)
-	}
+	err = json.Compact(&compact, p.Payload)
 	p.Payload = compact.Bytes()
-	return nil
+	return err
 }
 
 func (s *Server) bindText(c echo.Context, p *publishParams) error {
 	p.Payload = answerOf(c).body
 	switch {
 	case len(p.Payload) == 0:
-		return invalid(fieldError{"body", "required", "body is required: it is the text to publish"})
+		return invalid([]fieldError{{"body", "required", "body is required: it is the text to publish"}})
 	case !utf8.Valid(p.Payload):
-		return invalid(fieldError{"body", "utf8", "body must be UTF-8"})
+		return invalid([]fieldError{{"body", "utf8", "body must be UTF-8"}})
 	}
 	if err := s.bindQuery(c, p); err != nil {
 		return err
 	}
 	names := slices.Sorted(maps.Keys(c.QueryParams()))
 	known := []string{"channel", "event", "access_token"}
-	return invalid(unknown("query", slices.DeleteFunc(names, func(name string) bool { return slices.Contains(known, name) }))...)
+	return invalid(unknown("query", slices.DeleteFunc(names, func(name string) bool { return slices.Contains(known, name) })))
 }

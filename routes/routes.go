@@ -7,10 +7,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -55,8 +53,7 @@ type Server struct {
 	metrics *metrics
 	started time.Time
 	market  market.Market
-
-	gate *gate
+	gate    *gate
 
 	crossOrigin *http.CrossOriginProtection
 }
@@ -79,7 +76,7 @@ func New(config Config) (*Server, error) {
 
 		crossOrigin: http.NewCrossOriginProtection(),
 	}
-	s.metrics = newMetrics(&config, slices.Sorted(maps.Keys(s.streams())))
+	s.metrics = newMetrics(&config)
 	s.echo.HTTPErrorHandler = s.answerError
 	s.echo.IPExtractor = clientAddress(config.TrustedProxies)
 	for _, origin := range config.CORSOrigins {
@@ -99,7 +96,14 @@ func (s *Server) addRoutes() {
 	reads := []string{http.MethodGet, http.MethodHead}
 	s.echo.Match(reads, "/", s.page)
 	s.echo.Match(reads, "/assets/:name", s.asset)
-	for name, handler := range s.streams() {
+	streams := map[string]echo.HandlerFunc{ // by the names that metrics, logs, /health and tokens have, too
+		tickStream:     s.tick,
+		logStream:      s.log,
+		progressStream: s.progress,
+		channelStream:  s.channel,
+	}
+	for name, handler := range streams {
+		s.metrics.addStream(name)
 		s.echo.Match(reads, "/stream/"+name, handler, s.authenticate)
 	}
 	s.echo.POST("/publish", s.publish, s.authenticate)
@@ -110,23 +114,9 @@ func (s *Server) addRoutes() {
 	s.echo.Match(reads, "/metrics", echo.WrapHandler(promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{})))
 }
 
-// streams are the handlers below /stream/, by the names that metrics, logs, /health
-// and tokens have, too.
-func (s *Server) streams() map[string]echo.HandlerFunc {
-	return map[string]echo.HandlerFunc{
-		tickStream:     s.tick,
-		logStream:      s.log,
-		progressStream: s.progress,
-		channelStream:  s.channel,
-	}
-}
-
 // clientAddress finds the client's address for log lines. Anybody can send a forwarded
 // header, so only trusted proxies are believed.
 func clientAddress(proxies []*net.IPNet) echo.IPExtractor {
-	if len(proxies) == 0 {
-		return echo.ExtractIPDirect()
-	}
 	trust := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
 	for _, network := range proxies {
 		trust = append(trust, echo.TrustIPRange(network))

@@ -26,7 +26,17 @@ func (s *Server) stream(c echo.Context, name string, wait *int, open func(lastEv
 		return err
 	}
 	n := &session{server: s, stream: s.metrics.streams[name], client: c.RealIP(), protocol: c.Request().Proto, began: time.Now()}
-	source, err := s.openSource(c, open)
+	if !s.gate.openStream() {
+		return unavailable("no more streams can be opened now")
+	}
+	isServed := false
+	defer func() {
+		if !isServed { // open has failed, or panicked
+			s.gate.closeStream()
+		}
+	}()
+	id := sse.LastEventID(c.Request())
+	source, err := open(id[:min(len(id), maxLastEventID)])
 	if err != nil {
 		return err
 	}
@@ -36,6 +46,7 @@ func (s *Server) stream(c echo.Context, name string, wait *int, open func(lastEv
 	} else {
 		n.begin()
 	}
+	isServed = true
 	c.Response().Committed = true // from here on there is no error response
 	err = s.config.Serve(answerOf(c).ResponseWriter, c.Request(), source, o)
 	if err != nil { // nothing was written
@@ -43,24 +54,6 @@ func (s *Server) stream(c echo.Context, name string, wait *int, open func(lastEv
 		o.Ended(sse.Outcome{Reason: sse.SourceFailed, Err: err})
 	}
 	return err
-}
-
-// openSource takes a place, which Options.Ended gives back, and opens the source, which
-// Serve closes.
-func (s *Server) openSource(c echo.Context, open func(lastEventID string) (sse.Source, error)) (source sse.Source, err error) {
-	if !s.gate.openStream() {
-		return nil, unavailable("no more streams can be opened now")
-	}
-	isOpen := false
-	defer func() {
-		if !isOpen { // open has failed, or panicked
-			s.gate.closeStream()
-		}
-	}()
-	id := sse.LastEventID(c.Request())
-	source, err = open(id[:min(len(id), maxLastEventID)])
-	isOpen = err == nil
-	return source, err
 }
 
 // A session counts and logs one client on one stream.
