@@ -183,6 +183,9 @@ var keepEscapes = strings.NewReplacer(`\\`, `\\\\`, `\"`, `\\u0022`, `\`, `\\`)
 // parse parses an object in JSON. Its strings keep their escapes, because a surrogate pair
 // may be split over two of them.
 func parse(data []byte) (object map[string]any, err error) {
+	if !json.Valid(data) {
+		return nil, errors.New("no JSON")
+	}
 	err = json.Unmarshal([]byte(keepEscapes.Replace(string(data))), &object)
 	return object, err
 }

@@ -93,6 +93,7 @@ func TestChat(t *testing.T) {
 		"nothing but half a pair": {data(chunk(`"content":"\ud83d"`, "null")) + done, "\ufffd", nil},
 		"half a pair, alone":      {data(chunk(`"content":"\ud83d"`, "null"), chunk(`"content":"x"`, "null")) + done, "\ufffdx", nil},
 		"no half of a pair":       {data(chunk(`"content":"\\\\ud83d"`, "null"), chunk(`"content":"\\ude00"`, "null")) + done, `\\ud83d\ude00`, nil},
+		"no escape of JSON":       {begun + data(chunk(`"content":"\ "`, "null")) + done, "Hel", []string{"no part of an answer"}},
 		"choices are no list":     {begun + data(`{"choices":"x"}`) + done, "Hel", []string{"choices"}},
 		"delta is a string":       {begun + data(`{"choices":[{"index":0,"delta":"x"}]}`) + done, "Hel", []string{"no part of an answer"}},
 		"a message of a chat":     {data(`{"message":{"content":"x"}}`) + begun + done, "Hel", nil},
