@@ -28,7 +28,7 @@ func largeFirst(t *testing.T) *program {
 		w.Header().Set("Cache-Control", "no-cache")
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
-		for n := range 40 {
+		for n := range 30 {
 			_, _ = fmt.Fprintf(w, "data: %d %s\n\n", n, strings.Repeat("x", max(0, 600-600*n)))
 			_ = http.NewResponseController(w).Flush()
 			<-tick.C
@@ -68,7 +68,7 @@ func TestCheckPost(t *testing.T) {
 		"Apache that compresses, with gzip": {deflating, gzip, ""}, // its compressor is flushed
 	} {
 		checks.Go(func() {
-			args := append([]string{"--data", `{"durationMs":4000}`, tt.url + "/jobs"}, tt.args...)
+			args := append([]string{"--data", `{"durationMs":3000}`, tt.url + "/jobs"}, tt.args...)
 			findings, err := runCheck(t, args...)
 			if err != nil && !errors.Is(err, check.ErrFailed) {
 				t.Errorf("%s: %v", name, err)

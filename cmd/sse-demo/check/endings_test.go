@@ -95,9 +95,9 @@ func TestEndsAfterEvents(t *testing.T) {
 // event before it are never at one moment.
 func TestEndsAfterEachEvent(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewServer(endings{interval: 50 * time.Millisecond, each: 1, retry: 200, ids: true}.server())
+	server := httptest.NewServer(endings{interval: 50 * time.Millisecond, each: 1, retry: 100, ids: true}.server())
 	t.Cleanup(server.Close)
-	expect(t, server.URL, "3s", "resume=ok")
+	expect(t, "endings", server.URL, "2s", "resume=ok")
 }
 
 // TestEndsAtOnce: a stream that ends before anything came is not held back.

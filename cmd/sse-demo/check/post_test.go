@@ -204,13 +204,17 @@ func TestStrict(t *testing.T) {
 	e := goodEndpoint() // over plain http, which is a warning
 	e.began, e.interval = time.Now(), 100*time.Millisecond
 	url := realServer(t, e)
+	var checking sync.WaitGroup
 	for _, tt := range []struct {
 		args   []string
 		failed bool
 	}{{nil, false}, {[]string{"--strict"}, true}} {
-		out, err := command(t, append(tt.args, "--for", "1s", url)...)
-		if errors.Is(err, ErrFailed) != tt.failed || !strings.Contains(out, "warn  http2") || strings.Contains(out, "fail") {
-			t.Errorf("%q: %v\n%s", tt.args, err, out)
-		}
+		checking.Go(func() {
+			out, err := command(t, append(tt.args, "--for", "1s", url)...)
+			if errors.Is(err, ErrFailed) != tt.failed || !strings.Contains(out, "warn  http2") || strings.Contains(out, "fail") {
+				t.Errorf("%q: %v\n%s", tt.args, err, out)
+			}
+		})
 	}
+	checking.Wait()
 }
