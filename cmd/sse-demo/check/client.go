@@ -84,18 +84,15 @@ func (c *client) open(ctx context.Context, a ask, timeout time.Duration) (head, 
 // transport is a new one each time, which keeps no connection: each is another
 // client's.
 func (c *client) transport() *http.Transport {
-	transport := &http.Transport{
+	return &http.Transport{
 		DialContext:         c.dial,
+		Proxy:               http.ProxyFromEnvironment,
 		TLSClientConfig:     &tls.Config{InsecureSkipVerify: c.insecure},
 		ForceAttemptHTTP2:   true,
 		DisableCompression:  true, // it would be hidden
 		MaxIdleConnsPerHost: -1,
 		IdleConnTimeout:     time.Second, // of HTTP/2
 	}
-	if c.dial == nil {
-		transport.Proxy = http.ProxyFromEnvironment
-	}
-	return transport
 }
 
 func (c *client) send(ctx context.Context, a ask) (*http.Response, error) {

@@ -34,7 +34,7 @@ func TestTranscripts(t *testing.T) {
 		url := "http://" + name + ".example/events"
 		report, _ := try(t, e, Options{URL: url, Origin: "https://app.example.com"})
 		var text strings.Builder
-		if err := report.writeText(&text); err != nil {
+		if err := report.write(&text, false); err != nil {
 			t.Fatal(err)
 		}
 		transcript := fmt.Sprintf("$ sse-demo check --origin https://app.example.com %s\n%s", url, wrap(text.String()))

@@ -129,13 +129,12 @@ func judgeMediaType(o *observation) Result {
 var uncached = regexp.MustCompile(`(?i)(^|,)\s*(no-store|no-cache|private|max-age="?0"?)\s*(=|,|$)`)
 
 func judgeHTTP2(o *observation) Result {
-	const means = "A browser opens at most six connections to a host over HTTP/1.1, all tabs together: the seventh stream never opens."
-	switch {
-	case o.stream.url.Scheme == "http":
-		return warn("plain http, over which browsers speak HTTP/1.1", means,
-			"Serve HTTPS with HTTP/2, for example by a proxy in front; or share one stream between tabs.")
-	case strings.HasPrefix(o.stream.proto, "HTTP/1"):
-		return warn(o.stream.proto+" only", means, "Turn HTTP/2 on, in the server or in the proxy in front of it; or share one stream between tabs.")
+	seen := o.stream.proto + " only"
+	if o.stream.url.Scheme == "http" {
+		seen = "plain http, over which browsers speak HTTP/1.1"
+	} else if !strings.HasPrefix(o.stream.proto, "HTTP/1") {
+		return ok("%s", o.stream.proto)
 	}
-	return ok("%s", o.stream.proto)
+	return warn(seen, "A browser opens at most six connections to a host over HTTP/1.1, all tabs together: the seventh stream never opens.",
+		"Serve HTTPS with HTTP/2, in the server or by a proxy in front; or share one stream between tabs.")
 }

@@ -26,8 +26,7 @@ func judgeCORS(o *observation) Result {
 		return fail(refused, "A page of that origin cannot read the stream; the browser's console names CORS.",
 			"Answer with Access-Control-Allow-Origin: "+origin+" and Vary: Origin.")
 	}
-	other := o.otherCORS
-	if other.sent() && other.err == nil && other.header.Get("Access-Control-Allow-Origin") == strangeOrigin && allowsCredentials(other) {
+	if o.otherCORS.header.Get("Access-Control-Allow-Origin") == strangeOrigin && allowsCredentials(o.otherCORS) {
 		return warn("every origin is allowed, with credentials: "+strangeOrigin+" is, too",
 			"Any site that a user opens can read the stream with the user's cookies.",
 			"Allow only the origins that you know, or leave Access-Control-Allow-Credentials out.")

@@ -1,6 +1,9 @@
 package check
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // subscribed after the head, a client certainly gets what is new.
 const subscribed = 500 * time.Millisecond
@@ -12,8 +15,10 @@ const subscribed = 500 * time.Millisecond
 func lateness(direct, through *seen, own bool) (worst time.Duration) {
 	shift := max(through.asked.Sub(direct.asked), 0) // a replay comes this much later
 	lastDirect, lastThrough := -1, -1
-	for i, j := range partners(direct, through, own) {
-		if j < 0 {
+	inDirect, inThrough := pair(direct, through, own)
+	for name, i := range inDirect {
+		j, came := inThrough[name]
+		if !came {
 			continue
 		}
 		due, e := direct.events[i].at.Add(shift), through.events[j]
@@ -21,7 +26,7 @@ func lateness(direct, through *seen, own bool) (worst time.Duration) {
 			due = e.asked
 		}
 		worst = max(worst, e.at.Sub(due))
-		lastDirect, lastThrough = i, max(lastThrough, j)
+		lastDirect, lastThrough = max(lastDirect, i), max(lastThrough, j)
 	}
 	spare := len(through.events) - 1 - lastThrough // each client may get some that others do not
 	return max(worst, overdue(direct, through, direct.events[lastDirect+1:], spare, shift))
@@ -52,15 +57,21 @@ func overdue(direct, through *seen, events []arrival, spare int, shift time.Dura
 	return 0
 }
 
-// partners returns for each event of direct the index of the same event in through,
-// or -1. Events are the same by their content or, if that finds less than half of
-// them because they are all alike or have the time in them, by their order.
-func partners(direct, through *seen, own bool) []int {
-	var from time.Time // of the order
+// pair returns the places of the events in both, by a name that the same event has in
+// both: its content or, if that names less than half of them because they are all
+// alike or have the time in them, its number.
+func pair(direct, through *seen, own bool) (inDirect, inThrough map[uint64]int) {
+	var from time.Time // of the numbers
 	if !own {
-		same, found := match(contents(direct.events), contents(through.events))
-		if 2*found >= min(len(direct.events), len(through.events)) {
-			return same
+		inDirect, inThrough = byContent(direct.events), byContent(through.events)
+		common := 0
+		for name := range inDirect {
+			if _, found := inThrough[name]; found {
+				common++
+			}
+		}
+		if 2*common >= min(len(direct.events), len(through.events)) {
+			return inDirect, inThrough
 		}
 		from = direct.opened
 		if from.Before(through.opened) {
@@ -68,52 +79,29 @@ func partners(direct, through *seen, own bool) []int {
 		}
 		from = from.Add(subscribed)
 	}
-	inOrder, _ := match(numbers(direct.events, from), numbers(through.events, from.Add(-sameMoment)))
-	return inOrder
+	return byNumber(direct.events, from), byNumber(through.events, from.Add(-sameMoment))
 }
 
-// match returns for each name the index of the same name in through, or -1. The name
-// 0 matches none.
-func match(direct, through []uint64) (partner []int, found int) {
-	index := map[uint64]int{}
-	for j, name := range through {
-		index[name] = j
-	}
-	for _, name := range direct {
-		j, known := index[name]
-		if known && name != 0 {
-			found++
-		} else {
-			j = -1
+// byContent names the events that differ from all others of their client.
+func byContent(events []arrival) map[uint64]int {
+	place := map[uint64]int{}
+	for i, e := range events {
+		if _, known := place[e.sum]; known {
+			i = -1
 		}
-		partner = append(partner, j)
+		place[e.sum] = i
 	}
-	return partner, found
+	maps.DeleteFunc(place, func(_ uint64, i int) bool { return i < 0 })
+	return place
 }
 
-// contents names the events that differ from all others, by their sum.
-func contents(events []arrival) (names []uint64) {
-	times := map[uint64]int{}
-	for _, e := range events {
-		times[e.sum]++
-	}
-	for _, e := range events {
-		if times[e.sum] > 1 {
-			e.sum = 0
-		}
-		names = append(names, e.sum)
-	}
-	return names
-}
-
-// numbers names the events from a time on: 1, 2, 3.
-func numbers(events []arrival, from time.Time) (names []uint64) {
-	n := uint64(0)
-	for _, e := range events {
+// byNumber names the events from a time on.
+func byNumber(events []arrival, from time.Time) map[uint64]int {
+	place := map[uint64]int{}
+	for i, e := range events {
 		if !e.at.Before(from) {
-			n++
+			place[uint64(len(place))] = i
 		}
-		names = append(names, n)
 	}
-	return names
+	return place
 }

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/net/http/httpguts"
 )
 
 // How long a probe waits, at least and at most.
@@ -74,7 +72,7 @@ func (o *observation) follow(ctx, listening context.Context, r *record, a ask, t
 func (o *observation) probeResume(ctx, listening context.Context) {
 	o.stream.await(listening, func(s seen) bool { return s.ids >= resumeAfter })
 	s := o.stream.now()
-	events := slices.DeleteFunc(s.withID(), func(e arrival) bool { return !httpguts.ValidHeaderFieldValue(e.id) })
+	events := slices.DeleteFunc(s.withID(), func(e arrival) bool { return !isSendable(e.id) })
 	if len(events) < 2 {
 		return
 	}

@@ -78,7 +78,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 // read notes what comes in a body with this Content-Encoding until it or ctx ends,
 // and closes it.
 func (r *record) read(ctx context.Context, body io.ReadCloser, encoding string) {
-	err := r.readEvents(timed{body, r}, encoding)
+	err := r.readEvents(io.TeeReader(body, r), encoding)
 	r.change(func(s *seen) {
 		s.tooLong = s.tooLong || errors.Is(err, sse.ErrTooLong)
 		s.disconnect(time.Now(), ctx.Err() == nil && !s.tooLong)
@@ -103,8 +103,10 @@ func (r *record) readEvents(body io.Reader, encoding string) error {
 				s.event(event, reader.HasID())
 			}
 			if id := reader.LastEventID(); id != lastID { // a block without data may have one, too, and an empty one resets it
-				s.setLastID(id)
 				lastID = id
+				if isSendable(id) {
+					s.lastID = id
+				}
 			}
 		})
 	}
@@ -125,19 +127,4 @@ func decode(body io.Reader, encoding string) (io.Reader, error) {
 	}
 	_, err := io.Copy(io.Discard, body)
 	return strings.NewReader(""), err
-}
-
-// timed notes when bytes come.
-type timed struct {
-	io.Reader
-	record *record
-}
-
-func (t timed) Read(p []byte) (int, error) {
-	n, err := t.Reader.Read(p)
-	if n > 0 {
-		now := time.Now()
-		t.record.change(func(s *seen) { s.bytes(now) })
-	}
-	return n, err
 }

@@ -123,12 +123,16 @@ func (s *seen) answer(h head) {
 	}
 }
 
-// bytes notes that some have come.
-func (s *seen) bytes(at time.Time) {
-	if !s.hasFirst {
-		s.hasFirst, s.firstDelay = true, at.Sub(s.latest.asked)
-	}
-	s.silence, s.last = max(s.silence, at.Sub(s.last)), at
+// Write notes when bytes have come.
+func (r *record) Write(bytes []byte) (int, error) {
+	now := time.Now()
+	r.change(func(s *seen) {
+		if !s.hasFirst {
+			s.hasFirst, s.firstDelay = true, now.Sub(s.latest.asked)
+		}
+		s.silence, s.last = max(s.silence, now.Sub(s.last)), now
+	})
+	return len(bytes), nil
 }
 
 // disconnect notes the end of a connection, by the server or by the client.
@@ -148,7 +152,7 @@ func (s *seen) event(e sse.Event, hasID bool) {
 		id = e.ID
 		s.ids++
 	}
-	if s.badID == "" && !canSendBack(id) {
+	if s.badID == "" && (!isSendable(id) || strings.ContainsFunc(id, unicode.IsControl)) {
 		s.badID = fmt.Sprintf("%s of %d bytes", quote(id), len(id))
 	}
 	if s.kept > maxKept {
@@ -164,17 +168,9 @@ func (s *seen) event(e sse.Event, hasID bool) {
 	s.events = append(s.events, arrival{s.last, s.latest.asked, id, name, sum})
 }
 
-// canSendBack reports whether every client can send id in a header.
-func canSendBack(id string) bool {
-	return len(id) <= maxSentID && !strings.ContainsFunc(id, unicode.IsControl)
-}
-
-// setLastID keeps what a client can send in a header.
-func (s *seen) setLastID(id string) {
-	if httpguts.ValidHeaderFieldValue(id) && len(id) <= maxSentID {
-		s.lastID = id
-	}
-}
+// isSendable reports whether this client can send id in a header. Others may not
+// be able to send any control character.
+func isSendable(id string) bool { return len(id) <= maxSentID && httpguts.ValidHeaderFieldValue(id) }
 
 func (s *seen) fault(f sse.Fault) {
 	if s.faults == nil {

@@ -100,13 +100,12 @@ func (r Report) has(result string) bool {
 	return slices.ContainsFunc(r.Results, func(one Result) bool { return one.Result == result })
 }
 
-func (r Report) writeJSON(w io.Writer) error {
-	out := json.NewEncoder(w)
-	out.SetEscapeHTML(false)
-	return out.Encode(r)
-}
-
-func (r Report) writeText(w io.Writer) error {
+func (r Report) write(w io.Writer, asJSON bool) error {
+	if asJSON {
+		out := json.NewEncoder(w)
+		out.SetEscapeHTML(false)
+		return out.Encode(r)
+	}
 	for _, result := range r.Results {
 		text := result.Seen
 		if result.Means != "" {

@@ -1,3 +1,14 @@
+// Package check tries an SSE endpoint, through whatever is in between, and says
+// what its clients would suffer.
+//
+// [Run] opens the stream and listens to it as a client does, for Options.For. A few
+// more connections beside it, the probes, ask what one connection cannot show: what
+// a client that returns gets, or one that accepts gzip. One function for each check
+// then judges what was seen; the variable checks lists them.
+//
+// Without Options.Data it sends GET, HEAD and OPTIONS, and never a body; with it,
+// that one request and no probe. Whatever the endpoint sends, time and memory stay
+// bounded: see the constants in run.go, client.go and record.go.
 package check
 
 import (
@@ -39,23 +50,13 @@ func Run(ctx context.Context, options Options, stdout, stderr io.Writer) error {
 		return fmt.Errorf("%w: %w", ErrNotTried, err)
 	}
 	report := o.judge()
-	if options.JSON {
-		err = report.writeJSON(stdout)
-	} else {
-		err = report.writeText(stdout)
-	}
-	if err != nil {
+	if err := report.write(stdout, options.JSON); err != nil {
 		return fmt.Errorf("%w: the report could not be written: %w", ErrNotTried, err)
 	}
 	if report.has(isFail) || options.Strict && report.has(isWarn) {
 		return ErrFailed
 	}
 	return nil
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && isatty.IsTerminal(f.Fd())
 }
 
 // An observation is everything that was seen of an endpoint, by these clients.
@@ -88,7 +89,7 @@ func (o *observation) posts() bool { return o.client.body != nil }
 func (o *observation) observe(parent context.Context, stderr io.Writer) error {
 	ctx, cancel := context.WithCancel(parent)
 	var beside sync.WaitGroup
-	if isTerminal(stderr) {
+	if f, isFile := stderr.(*os.File); isFile && isatty.IsTerminal(f.Fd()) {
 		beside.Go(func() { o.showProgress(ctx, stderr) })
 	}
 	first := o.firstAsk(ctx)
