@@ -84,7 +84,7 @@ func explainStatus(code int, posts bool) (means, fix string) {
 	case !posts && (code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable):
 		fix = "Answer 200 with a long retry field and end the stream, so that clients come back later."
 	case code >= 400 && code < 500:
-		fix = "Check the URL, and what else the endpoint asks for: a --header, or --data and --method if it answers another method than GET, which is the only one of EventSource."
+		fix = "Check the URL, and what else the endpoint asks for: a --header, or the right --data and --method if it does not answer GET, the only method of EventSource."
 	case code >= 500:
 		fix = "Look into the log of the server, or of the proxy in front of it."
 	default:

@@ -20,7 +20,7 @@ import (
 // Limits of a record. An endpoint may send anything, for as long as it is listened
 // to.
 const (
-	maxKept   = 8 << 20 // bytes of all events, as hashes
+	maxKept   = 4 << 20 // bytes of all events, as hashes: 20,000 with short ids
 	maxSentID = 4 << 10 // bytes of an id that a client can send back
 	maxQuoted = 60      // bytes of anything that is shown
 )
@@ -111,15 +111,14 @@ func (r *record) await(ctx context.Context, is func(s seen) bool) {
 
 // answer notes the result of a request. A 204 means that nothing will follow.
 func (s *seen) answer(h head) {
-	isFirst := !s.sent()
-	if isFirst {
-		s.head = h
-	}
 	switch {
 	case h.code == http.StatusOK:
 		s.latest, s.last, s.closed, s.hasEnded = h, h.opened, time.Time{}, false
-	case !isFirst && h.err == nil && h.code != http.StatusNoContent:
+	case s.sent() && h.err == nil && h.code != http.StatusNoContent:
 		s.refused = h.outcome()
+	}
+	if !s.sent() {
+		s.head = h
 	}
 }
 
@@ -161,7 +160,7 @@ func (s *seen) event(e sse.Event, hasID bool) {
 	if len(id) > maxSentID {
 		id = fmt.Sprintf("\x00%x", maphash.String(seed, id))
 	}
-	const fixed = 128 // of an arrival
+	const fixed = 200 // bytes of an arrival, about
 	s.kept += fixed + len(id)
 	name := e.Name[:min(len(e.Name), maxQuoted)]
 	sum := maphash.String(seed, e.Name+"\n"+string(e.Data))
