@@ -24,57 +24,58 @@ import (
 // metrics say so; when Redis is back, so is everything.
 func TestRedisGoesAway(t *testing.T) {
 	t.Parallel()
-	server := redistest.Start(t)
-	p := start(t, nil, "--redis-url", server.URL, "--heartbeat", "100ms")
-	conn := p.open("/stream/channel?name=a")
-	defer func() { _ = conn.Close() }()
-	_ = conn.SetReadDeadline(time.Now().Add(3 * patience))
-	stream := readerOf(conn)
-	if err := p.publish("1"); err != nil {
-		t.Fatal(err)
-	}
-	if health := p.get("/health"); !strings.Contains(health, `"status":"ok"`) || !strings.Contains(health, `"broker":"redis"`) || p.gauge("sse_broker_up") != 1 {
-		t.Error(health)
-	}
-	for _, away := range []struct {
+	for _, tt := range []struct {
 		how         string
-		leave, back func()
+		leave, back func(*redistest.Server)
 	}{
-		{"killed", server.Kill, func() { server.Run() }},
-		{"paused", server.Pause, server.Resume},
+		{"killed", (*redistest.Server).Kill, func(s *redistest.Server) { s.Run() }},
+		{"paused", (*redistest.Server).Pause, (*redistest.Server).Resume},
 	} {
-		away.leave()
-		began := time.Now()
-		status, err := p.post("/publish", `{"channel":"a","payload":"refused"}`)
-		if status != http.StatusServiceUnavailable || time.Since(began) > 2*time.Second {
-			t.Error(away.how, status, err, time.Since(began))
-		}
-		if status, _ := p.post("/jobs", `{"id":"a"}`); status != http.StatusServiceUnavailable {
-			t.Error(away.how, "jobs:", status)
-		}
-		p.eventually("health and metrics say so", func() bool {
-			return strings.Contains(p.get("/health"), `"status":"degraded"`) && p.gauge("sse_broker_up") == 0
+		t.Run(tt.how, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			p := start(t, nil, "--redis-url", server.URL, "--heartbeat", "100ms")
+			conn := p.open("/stream/channel?name=a")
+			defer func() { _ = conn.Close() }()
+			_ = conn.SetReadDeadline(time.Now().Add(3 * patience))
+			stream := readerOf(conn)
+			if err := p.publish("1"); err != nil {
+				t.Fatal(err)
+			}
+			if health := p.get("/health"); !strings.Contains(health, `"status":"ok"`) || !strings.Contains(health, `"broker":"redis"`) || p.gauge("sse_broker_up") != 1 {
+				t.Error(health)
+			}
+			tt.leave(server)
+			began := time.Now()
+			status, err := p.post("/publish", `{"channel":"a","payload":"refused"}`)
+			if status != http.StatusServiceUnavailable || time.Since(began) > 2*time.Second {
+				t.Error(status, err, time.Since(began))
+			}
+			if status, _ := p.post("/jobs", `{"id":"a"}`); status != http.StatusServiceUnavailable {
+				t.Error("jobs:", status)
+			}
+			p.eventually("health and metrics say so", func() bool {
+				return strings.Contains(p.get("/health"), `"status":"degraded"`) && p.gauge("sse_broker_up") == 0
+			})
+			tt.back(server)
+			p.eventually("it is back", func() bool { return strings.Contains(p.get("/health"), `"status":"ok"`) })
+			if err := p.publish(`"back"`); err != nil {
+				t.Error(err)
+			}
+			for data := ""; data != `"back"`; {
+				e, err := stream.Next()
+				if err != nil {
+					t.Fatal(err)
+				}
+				data = e.Data
+				if data != `1` && data != `"refused"` && data != `"back"` { // a 503 that was in fact stored may come
+					t.Errorf("%+v", e)
+				}
+			}
+			if len(stream.Comments) < 5 || len(stream.Faults) > 0 {
+				t.Error("no heartbeats while Redis was away", stream.Comments, stream.Faults)
+			}
 		})
-		away.back()
-		p.eventually("it is back", func() bool { return strings.Contains(p.get("/health"), `"status":"ok"`) })
-		if err := p.publish(`"` + away.how + `"`); err != nil {
-			t.Error(err)
-		}
-		for {
-			e, err := stream.Next()
-			if err != nil {
-				t.Fatal(away.how, err)
-			}
-			if e.Data == `"`+away.how+`"` {
-				break
-			}
-			if e.Data != `1` && e.Data != `"refused"` { // a 503 that was in fact stored may come
-				t.Errorf("%+v", e)
-			}
-		}
-	}
-	if len(stream.Comments) < 5 || len(stream.Faults) > 0 {
-		t.Error("no heartbeats while Redis was away", stream.Comments, stream.Faults)
 	}
 }
 
@@ -82,8 +83,7 @@ func TestRedisGoesAway(t *testing.T) {
 // the program gives up. A refusal is one line.
 func TestStartWithoutRedis(t *testing.T) {
 	t.Parallel()
-	server := redistest.Prepare(t)
-	fails := func(url string, lines int, says string) {
+	fails := func(t *testing.T, url string, lines int, says string) {
 		t.Helper()
 		cmd := programCommand(t, []string{"SSE_REDIS_URL=" + url}, "--addr", "127.0.0.1:0")
 		out, _ := cmd.CombinedOutput()
@@ -92,20 +92,34 @@ func TestStartWithoutRedis(t *testing.T) {
 			t.Errorf("exit status %d, %q", cmd.ProcessState.ExitCode(), text)
 		}
 	}
-	fails(server.URL, 2, server.Addr)
-	late := make(chan struct{})
-	go func() {
-		defer close(late)
-		if err := server.Launch(); err != nil {
+	t.Run("it does not come", func(t *testing.T) {
+		t.Parallel()
+		server := redistest.Prepare(t)
+		fails(t, server.URL, 2, server.Addr)
+	})
+	t.Run("it comes within a few seconds", func(t *testing.T) {
+		t.Parallel()
+		server := redistest.Prepare(t)
+		late := make(chan struct{})
+		go func() {
+			defer close(late)
+			if err := server.Launch(); err != nil {
+				t.Error(err)
+			}
+		}()
+		p := start(t, []string{"SSE_REDIS_URL=" + server.URL, "SSE_ADDR=127.0.0.1:0"})
+		<-late
+		if err := p.publish("1"); err != nil {
 			t.Error(err)
 		}
-	}()
-	p := start(t, []string{"SSE_REDIS_URL=" + server.URL, "SSE_ADDR=127.0.0.1:0"}) // it comes within a few seconds
-	<-late
-	if err := p.publish("1"); err != nil {
-		t.Error(err)
-	}
-	fails(strings.Replace(server.URL, redistest.Password, "wrong", 1), 1, "WRONGPASS")
+	})
+	t.Run("it refuses", func(t *testing.T) {
+		t.Parallel()
+		server := redistest.Start(t)
+		fails(t, strings.Replace(server.URL, redistest.Password, "wrong", 1), 1, "WRONGPASS")
+		server.Do("SET", jobsKey, "x")
+		fails(t, server.URL, 1, "with the key "+jobsKey+": WRONGTYPE")
+	})
 }
 
 // TestJobsOnReplicas: started on one, watched and cancelled on others. Jobs take

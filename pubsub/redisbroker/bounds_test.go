@@ -29,6 +29,7 @@ func usage(t *testing.T, client *redis.Client, key string) (events, bytes int64)
 // TestBytesAreBounded publishes several times as much as the stream may keep, from
 // several replicas at once.
 func TestBytesAreBounded(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	client := server.Client()
 	for _, tt := range []struct{ size, limit int64 }{
@@ -42,7 +43,7 @@ func TestBytesAreBounded(t *testing.T) {
 			for i := range 12 {
 				publishing.Go(func() {
 					data := []byte(strings.Repeat("x", int(tt.size)))
-					for range 3*tt.limit/tt.size/12 + 1 {
+					for range 3*tt.limit/(50+tt.size)/12 + 1 { // an entry needs 50 bytes more
 						if _, err := replicas[i%3].Publish(t.Context(), "a", "", data); err != nil {
 							t.Error(err)
 							return
@@ -67,6 +68,7 @@ func TestBytesAreBounded(t *testing.T) {
 }
 
 func TestEventsAreBounded(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	client := server.Client()
 	for _, limit := range []int64{1, 10, 1000} {
@@ -85,6 +87,7 @@ func TestEventsAreBounded(t *testing.T) {
 
 // TestLimitIsLowered, or what others have written is there: it is trimmed.
 func TestLimitIsLowered(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	fill(t, server, defaultKey, 5000, 1000)
 	client := server.Client()

@@ -16,7 +16,7 @@ import (
 func TestUnconfirmed(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	b := replica(t, server.URL)
+	b := replica(t, server.URL, quick)
 	s := subscribe(t, b, "a", pubsub.Start{})
 	attempt := func(data string) error {
 		t.Helper()

@@ -1,12 +1,58 @@
 package redisbroker
 
 import (
+	"errors"
+	"io"
+	"net"
+	"os"
 	"runtime"
 	"sync"
+	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"example.com/sse-demo/pubsub/redistest"
 )
+
+// A pipe is a socket in memory.
+type pipe struct{ net.Conn }
+
+func (pipe) SyscallConn() (syscall.RawConn, error) { return nil, syscall.ENOTSUP }
+
+// TestSilence: an answer may take any time as long as bytes come. A read without a deadline,
+// as of a client that waits for messages of a Sentinel, waits for ever.
+func TestSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		var writing sync.WaitGroup
+		defer writing.Wait()
+		defer func() { _, _ = near.Close(), far.Close() }()
+		writing.Go(func() {
+			for _, after := range []time.Duration{4 * time.Second, 4 * time.Second, 4 * time.Second, time.Hour} {
+				<-time.After(after)
+				_, _ = far.Write([]byte("x"))
+			}
+		})
+		c := &conn{socket: pipe{near}, patience: 5 * time.Second}
+		read := func(bytes int, deadline time.Time) error {
+			_ = c.SetReadDeadline(deadline)
+			_, err := io.ReadFull(c, make([]byte, bytes))
+			return err
+		}
+		began := time.Now()
+		if err := read(3, began.Add(time.Second)); err != nil {
+			t.Error(time.Since(began), err)
+		}
+		began = time.Now()
+		if err := read(1, began.Add(time.Second)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) != 5*time.Second {
+			t.Error(time.Since(began), err)
+		}
+		if err := read(1, time.Time{}); err != nil {
+			t.Error(time.Since(began), err)
+		}
+	})
+}
 
 // TestManyPublishers: those for whom there is no connection wait for one.
 func TestManyPublishers(t *testing.T) {

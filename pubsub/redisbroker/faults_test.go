@@ -130,7 +130,7 @@ func TestTrimmedWhileAway(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	line, url := lineTo(t, server)
-	near, far := replica(t, server.URL), replica(t, url)
+	near, far := replica(t, server.URL), replica(t, url, quick)
 	live, quiet := subscribe(t, far, "a", pubsub.Start{}), subscribe(t, far, "b", pubsub.Start{})
 	first := publish(t, near, "a", "first")
 	expect(t, "live", await(t, live, 1), "first")

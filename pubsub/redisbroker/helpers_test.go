@@ -231,7 +231,7 @@ func checkAll(t *testing.T, b *Broker, acknowledged [][]string, subscriptions ..
 // that work until check is called, which compares what the subscribers have seen.
 func busyReplicas(t *testing.T, server *redistest.Server) (one, two *Broker, check func()) {
 	t.Helper()
-	one, two = replica(t, server.URL), replica(t, server.URL)
+	one, two = replica(t, server.URL, quick), replica(t, server.URL, quick)
 	here, there := subscribe(t, one, "a", pubsub.Start{}), subscribe(t, two, "a", pubsub.Start{})
 	stop := publishers(t, one, two)
 	return one, two, func() {
@@ -264,7 +264,7 @@ func fill(t testing.TB, server *redistest.Server, key string, n, size int) {
 }
 
 func TestMain(m *testing.M) {
-	logging.Disable()                  // go-redis logs every attempt to connect
-	_ = flag.Set("test.parallel", "6") // -parallel wins; the tests mostly wait for processes
+	logging.Disable()                   // go-redis logs every attempt to connect
+	_ = flag.Set("test.parallel", "12") // -parallel wins; the tests mostly wait for processes
 	os.Exit(m.Run())
 }

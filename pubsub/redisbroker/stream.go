@@ -73,11 +73,7 @@ func (s *stream) connect() {
 // a Redis that is not there yet; while entries come, loading may take any time, over as many
 // connections as it needs.
 func (s *stream) Start(ctx context.Context) error {
-	err := s.persist(ctx, s.inspect)
-	if err == nil {
-		err = s.persist(ctx, s.load)
-	}
-	if err != nil {
+	if err := s.persist(ctx); err != nil {
 		return fmt.Errorf("cannot use Redis at %s with the key %s: %w", address(s.redis), s.options.Key, plain(err))
 	}
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -86,12 +82,11 @@ func (s *stream) Start(ctx context.Context) error {
 	return nil
 }
 
-// persist tries something until it succeeds, or has failed for too long while no
-// entries came.
-func (s *stream) persist(ctx context.Context, try func(context.Context) error) error {
+// persist loads until that succeeds, or has failed for too long while no entries came.
+func (s *stream) persist(ctx context.Context) error {
 	for progress, isFirst := time.Now(), true; ; isFirst = false {
 		last, attempt := s.arrivals.position(), time.Now()
-		err := try(ctx)
+		err := s.load(ctx)
 		if s.arrivals.position() != last {
 			progress = time.Now()
 		}
@@ -125,7 +120,7 @@ func (s *stream) inspect(ctx context.Context) error {
 		return err
 	case isTooOld(version):
 		return unsupported("it is version " + version + "; 6.2 or later is needed")
-	case hello["mode"] != "cluster":
+	case hello["mode"] != "cluster" || s.redis.IsClusterMode:
 		return nil
 	case s.redis.DB != 0:
 		return unsupported("it is a cluster, which has the database 0 only")
@@ -146,6 +141,9 @@ func isTooOld(version string) bool {
 
 // load takes everything that the stream keeps after the last entry that was read.
 func (s *stream) load(ctx context.Context) error {
+	if err := s.inspect(ctx); err != nil {
+		return err
+	}
 	for {
 		n, err := s.read(ctx, -1)
 		if err == nil && n == 0 {
