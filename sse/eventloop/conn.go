@@ -16,17 +16,12 @@ import (
 	"example.com/sse-demo/sse/internal/stream"
 )
 
-// errWouldBlock means that a socket takes no more at present. What it did not take
-// is kept in conn.unsent.
+// errWouldBlock means that a socket takes no more at present.
 var errWouldBlock = errors.New("eventloop: the socket is full")
 
 // maxWrite is how many bytes one system call is given at most: of more, few sockets
 // would take all, and it would have been put together in vain.
 const maxWrite = 64 << 10
-
-// maxSealed is the same over TLS. It is less, because streams cannot share what was
-// encrypted and was not taken.
-const maxSealed = 16 << 10
 
 // A conn is a connection that was taken over from net/http.
 type conn struct {
@@ -35,8 +30,8 @@ type conn struct {
 	sealer    *sealer         // nil without TLS
 	isChunked bool            // else the end of the connection is the end of the response
 	head      []byte          // of the response; nil when it was written
-	sealed    []byte          // what a full socket did not take, of what was encrypted
-	unsent    pieces          // the rest, the framing of HTTP included
+	sealed    []byte          // what was encrypted and is yet to be written
+	unsent    pieces          // what follows it, the framing of HTTP included
 }
 
 // pieces are bytes in order. Those of frames are shared by all streams that send
@@ -181,49 +176,60 @@ func (b *buffer) join(p pieces, most int) []byte {
 	return b.bytes
 }
 
-// tryWrite writes as much as the socket takes at once of the head, if it was not
-// written, frames and, if last, the end of the response. If that is not all, it keeps
-// the rest and returns errWouldBlock.
+// next returns what is to be written next, most bytes of it at the most, before TLS.
+func (c *conn) next(b *buffer, most int) (p []byte, err error) {
+	if c.sealer == nil {
+		return b.join(c.unsent, most), nil
+	}
+	if len(c.sealed) == 0 {
+		p = b.join(c.unsent, most)
+		c.unsent = c.unsent.skip(len(p))
+		c.sealed, err = c.sealer.seal(b.sealed, p)
+		b.sealed = c.sealed[:0]
+	}
+	return c.sealed, err
+}
+
+// taken notes how many bytes of that were written. It returns true if that was all.
+func (c *conn) taken(n int) (isAll bool) {
+	if c.sealer == nil {
+		c.unsent = c.unsent.skip(n)
+	} else {
+		c.sealed = c.sealed[n:]
+	}
+	if isAll = len(c.unsent)+len(c.sealed) == 0; isAll {
+		c.unsent, c.sealed = nil, nil
+	}
+	return isAll
+}
+
+// tryWrite writes what the socket takes at once of the head, if it was not written,
+// frames and, if last, the end of the response. If that is not all, it keeps the rest
+// and returns errWouldBlock.
 func (c *conn) tryWrite(b *buffer, frames [][]byte, last bool) error {
 	b.fill(c, frames, last)
 	defer clear(b.pieces) // it holds no events
-	most := maxWrite
-	if c.sealer != nil {
-		most = maxSealed
+	c.unsent = b.pieces.skip(0)
+	if c.taken(0) {
+		return nil
 	}
-	for rest := b.pieces.skip(0); len(rest) > 0; {
-		p := b.join(rest, most)
-		n, err := c.tryWriteOnce(b, p)
-		if err != nil {
-			return fmt.Errorf("eventloop: write: %w", err)
-		}
-		rest = rest.skip(n)
-		if n == len(p) && len(c.sealed) == 0 {
-			continue
-		}
-		c.unsent = slices.Clone(rest)
-		if len(rest) == len(b.pieces) {
-			c.unsent[0] = bytes.Clone(rest[0]) // the framing is the worker's
-		}
-		return errWouldBlock
+	p, err := c.next(b, maxWrite)
+	n := 0
+	if err == nil {
+		n, err = b.write(c.raw, p)
 	}
-	return nil
-}
-
-// tryWriteOnce returns how much of p is written. Over TLS that is all of it: c.sealed has
-// what the socket did not take.
-func (c *conn) tryWriteOnce(b *buffer, p []byte) (n int, err error) {
-	if c.sealer == nil {
-		return b.write(c.raw, p)
+	if err != nil {
+		return fmt.Errorf("eventloop: write: %w", err)
 	}
-	if b.sealed, err = c.sealer.seal(b.sealed, p); err != nil {
-		return 0, err
+	if c.taken(n) {
+		return nil
 	}
-	n, err = b.write(c.raw, b.sealed)
-	if n < len(b.sealed) {
-		c.sealed = bytes.Clone(b.sealed[n:])
+	// The memory is the worker's, but for the frames.
+	if len(c.unsent) == len(b.pieces) {
+		c.unsent[0] = bytes.Clone(c.unsent[0])
 	}
-	return len(p), err
+	c.unsent, c.sealed = slices.Clone(c.unsent), bytes.Clone(c.sealed)
+	return errWouldBlock
 }
 
 // flush writes what is yet to be written, and waits for the client. If it takes no
@@ -234,7 +240,7 @@ func (c *conn) flush(s *stream.Stream) error {
 	var b buffer
 	now := time.Now()
 	held, stallsAt := c.unacknowledged(), now.Add(s.Patience(now))
-	for len(c.sealed)+len(c.unsent) > 0 {
+	for isAll := false; !isAll; {
 		if s.WriteTimeout > 0 {
 			look := now.Add(max(s.WriteTimeout/8, time.Millisecond))
 			if stallsAt.Before(look) {
@@ -244,7 +250,12 @@ func (c *conn) flush(s *stream.Stream) error {
 				return fmt.Errorf("eventloop: write deadline: %w", err)
 			}
 		}
-		n, err := c.writeOnce(&b)
+		p, err := c.next(&b, stream.PieceSize)
+		n := 0
+		if err == nil {
+			n, err = c.socket.Write(p)
+		}
+		isAll = c.taken(n)
 		now = time.Now()
 		before := held
 		held = c.unacknowledged()
@@ -257,25 +268,5 @@ func (c *conn) flush(s *stream.Stream) error {
 			stallsAt = now.Add(s.Patience(now))
 		}
 	}
-	c.sealed, c.unsent = nil, nil
 	return nil
-}
-
-// writeOnce writes a piece of what is yet to be written.
-func (c *conn) writeOnce(b *buffer) (n int, err error) {
-	if c.sealer == nil {
-		n, err = c.socket.Write(b.join(c.unsent, stream.PieceSize))
-		c.unsent = c.unsent.skip(n)
-		return n, err
-	}
-	if len(c.sealed) == 0 {
-		p := b.join(c.unsent, stream.PieceSize)
-		c.unsent = c.unsent.skip(len(p))
-		if c.sealed, err = c.sealer.seal(nil, p); err != nil {
-			return 0, err
-		}
-	}
-	n, err = c.socket.Write(c.sealed)
-	c.sealed = c.sealed[n:]
-	return n, err
 }
