@@ -2,7 +2,9 @@ package market
 
 import (
 	"cmp"
+	"encoding/json"
 	"strconv"
+	"sync"
 	"time"
 
 	"example.com/sse-demo/sse"
@@ -15,42 +17,68 @@ const MaxReplay = 100
 // clock is a little ahead may have given it one more.
 const maxAhead = 1
 
+// A Market lets clients follow prices. The zero value is ready.
+type Market struct {
+	now func() time.Time // nil for time.Now
+
+	mu     sync.Mutex
+	frames map[tickKey][]byte // encoded not long ago, for the other feeds
+}
+
+// maxFrames is how many frames a Market keeps at most.
+const maxFrames = 1000
+
+type tickKey struct {
+	symbol      string
+	interval, n int64
+}
+
 // A Feed is a position in the ticks of one symbol at one interval; it is a source
 // of package sse.
 type Feed struct {
-	ticker *ticker
-	wake   func()
-	last   int64  // number of the tick that was read last
-	lost   string // the id that the client gave, if ticks after it cannot be replayed
+	market   *Market
+	symbol   string
+	interval int64       // ms
+	timer    *time.Timer // of the next tick; nil before Notify
+	last     int64       // number of the tick that was read last
+	lost     string      // the id that the client gave, if ticks after it cannot be replayed
 }
 
 // Follow returns a feed, to be closed after use: after the tick lastEventID, or
 // just before the present tick if that is empty.
 func (m *Market) Follow(symbol string, interval time.Duration, lastEventID string) *Feed {
-	f := &Feed{wake: func() {}}
-	m.join(f, key{symbol, interval.Milliseconds()})
-	newest, _ := f.ticker.newest()
-	f.last = newest - 1
-	if lastEventID == "" {
-		return f
-	}
+	f := &Feed{market: m, symbol: symbol, interval: interval.Milliseconds()}
+	newest, _ := f.newest()
 	n, err := strconv.ParseInt(lastEventID, 10, 64)
-	valid := err == nil && strconv.FormatInt(n, 10) == lastEventID && n >= 0
-	if valid && n <= newest+maxAhead && n >= newest-MaxReplay {
+	isID := err == nil && id(n) == lastEventID && n >= 0
+	switch {
+	case lastEventID == "":
+		f.last = newest - 1
+	case isID && n >= newest-MaxReplay && n <= newest+maxAhead:
 		f.last = n
-		return f
+	default:
+		f.last, f.lost = max(newest-MaxReplay, 0), lastEventID
 	}
-	f.last, f.lost = max(newest-MaxReplay, 0), lastEventID
 	return f
+}
+
+// newest returns the number of the present tick by the wall clock, which may be set
+// back, and the time until the next.
+func (f *Feed) newest() (n int64, wait time.Duration) {
+	now := time.Now()
+	if f.market.now != nil {
+		now = f.market.now()
+	}
+	n = now.UnixMilli() / f.interval
+	return n, time.UnixMilli((n + 1) * f.interval).Sub(now)
 }
 
 // Notify has the feed call wake, from any goroutine, when there is more than Next
 // has returned: at once, if there already is.
 func (f *Feed) Notify(wake func()) {
-	f.ticker.market.mu.Lock()
-	defer f.ticker.market.mu.Unlock()
-	f.wake = wake
-	if newest, _ := f.ticker.newest(); f.lost != "" || f.last < newest {
+	newest, wait := f.newest()
+	f.timer = time.AfterFunc(wait, wake)
+	if f.lost != "" || f.last < newest {
 		wake()
 	}
 }
@@ -60,7 +88,7 @@ func (f *Feed) Notify(wake func()) {
 // with the present tick, after a gap event, because the ids fall then. The error is
 // always nil.
 func (f *Feed) Next(frames [][]byte) ([][]byte, error) {
-	newest, _ := f.ticker.newest()
+	newest, wait := f.newest()
 	if oldest := newest - MaxReplay; f.last < oldest { // a client that is slow
 		f.lost, f.last = cmp.Or(f.lost, id(f.last)), oldest
 	}
@@ -73,7 +101,10 @@ func (f *Feed) Next(frames [][]byte) ([][]byte, error) {
 	}
 	for f.last < newest {
 		f.last++
-		frames = append(frames, f.ticker.frame(f.last))
+		frames = append(frames, f.market.frame(tickKey{f.symbol, f.interval, f.last}))
+	}
+	if f.timer != nil {
+		f.timer.Reset(wait)
 	}
 	return frames, nil
 }
@@ -81,7 +112,29 @@ func (f *Feed) Next(frames [][]byte) ([][]byte, error) {
 // Position is the id of the tick before the first that Next returns.
 func (f *Feed) Position() string { return id(f.last) }
 
-// Close leaves the market.
-func (f *Feed) Close() { f.ticker.leave(f) }
+// Close ends the feed.
+func (f *Feed) Close() {
+	if f.timer != nil {
+		f.timer.Stop()
+	}
+}
+
+// frame encodes a tick, unless that was done for another feed.
+func (m *Market) frame(k tickKey) []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if frame, ok := m.frames[k]; ok {
+		return frame
+	}
+	data, err := json.Marshal(At(k.symbol, k.n, k.interval))
+	if err != nil {
+		panic(err) // finite numbers always marshal
+	}
+	if len(m.frames) == maxFrames || m.frames == nil {
+		m.frames = map[tickKey][]byte{}
+	}
+	m.frames[k] = sse.MustFrame(sse.Event{ID: id(k.n), Name: "tick", Data: data})
+	return m.frames[k]
+}
 
 func id(n int64) string { return strconv.FormatInt(n, 10) }
