@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -58,18 +59,12 @@ const (
 	AnswerKind = "answer"
 )
 
-const (
-	defaultDuration = 12 * time.Second
-	// buildStep is the shortest time between two reports. There are 100 at most.
-	buildStep = 100 * time.Millisecond
-)
+// buildStep is the shortest time between two reports. There are 100 at most.
+const buildStep = 100 * time.Millisecond
 
 // build is a demonstration: it takes the given time and does nothing else.
 func build(ctx context.Context, r Request, report func(Progress)) error {
-	duration := r.Duration
-	if duration <= 0 {
-		duration = defaultDuration
-	}
+	duration := cmp.Or(r.Duration, 12*time.Second)
 	stages := []string{"checkout", "build", "test", "package", "deploy"}
 	report(Progress{Stage: "started", Message: "the job has started"})
 	start, steps := time.Now(), max(1, min(duration/buildStep, 100))

@@ -74,18 +74,27 @@ func (m *Manager) Start(ctx context.Context, id, kind string, r Request) (*Watch
 	if !ok {
 		return nil, fmt.Errorf("job: unknown kind %q", kind)
 	}
-	var own *job
-	number, err := m.claim(id, func(j *job) { //nolint:contextcheck // the job outlives the request
-		own = j
-		m.launch(j, work, r)
-	})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	err := m.full()
+	if errors.Is(err, ErrTooMany) && m.jobs[id].isRunning() {
+		err = ErrRunning // which does not pass when another job ends
+	}
 	if err != nil {
 		return nil, err
 	}
-	err = m.publish(ctx, claimMessage, message{Job: id, Claim: number, IsText: work.Write != nil})
+	var own *job
+	m.active++
+	m.lastClaim++
+	claim := m.lastClaim
+	m.claims[claim] = func(j *job) { //nolint:contextcheck // the job outlives the request
+		own = j
+		m.launch(j, work, r)
+	}
+	m.mu.Unlock()
+	err = m.publish(ctx, claimMessage, message{Job: id, Claim: claim, IsText: work.Write != nil})
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.claims, number)
+	delete(m.claims, claim)
 	if own != nil { // also if the journal has reported an error, but has the claim
 		return own.watch(own.eventID(0).String()), nil
 	}
@@ -96,25 +105,8 @@ func (m *Manager) Start(ctx context.Context, id, kind string, r Request) (*Watch
 	case m.ctx.Err() != nil:
 		return nil, ErrClosed
 	default:
-		return nil, fmt.Errorf("%w: %s", ErrRunning, id)
+		return nil, ErrRunning
 	}
-}
-
-// claim takes a place among the running jobs for an attempt to start a job. If it is the
-// first claim in the journal, won is called, with the lock.
-func (m *Manager) claim(id string, won func(*job)) (number uint64, err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if err := m.full(); err != nil {
-		if errors.Is(err, ErrTooMany) && m.jobs[id].isRunning() {
-			err = fmt.Errorf("%w: %s", ErrRunning, id) // which does not pass when another job ends
-		}
-		return 0, err
-	}
-	m.active++
-	m.lastClaim++
-	m.claims[m.lastClaim] = won
-	return m.lastClaim, nil
 }
 
 // full returns why no job can be started: ErrClosed or ErrTooMany. It needs the lock.
@@ -123,7 +115,7 @@ func (m *Manager) full() error {
 	case m.ctx.Err() != nil:
 		return ErrClosed
 	case m.active >= MaxRunning:
-		return fmt.Errorf("%w: %d", ErrTooMany, m.active)
+		return ErrTooMany
 	default:
 		return nil
 	}
