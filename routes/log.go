@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -52,11 +53,11 @@ func (p *logParams) check(s *Server) (wrong []fieldError) {
 	}
 	var err error
 	p.grep, err = tail.CompileGrep(p.Grep)
-	if _, tooLarge := errors.AsType[*tail.ProgramError](err); tooLarge {
-		return append(wrong, fieldError{"grep", "max", "grep: " + err.Error()})
+	if _, isSyntax := errors.AsType[*syntax.Error](err); isSyntax {
+		return append(wrong, fieldError{"grep", "re2", "grep must be an RE2 expression: " + err.Error()})
 	}
 	if err != nil {
-		return append(wrong, fieldError{"grep", "re2", "grep must be an RE2 expression: " + err.Error()})
+		return append(wrong, fieldError{"grep", "max", "grep: " + err.Error()})
 	}
 	return wrong
 }

@@ -12,12 +12,9 @@ func NewWith(path string, logger zerolog.Logger, open func(path string) (File, e
 
 // What tests of limits use.
 const (
-	KeptLines  = keptLines
-	MaxOpen    = maxOpen
-	MaxProgram = maxProgram
+	KeptLines = keptLines
+	MaxOpen   = maxOpen
 )
-
-var ProgramSize = programSize
 
 // OpenFiles is how many files the follower holds open.
 func (f *Follower) OpenFiles() (n int) {

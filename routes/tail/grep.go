@@ -17,55 +17,40 @@ const maxProgram = 500
 // the processors are left to the streams.
 var matching = make(chan struct{}, max(runtime.GOMAXPROCS(0)/2, 1))
 
-// A ProgramError is the error of an expression that would take too long.
-type ProgramError struct{ Size int }
-
-func (e *ProgramError) Error() string {
-	return fmt.Sprintf("the expression compiles to %d instructions, of which %d are allowed: use smaller counts in {n,m}, or * and + instead",
-		e.Size, maxProgram)
-}
+var errTooLarge = fmt.Errorf("the expression compiles to more than %d instructions: use smaller counts in {n,m}, or * and + instead", maxProgram)
 
 // CompileGrep compiles an RE2 expression for [Follower.Follow]. The error is a
-// [*syntax.Error], or a [*ProgramError] if the program would be too large; it is
-// not compiled then.
+// [*syntax.Error], or another one if the program would be too large.
 func CompileGrep(expr string) (*regexp.Regexp, error) {
 	parsed, err := syntax.Parse(expr, syntax.Perl)
 	if err != nil {
 		return nil, err
 	}
-	if size := programSize(parsed); size > maxProgram {
-		return nil, &ProgramError{Size: size}
+	if unrolled(parsed) > 4*maxProgram { // compiling it would take memory and time
+		return nil, errTooLarge
+	}
+	program, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		return nil, err
+	}
+	if len(program.Inst) > maxProgram {
+		return nil, errTooLarge
 	}
 	return regexp.Compile(expr)
 }
 
-// programSize is how many instructions an expression compiles to at the most.
-// [syntax.Parse] keeps counted repetitions as they are written; compiling them
-// is what takes memory and time.
-func programSize(re *syntax.Regexp) int {
-	const fail, match = 1, 1 // are in every program
-	return fail + match + instructions(re)
-}
-
-func instructions(re *syntax.Regexp) int {
-	n := 0
+// unrolled is about the size of an expression with its counted repetitions written out.
+// A program is at most twice as large.
+func unrolled(re *syntax.Regexp) int {
+	size := 1
+	if re.Op == syntax.OpLiteral {
+		size = len(re.Rune)
+	}
 	for _, sub := range re.Sub {
-		n += instructions(sub)
+		size += unrolled(sub)
 	}
-	switch re.Op {
-	case syntax.OpLiteral:
-		return max(len(re.Rune), 1)
-	case syntax.OpCapture, syntax.OpStar:
-		return n + 2
-	case syntax.OpPlus, syntax.OpQuest:
-		return n + 1
-	case syntax.OpConcat:
-		return max(n, 1)
-	case syntax.OpAlternate:
-		return n + len(re.Sub)
-	case syntax.OpRepeat: // that many copies, of which those above Min are optional
-		return n*max(re.Min, re.Max, 1) + max(re.Max-re.Min, 0) + 2
-	default:
-		return 1
+	if re.Op == syntax.OpRepeat {
+		size *= max(re.Min, re.Max, 1)
 	}
+	return size
 }
