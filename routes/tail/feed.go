@@ -3,6 +3,7 @@ package tail
 import (
 	"io"
 	"regexp"
+	"sync/atomic"
 
 	"example.com/sse-demo/sse"
 )
@@ -13,15 +14,15 @@ type Feed struct {
 	follower *Follower
 	grep     *regexp.Regexp // nil for all lines
 	first    string         // the id at which it begins
-	look     uint64         // of the follower, after which the goal is known
+	isClosed atomic.Bool
+	look     uint64 // of the follower, after which the goal is known
 
 	// Guarded by Follower.mu.
 	wake        func()
 	at          lineID   // up to which all that the client wants is in batch, or was given
-	goal        *place   // the newest line when the feed was opened; nil until it is known
+	goal        *lineID  // the newest line when the feed was opened; nil until it is known
 	batch       [][]byte // what Next returns first
 	isSearching bool     // a goroutine moves at, and fills batch
-	isClosed    bool
 }
 
 // Follow returns a feed, to be closed after use: right after lastEventID, or if
@@ -29,11 +30,7 @@ type Feed struct {
 // has only lines that match it, also of those last ones. Follow reads the file to
 // find its position: up to 64 MiB for lines, and a few bytes for lastEventID.
 func (f *Follower) Follow(lines int, grep *regexp.Regexp, lastEventID string) *Feed {
-	c := &Feed{follower: f, grep: grep, wake: func() {}}
-	f.mu.Lock()
-	f.asked++
-	c.look = f.asked
-	f.mu.Unlock()
+	c := &Feed{follower: f, grep: grep, wake: func() {}, look: f.asked.Add(1)}
 	select {
 	case f.poke <- struct{}{}:
 	default: // others have asked, too
@@ -74,7 +71,7 @@ func (c *Feed) Notify(wake func()) {
 	f := c.follower
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !c.isClosed {
+	if !c.isClosed.Load() {
 		c.wake = wake
 		f.feeds[c] = struct{}{}
 		wake()
@@ -95,7 +92,7 @@ func (c *Feed) Next(frames [][]byte) ([][]byte, error) {
 	if c.isSearching {
 		return frames, nil
 	}
-	lines, isNear := f.memory.after(c.at.place)
+	lines, isNear := f.memory.after(c.at)
 	if !isNear || c.grep != nil && len(lines) > 0 {
 		c.isSearching = true
 		s := &search{feed: c, at: c.at}
@@ -112,8 +109,8 @@ func (c *Feed) Next(frames [][]byte) ([][]byte, error) {
 	return frames, nil
 }
 
-// isOver reports whether the feed or its follower has ended. It needs the lock.
-func (c *Feed) isOver() bool { return c.isClosed || c.follower.ended }
+// isOver reports whether the feed or its follower has ended.
+func (c *Feed) isOver() bool { return c.isClosed.Load() || c.follower.ended.Load() }
 
 // Behind reports whether the feed has yet to give something of what was in the file
 // when it was opened.
@@ -122,7 +119,7 @@ func (c *Feed) Behind() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if c.goal == nil && f.answered >= c.look {
-		end := f.memory.end().place
+		end := f.memory.end()
 		c.goal = &end
 	}
 	return !c.isOver() && (len(c.batch) > 0 || c.goal == nil || c.at.before(*c.goal))
@@ -131,8 +128,9 @@ func (c *Feed) Behind() bool {
 // Close releases what the feed holds, at once; a search ends after the chunk that it
 // is at. wake is not called any more.
 func (c *Feed) Close() {
+	c.isClosed.Store(true)
 	c.follower.mu.Lock()
 	defer c.follower.mu.Unlock()
-	c.isClosed, c.batch = true, nil
+	c.batch = nil
 	delete(c.follower.feeds, c)
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"iter"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -30,7 +32,7 @@ type Follower struct {
 	// Only the goroutine of Run uses these.
 	reader  *lineReader   // of the current generation
 	queue   []*generation // to be read after it
-	ignored []sighting    // files beside that have no new lines
+	seen    []*generation // files beside at the last look, which have no new lines unless they change
 	problem string        // that was logged last
 
 	// mu guards these, and the state of the feeds. It is never held while a file is
@@ -40,9 +42,9 @@ type Follower struct {
 	gens     []*generation // the oldest first; the last one is the current one
 	memory   memory
 	feeds    map[*Feed]struct{} // woken when there may be more
-	asked    uint64             // looks that feeds have asked for
-	answered uint64             // of which these are done
-	ended    bool
+	answered uint64             // of the looks in asked, these are done
+	asked    atomic.Uint64      // looks that feeds have asked for
+	ended    atomic.Bool
 	searches sync.WaitGroup
 }
 
@@ -57,19 +59,7 @@ func newFollower(path string, logger zerolog.Logger, openFile func(string) (file
 		feeds: make(map[*Feed]struct{}),
 		poke:  make(chan struct{}, 1),
 	}
-	f.recall()
-	g, err := f.open()
-	if err != nil {
-		g = &generation{} // readAll tries again, and reports it
-	}
-	offset := int64(0)
-	if g.file != nil {
-		offset, _ = backfillStart(g.file, g.info.Size(), keptLines) // 0 if the file shrinks at this moment
-	}
-	f.follow(g, offset)
-	f.first = g.epoch
-	f.memory.start = f.reader.id()
-	g.start = g.idAt(0, nil) // the feeds can read what is before
+	f.begin()
 	f.report(f.readAll(context.Background()))
 	return f
 }
@@ -113,9 +103,7 @@ func (f *Follower) Run(ctx context.Context) {
 // readAll reads what there is, in the current generation and those after it.
 func (f *Follower) readAll(ctx context.Context) error {
 	for ctx.Err() == nil {
-		f.mu.Lock()
-		asked := f.asked
-		f.mu.Unlock()
+		asked := f.asked.Load()
 		more, err := f.step()
 		if !more || f.reader.atEnd && len(f.queue) == 0 {
 			f.answer(asked)
@@ -132,7 +120,7 @@ func (f *Follower) readAll(ctx context.Context) error {
 func (f *Follower) step() (more bool, err error) {
 	isReplaced := f.isReplaced() // before the read that must come after it
 	n := 0
-	if f.current().file != nil {
+	if f.reader.file != nil {
 		n, err = f.reader.fill(math.MaxInt64)
 	}
 	switch {
@@ -141,18 +129,14 @@ func (f *Follower) step() (more bool, err error) {
 	case err != nil:
 		return false, err
 	case n > 0:
-		if lines := slices.Collect(f.reader.lines(false)); len(lines) > 0 {
-			f.add(lines, lines[len(lines)-1].id)
-		}
+		f.add(f.reader.lines(false))
 	case isReplaced:
-		f.add(slices.Collect(f.reader.lines(true)), f.reader.id())
+		f.add(f.reader.lines(true))
 		next := f.queue[0]
 		f.queue = f.queue[1:]
 		f.follow(next, f.readBefore(next))
 	default:
-		waiting := len(f.queue)
-		err = f.look()
-		return len(f.queue) > waiting, err
+		return f.look()
 	}
 	return true, nil
 }
@@ -169,11 +153,15 @@ func (f *Follower) isReplaced() bool {
 
 // add puts lines into memory and wakes the feeds. The end of the generation rises
 // with them, so that a feed that has read as far as the follower goes on in memory.
-func (f *Follower) add(lines []line, end lineID) {
+func (f *Follower) add(lines iter.Seq[line]) {
+	added := slices.Collect(lines)
+	if len(added) == 0 {
+		return
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.memory.append(lines)
-	f.current().end = end
+	f.memory.append(added)
+	f.current().end = f.reader.end
 	f.wakeFeeds()
 }
 
@@ -213,8 +201,8 @@ func (f *Follower) report(err error) {
 
 // end ends the feeds and closes all files.
 func (f *Follower) end() {
+	f.ended.Store(true)
 	f.mu.Lock()
-	f.ended = true
 	f.wakeFeeds()
 	f.mu.Unlock()
 	f.searches.Wait()

@@ -1,7 +1,9 @@
 package tail
 
 import (
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"time"
@@ -17,8 +19,9 @@ type file interface {
 // A generation is one file that the followed name has stood for, until its
 // truncation. A missing file counts as a generation, too.
 type generation struct {
-	epoch int64  // when it began, in epochUnit since 1970; it is higher than the one before
-	inode uint64 // as the ids have it; the lines may be in a copy with another one
+	path  string // where it was found
+	epoch int64  // when it began, see epochOf; it is higher than the one before
+	inode uint64 // as the ids have it, 0 if it is missing; the lines may be in a copy with another one
 	start lineID // where its lines begin: at 0, unless the file was followed before
 
 	// Guarded by Follower.mu; only the goroutine of Run writes them.
@@ -33,21 +36,9 @@ const epochUnit = 10 * time.Microsecond
 
 func epochOf(t time.Time) int64 { return t.UnixNano() / int64(epochUnit) }
 
-func timeOf(epoch int64) time.Time { return time.Unix(0, epoch*int64(epochUnit)) }
-
 // idAt returns the id of an offset, which stands after the bytes of window.
 func (g *generation) idAt(offset int64, window []byte) lineID {
-	return lineID{place{g.epoch, offset}, checksum(g.inode, window)}
-}
-
-// modTime is when the file was written last.
-func (g *generation) modTime() time.Time {
-	if g.file != nil {
-		if info, err := g.file.Stat(); err == nil {
-			return info.ModTime()
-		}
-	}
-	return g.info.ModTime()
+	return lineID{g.epoch, offset, checksum(g.inode, window)}
 }
 
 // isIn reports whether the bytes before an id of the generation are in a file.
@@ -56,70 +47,57 @@ func (g *generation) isIn(f io.ReaderAt, id lineID) bool {
 	return err == nil && g.idAt(id.offset, window) == id
 }
 
-// isFile reports whether a file is the one of this generation. The inode of a file
-// that is closed may have been given to another one, so the content must agree.
-func (g *generation) isFile(info os.FileInfo, f io.ReaderAt) bool {
-	if g.info == nil || !os.SameFile(g.info, info) {
-		return false
-	}
-	return g.file != nil || g.end.offset > 0 && g.isIn(f, g.end)
+// isFile reports whether a file that is open is the one of this generation. The inode
+// of a file that was closed may have been given to another one, so the content must agree.
+func (g *generation) isFile(opened *generation) bool {
+	return g.info != nil && os.SameFile(g.info, opened.info) && g.isIn(opened.file, g.end)
 }
 
-// openGeneration opens a file as a generation.
-func (f *Follower) openGeneration(path string) (*generation, error) {
-	file, err := f.openFile(path)
+// isUnchanged reports whether nothing was written to a file since it was listed, by
+// whatever name.
+func (g *generation) isUnchanged(listed *generation) bool {
+	return os.SameFile(g.info, listed.info) && g.info.ModTime().Equal(listed.info.ModTime()) && g.info.Size() == listed.info.Size()
+}
+
+// isOpenIn reports whether the file is the one that another generation has open.
+func (g *generation) isOpenIn(other *generation) bool {
+	return other.file != nil && os.SameFile(g.info, other.info)
+}
+
+// modTime is when the file was written last; the zero time if it is missing.
+func (g *generation) modTime() (t time.Time) {
+	if g.file != nil {
+		if info, err := g.file.Stat(); err == nil {
+			t = info.ModTime()
+		}
+	}
+	return t
+}
+
+// Check returns an error if path can never be followed.
+func Check(path string) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s: not a regular file", path)
+	}
+	return nil
+}
+
+// open opens the file of a generation that is not followed yet.
+func (f *Follower) open(g *generation) error {
+	if err := Check(g.path); err != nil { // opening a pipe would wait for its writer
+		return err
+	}
+	file, err := f.openFile(g.path)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	info, err := file.Stat()
 	if err != nil {
 		_ = file.Close() // it was only read
-		return nil, err
+		return err
 	}
-	return &generation{info: info, inode: inodeOf(info), file: file}, nil
-}
-
-// generations returns copies of those that are known.
-func (f *Follower) generations() []generation {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	all := make([]generation, len(f.gens))
-	for i, g := range f.gens {
-		all[i] = *g
-	}
-	return all
-}
-
-// follow makes g the generation that is read, from the offset on, or if that fails,
-// from its beginning.
-func (f *Follower) follow(g *generation, offset int64) {
-	g.epoch = epochOf(time.Now())
-	if n := len(f.gens); n > 0 {
-		g.epoch = max(g.epoch, f.gens[n-1].epoch+1)
-	}
-	reader, err := newLineReader(g, g.file, offset)
-	if err != nil {
-		reader, _ = newLineReader(g, g.file, 0) // reads nothing
-	}
-	f.reader, g.start, g.end = reader, reader.id(), reader.id()
-	f.mu.Lock()
-	f.gens = append(f.gens, g)
-	f.gens = slices.Delete(f.gens, 0, max(len(f.gens)-maxKnown, 0))
-	f.mu.Unlock()
-	if n := len(f.gens); n > maxOpen {
-		f.shut(f.gens[n-1-maxOpen])
-	}
-}
-
-// readBefore is the offset up to which the file was read when it had the followed name
-// before.
-func (f *Follower) readBefore(g *generation) int64 {
-	for _, old := range slices.Backward(f.gens) {
-		if g.file != nil && old.isFile(g.info, g.file) && old.isIn(g.file, old.end) {
-			return old.end.offset
-		}
-	}
-	return 0
+	g.file, g.info, g.inode = file, info, inodeOf(info)
+	return nil
 }
 
 // shut closes the files of generations; feeds that still read them notice.
@@ -133,4 +111,60 @@ func (f *Follower) shut(gs ...*generation) {
 			_ = file.Close() // it was only read
 		}
 	}
+}
+
+// use calls read with the file of a generation. A file that is closed is opened again
+// by the name that rotation gave it.
+func (f *Follower) use(g *generation, read func(io.ReaderAt) error) error {
+	if g.file != nil {
+		return read(g.file)
+	}
+	beside := f.rotated()
+	i := slices.IndexFunc(beside, func(found *generation) bool { return g.info != nil && os.SameFile(g.info, found.info) })
+	if i < 0 || f.open(beside[i]) != nil {
+		return fs.ErrNotExist
+	}
+	defer f.shut(beside[i])
+	if !g.isFile(beside[i]) {
+		return fs.ErrNotExist
+	}
+	return read(beside[i].file)
+}
+
+// generations returns copies of those that are known.
+func (f *Follower) generations() (all []generation) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, g := range f.gens {
+		all = append(all, *g)
+	}
+	return all
+}
+
+// follow makes g the generation that is read, from the offset on.
+func (f *Follower) follow(g *generation, offset int64) {
+	g.epoch = epochOf(time.Now())
+	if n := len(f.gens); n > 0 {
+		g.epoch = max(g.epoch, f.gens[n-1].epoch+1)
+	}
+	f.reader, _ = newLineReader(g, g.file, offset) // if the file has shrunk, fill finds that
+	g.start, g.end = f.reader.end, f.reader.end
+	f.mu.Lock()
+	f.gens = append(f.gens, g)
+	f.gens = slices.Delete(f.gens, 0, max(len(f.gens)-maxKnown, 0))
+	f.mu.Unlock()
+	if n := len(f.gens); n > maxOpen {
+		f.shut(f.gens[n-1-maxOpen])
+	}
+}
+
+// readBefore is the offset up to which the file was read when it had the followed name
+// before.
+func (f *Follower) readBefore(g *generation) int64 {
+	for _, old := range slices.Backward(f.gens) {
+		if g.file != nil && old.isFile(g) {
+			return old.end.offset
+		}
+	}
+	return 0
 }

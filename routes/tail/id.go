@@ -6,57 +6,42 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"strconv"
-	"strings"
+	"os"
+	"reflect"
 )
 
-// A place is the end of a line, or the start of a generation. Places rise from line
-// to line, through all generations.
-type place struct {
-	epoch  int64 // of the generation
-	offset int64 // in its file
-}
-
-func (p place) before(q place) bool { return p.compare(q) < 0 }
-
-func (p place) compare(q place) int {
-	return cmp.Or(cmp.Compare(p.epoch, q.epoch), cmp.Compare(p.offset, q.offset))
-}
-
-// A lineID is a place with a checksum, so that it is recognized after a restart.
+// A lineID is the end of a line, or the start of a generation. Ids rise from line to
+// line, through all generations.
 type lineID struct {
-	place
-	sum uint32
+	epoch  int64  // of the generation
+	offset int64  // in its file
+	sum    uint32 // see checksum
 }
 
-// sumDigits is the length of the checksum in an id.
-const sumDigits = 10
+func (id lineID) before(other lineID) bool { return id.compare(other) < 0 }
+
+func (id lineID) compare(other lineID) int {
+	return cmp.Or(cmp.Compare(id.epoch, other.epoch), cmp.Compare(id.offset, other.offset))
+}
 
 func (id lineID) String() string {
-	return fmt.Sprintf("%d%0*d-%d", id.epoch, sumDigits, id.sum, id.offset)
+	return fmt.Sprintf("%015d%010d-%d", id.epoch, id.sum, id.offset)
 }
 
 // parseID reads an id as String writes it; ok is false for anything else.
 func parseID(s string) (id lineID, ok bool) {
-	mark, offset, _ := strings.Cut(s, "-")
-	digits := max(len(mark)-sumDigits, 0)
-	epoch, errEpoch := strconv.ParseUint(mark[:digits], 10, 63)
-	sum, errSum := strconv.ParseUint(mark[digits:], 10, 32)
-	end, errOffset := strconv.ParseUint(offset, 10, 63)
-	if errEpoch != nil || errSum != nil || errOffset != nil {
-		return lineID{}, false
-	}
-	id = lineID{place{int64(epoch), int64(end)}, uint32(sum)}
-	return id, id.String() == s // "+1-01" was never given out
+	_, err := fmt.Sscanf(s, "%15d%10d-%d", &id.epoch, &id.sum, &id.offset)
+	return id, err == nil && id.String() == s // "+1" was never given out
 }
 
-// checksum is the one in the id of the offset that window stands before.
+// checksum makes an id recognizable after a restart: it covers the file's inode and the
+// window, which is the bytes before the offset.
 func checksum(inode uint64, window []byte) uint32 {
 	key := binary.LittleEndian.AppendUint64(nil, inode)
 	return crc32.Update(crc32.ChecksumIEEE(key), crc32.IEEETable, window[max(len(window)-windowSize, 0):])
 }
 
-// windowBefore reads the bytes that the checksum of the offset covers.
+// windowBefore reads the window of an offset.
 func windowBefore(file io.ReaderAt, offset int64) ([]byte, error) {
 	if offset == 0 {
 		return nil, nil // there may be no file
@@ -64,4 +49,18 @@ func windowBefore(file io.ReaderAt, offset int64) ([]byte, error) {
 	window := make([]byte, min(offset, windowSize))
 	_, err := file.ReadAt(window, offset-int64(len(window)))
 	return window, err
+}
+
+// inodeOf returns the number that a file keeps under another name; 0 on a system that
+// has none. Reflection finds it without a file of code for each system.
+func inodeOf(info os.FileInfo) uint64 {
+	stat := reflect.Indirect(reflect.ValueOf(info.Sys()))
+	if stat.Kind() != reflect.Struct {
+		return 0
+	}
+	inode := stat.FieldByName("Ino")
+	if !inode.CanUint() {
+		return 0
+	}
+	return inode.Uint()
 }

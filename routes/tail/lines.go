@@ -12,6 +12,9 @@ import (
 
 const truncated = " …[truncated]"
 
+// maxRead is how much is read of a line: room for a CR, and one byte that is too many.
+const maxRead = MaxLine + 2
+
 // A line is an event: its id, and its frame.
 type line struct {
 	id    lineID
@@ -35,17 +38,18 @@ type lineReader struct {
 	atEnd bool   // fill came to the end of the file
 
 	isHole bool   // the file has only NULs so far
-	line   []byte // the start of a line whose end was not read yet, at most MaxLine+1 bytes
-	length int64  // of that line so far
+	line   []byte // the start of a line whose end was not read yet, at most maxRead bytes
 	data   []byte // reused for each line
+	end    lineID // of the last line that was taken, or where the reader began
 }
 
 // newLineReader returns a reader of a generation's file that begins at offset, which
 // must be the start of a line.
 func newLineReader(g *generation, file io.ReaderAt, offset int64) (*lineReader, error) {
-	r := &lineReader{generation: g, file: file, read: offset, isHole: offset == 0}
+	r := &lineReader{generation: g, file: file, read: offset, isHole: offset == 0, buf: make([]byte, windowSize+chunkSize)}
 	window, err := windowBefore(file, offset)
 	r.chunk, r.taken = window, len(window)
+	r.end = r.id()
 	return r, err
 }
 
@@ -59,9 +63,6 @@ func (r *lineReader) id() lineID { return r.generation.idAt(r.read, r.window()) 
 // were. It returns errChanged if the bytes before the chunk have changed. It compares
 // these last: as long as they are the same, the chunk belongs to the same file, too.
 func (r *lineReader) fill(limit int64) (int, error) {
-	if r.buf == nil {
-		r.buf = make([]byte, windowSize+chunkSize)
-	}
 	old := copy(r.buf, r.window())
 	r.chunk, r.taken = r.buf[:old], old
 	n, err := r.file.ReadAt(r.buf[old:int64(old)+min(chunkSize, max(limit-r.read, 0))], r.read)
@@ -96,38 +97,27 @@ func (r *lineReader) skipHole() {
 // the file, what follows the last line end is a line, too.
 func (r *lineReader) lines(isComplete bool) iter.Seq[line] {
 	return func(yield func(line) bool) {
-		for {
-			rest := r.chunk[r.taken:]
-			end := bytes.IndexByte(rest, '\n')
-			if end < 0 {
-				r.extend(rest)
-				r.taken = len(r.chunk)
+		for r.taken < len(r.chunk) {
+			piece, _, hasEnd := bytes.Cut(r.chunk[r.taken:], []byte("\n"))
+			r.line = append(r.line, piece[:min(len(piece), maxRead-len(r.line))]...)
+			r.taken += len(piece)
+			if !hasEnd {
 				break
 			}
-			r.extend(rest[:end])
-			r.taken += end + 1
+			r.taken++
 			if !yield(r.complete()) {
 				return
 			}
 		}
-		if isComplete && r.length > 0 {
+		if isComplete && len(r.line) > 0 {
 			yield(r.complete())
 		}
 	}
 }
 
-func (r *lineReader) extend(piece []byte) {
-	r.length += int64(len(piece))
-	room := MaxLine + 1 - len(r.line) // one more, for the CR of CRLF
-	r.line = append(r.line, piece[:min(len(piece), room)]...)
-}
-
-// complete returns the line that ends at the end of the chunk.
+// complete returns the line that was taken.
 func (r *lineReader) complete() line {
-	text, mark := r.line, ""
-	if r.length == int64(len(text)) {
-		text = bytes.TrimSuffix(text, []byte("\r"))
-	}
+	text, mark := bytes.TrimSuffix(r.line, []byte("\r")), ""
 	if len(text) > MaxLine {
 		end := MaxLine
 		for end > MaxLine-utf8.UTFMax && !utf8.RuneStart(text[end]) {
@@ -136,7 +126,7 @@ func (r *lineReader) complete() line {
 		text, mark = text[:end], truncated
 	}
 	r.data = append(sse.AppendUTF8(r.data[:0], text), mark...)
-	r.line, r.length = r.line[:0], 0
-	id := r.generation.idAt(r.read-int64(len(r.chunk)-r.taken), r.chunk[:r.taken])
-	return line{id, sse.MustFrame(sse.Event{ID: id.String(), Name: "log", Data: r.data})}
+	r.line = r.line[:0]
+	r.end = r.generation.idAt(r.read-int64(len(r.chunk)-r.taken), r.chunk[:r.taken])
+	return line{r.end, sse.MustFrame(sse.Event{ID: r.end.String(), Name: "log", Data: r.data})}
 }

@@ -25,13 +25,13 @@ func (m *memory) append(lines []line) {
 	}
 }
 
-// after returns a batch of the lines that follow p; ok is false if memory has
+// after returns a batch of the lines that follow at; ok is false if memory has
 // dropped some of them.
-func (m *memory) after(p place) (lines []line, ok bool) {
-	if p.before(m.start.place) {
+func (m *memory) after(at lineID) (lines []line, ok bool) {
+	if at.before(m.start) {
 		return nil, false
 	}
-	i, isLine := slices.BinarySearchFunc(m.lines, p, func(l line, p place) int { return l.id.compare(p) })
+	i, isLine := slices.BinarySearchFunc(m.lines, at, func(l line, at lineID) int { return l.id.compare(at) })
 	if isLine {
 		i++
 	}
@@ -43,11 +43,11 @@ func (m *memory) after(p place) (lines []line, ok bool) {
 	return slices.Clone(m.lines[i:end]), true
 }
 
-// find returns the id of a line with this offset and checksum, and if isOurs, this
-// epoch.
-func (m *memory) find(id lineID, isOurs bool) (found lineID, ok bool) {
+// find returns the id of a line with the epoch, if that is not 0, and the offset and
+// checksum of an id.
+func (m *memory) find(id lineID) (found lineID, ok bool) {
 	isIt := func(l line) bool {
-		return l.id.offset == id.offset && l.id.sum == id.sum && (!isOurs || l.id.epoch == id.epoch)
+		return l.id.offset == id.offset && l.id.sum == id.sum && (id.epoch == 0 || l.id.epoch == id.epoch)
 	}
 	for _, l := range slices.Backward(m.lines) {
 		if isIt(l) {

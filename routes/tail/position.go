@@ -3,28 +3,31 @@ package tail
 import (
 	"bytes"
 	"io"
-	"io/fs"
-	"os"
 	"slices"
 )
 
-// backfill returns the id before the last n lines of the current file.
+// backfill returns the id before the last n lines of the current file. Before all of
+// them that is the end of the file before, because it has a checksum of its lines.
 func (f *Follower) backfill(n int) lineID {
 	f.mu.Lock()
 	g := *f.current()
+	first := g.start
+	if last := len(f.gens) - 1; last > 0 && f.gens[last-1].info != nil {
+		first = f.gens[last-1].end
+	}
 	f.mu.Unlock()
-	if n == 0 || g.file == nil {
-		return g.end
+	at := g.end
+	if n > 0 && g.file != nil {
+		offset, err := backfillStart(g.file, g.end.offset, n)
+		window, errWindow := windowBefore(g.file, offset)
+		if err == nil && errWindow == nil { // or else the file was truncated, or is closed
+			at = g.idAt(offset, window)
+		}
 	}
-	offset, err := backfillStart(g.file, g.end.offset, n)
-	if err == nil && offset <= g.start.offset {
-		return g.start
+	if at.offset <= g.start.offset {
+		return first
 	}
-	window, errWindow := windowBefore(g.file, offset)
-	if err != nil || errWindow != nil {
-		return g.end // the file was truncated, or is closed
-	}
-	return g.idAt(offset, window)
+	return at
 }
 
 // backfillStart is the offset at which the last n lines before end begin, no more than
@@ -64,79 +67,38 @@ func (f *Follower) resume(lastEventID string) (at lineID, ok bool) {
 		return lineID{}, false
 	}
 	gens := f.generations()
-	isOurs := slices.ContainsFunc(gens, func(g generation) bool { return g.epoch == id.epoch })
+	if i := slices.IndexFunc(gens, func(g generation) bool { return g.epoch == id.epoch }); i >= 0 {
+		gens = gens[i : i+1]
+	} else {
+		id.epoch = 0
+	}
 	f.mu.Lock()
-	at, ok = f.memory.find(id, isOurs)
+	at, ok = f.memory.find(id)
 	f.mu.Unlock()
 	if ok {
 		return at, true
 	}
-	if !isOurs && id.offset == 0 {
-		return f.findStart(gens, id)
+	if id.epoch == 0 && id.offset == 0 { // there was no file beside, or it is lost
+		first := gens[0]
+		return first.start, first.epoch == f.first && (id.sum == first.start.sum || id.sum == checksum(0, nil))
 	}
 	found := 0
 	for _, g := range gens {
-		if isOurs && g.epoch != id.epoch || id.offset < g.start.offset || id.offset > g.end.offset {
+		if id.offset < g.start.offset || id.offset > g.end.offset {
 			continue
 		}
 		if id == g.start || id == g.end {
 			return id, true
 		}
-		window, err := f.windowOf(&g, id.offset)
+		var window []byte
+		err := f.use(&g, func(file io.ReaderAt) (err error) {
+			window, err = windowBefore(file, id.offset)
+			return err
+		})
 		isOf := func(original generation) bool { return id.sum == checksum(original.inode, window) }
 		if err == nil && slices.ContainsFunc(gens, isOf) {
 			at, found = g.idAt(id.offset, window), found+1
 		}
 	}
 	return at, found == 1
-}
-
-// findStart returns the start of the first file of this process, for the id that an
-// earlier one gave at the start of that file, or if there was none. Lines may be lost
-// if another file was rotated away since, which may also be a copy of that one.
-func (f *Follower) findStart(gens []generation, id lineID) (at lineID, ok bool) {
-	wasMissing := id.sum == checksum(0, nil)
-	since := timeOf(id.epoch)
-	if wasMissing {
-		since = since.Add(-clockLag)
-	}
-	for _, g := range gens {
-		if g.epoch == f.first {
-			return g.start, wasMissing || g.start.sum == id.sum
-		}
-		if !g.info.ModTime().Before(since) {
-			break
-		}
-	}
-	return lineID{}, false
-}
-
-// windowOf returns the bytes before an offset of a generation.
-func (f *Follower) windowOf(g *generation, offset int64) ([]byte, error) {
-	file, leave, err := f.use(g)
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
-	return windowBefore(file, offset)
-}
-
-// use returns the file of a generation, and a function to call after use. A file that
-// is closed is opened again by the name that rotation gave it.
-func (f *Follower) use(g *generation) (file io.ReaderAt, leave func(), err error) {
-	if g.file != nil {
-		return g.file, func() {}, nil
-	}
-	for _, s := range f.rotated() {
-		if g.info == nil || !os.SameFile(g.info, s.info) {
-			continue
-		}
-		if found, err := f.openGeneration(s.path); err == nil {
-			if g.isFile(found.info, found.file) {
-				return found.file, func() { f.shut(found) }, nil
-			}
-			f.shut(found)
-		}
-	}
-	return nil, nil, fs.ErrNotExist
 }
