@@ -26,6 +26,7 @@ const sameCache = "set -e\nexport GOFLAGS='-mod=mod -trimpath'\n"
 // TestCopyPage follows docs/copy.md in a fresh module: it copies the folders, runs
 // their tests there, adds cmd/minimal, and tries it with the curl commands.
 func TestCopyPage(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("it builds everything anew")
 	}
@@ -83,6 +84,7 @@ func startMinimal(t *testing.T, path, addr string) {
 // replaced and nothing deleted: all of it builds, and what TestCopyPage leaves out
 // passes its tests.
 func TestCopyWhole(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("it builds everything anew")
 	}

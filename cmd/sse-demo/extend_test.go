@@ -54,6 +54,7 @@ func absolute(t *testing.T, path string) string {
 
 // TestExtend follows docs/extend.md: the stream is served, described, and on the page.
 func TestExtend(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("it builds much anew")
 	}

@@ -260,6 +260,7 @@ func (c guardedRaw) Control(do func(fd uintptr)) error {
 // of 8 kB. With one frame more, even of a hook that is called before, each stream
 // would have one of 16 kB. The race detector needs more.
 func TestStackOfAStream(t *testing.T) {
+	t.Parallel()
 	const (
 		handler = 8 << 10
 		job     = 8 << 10 // its work, which encodes and publishes reports; at most 256 at once

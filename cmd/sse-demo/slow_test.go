@@ -14,7 +14,7 @@ import (
 // --limit-rate, and what is behind a large buffer.
 func TestSlowReader(t *testing.T) {
 	t.Parallel()
-	const timeout = 500 * time.Millisecond
+	const timeout = 250 * time.Millisecond
 	p := start(t, nil, "--write-timeout", timeout.String())
 	for range 100 {
 		if err := p.publish(`"` + strings.Repeat("x", 60_000) + `"`); err != nil {

@@ -86,9 +86,10 @@ func needShell(t *testing.T) {
 	}
 }
 
-// runIn runs a command in a shell, and ends what it leaves behind.
+// runIn runs a command in a shell, and ends what it leaves behind. What it builds must
+// not take the processor from the tests beside it.
 func runIn(ctx context.Context, dir, command string) (string, error) {
-	cmd := exec.CommandContext(ctx, "sh", "-c", command)
+	cmd := exec.CommandContext(ctx, "nice", "sh", "-c", command)
 	cmd.Dir = dir
 	if *breakTraps {
 		cmd.Env = append(os.Environ(), "GOFLAGS=-trimpath") // what is built in one copy is not built again in another
