@@ -170,6 +170,24 @@ func TestBrokerIsAway(t *testing.T) {
 	})
 }
 
+// TestSilenceWhileTheBrokerIsAway: a replica that is back first gives the others time to
+// be heard of before it ends their jobs.
+func TestSilenceWhileTheBrokerIsAway(t *testing.T) {
+	replicas(t, func(t *testing.T, links [2]*link, m [2]*job.Manager) {
+		m[0].Kinds["silent"] = report(func(context.Context, func(job.Progress)) error { <-time.After(10 * time.Minute); return nil })
+		_ = start(t, m[0], "a", "silent", job.Request{})
+		links[0].cut.Store(true)
+		links[1].cut.Store(true)
+		<-time.After(5*time.Minute + time.Second)
+		links[1].cut.Store(false)
+		<-time.After(15 * time.Second)
+		links[0].cut.Store(false)
+		if frames := events(t, m[1], "a"); !strings.Contains(frames, `"succeeded"`) {
+			t.Error(frames)
+		}
+	})
+}
+
 // unhealthy is a journal to which nothing can be published. It reports that, or does
 // not know it yet.
 type unhealthy struct {
