@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -20,31 +19,29 @@ const tolerated = 500 * time.Millisecond
 // fail for longer than tolerated. It turns good again only after some time without any
 // failure, so that it does not flap while Redis refuses some commands and not others.
 type health struct {
-	recover time.Duration // without any failure, before it is good again
-	log     *slog.Logger
-
 	mu          sync.Mutex
 	err         error
 	first, last time.Time // failure since the last success; first is zero if there was none
 }
 
 // Err returns why events cannot be published at present; nil if they can.
-func (h *health) Err() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.err
+func (s *stream) Err() error {
+	s.health.mu.Lock()
+	defer s.health.mu.Unlock()
+	return s.health.err
 }
 
 // note takes the result of a probe, or another failure.
-func (h *health) note(err error) {
+func (s *stream) note(err error) {
+	h := &s.health
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()
 	if err == nil {
 		h.first = time.Time{}
-		if h.err != nil && now.Sub(h.last) >= h.recover {
+		if h.err != nil && now.Sub(h.last) >= s.options.timing.recover {
 			h.err = nil
-			h.log.Info("Redis is back")
+			s.options.Logger.Info("Redis is back")
 		}
 		return
 	}
@@ -56,7 +53,7 @@ func (h *health) note(err error) {
 		if !isRefusal(err) && now.Sub(h.first) < tolerated {
 			return
 		}
-		h.log.Error("Redis cannot be used; streams stay open, publishing is refused until it is back", "error", plain(err))
+		s.options.Logger.Error("Redis cannot be used; streams stay open, publishing is refused until it is back", "error", plain(err))
 	}
 	h.err = err
 }
@@ -71,7 +68,7 @@ func (s *stream) watch(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		s.health.note(err)
+		s.note(err)
 		wait = s.options.timing.probe
 		if err != nil {
 			relocate(ctx, s.commands)

@@ -72,12 +72,12 @@ func TestHealthIsSteady(t *testing.T) {
 // It is over when a probe succeeds, some time after the last failure.
 func TestHealth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := health{recover: 3 * time.Second, log: slog.New(slog.DiscardHandler)}
+		s := stream{options: Options{Logger: slog.New(slog.DiscardHandler), timing: timing{recover: 3 * time.Second}}}
 		step := func(after time.Duration, result error, isBad bool) {
 			t.Helper()
 			<-time.After(after)
-			h.note(result)
-			if err := h.Err(); (err != nil) != isBad {
+			s.note(result)
+			if err := s.Err(); (err != nil) != isBad {
 				t.Errorf("after %v: %v", result, err)
 			}
 		}

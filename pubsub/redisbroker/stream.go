@@ -2,7 +2,6 @@ package redisbroker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,11 +20,11 @@ const retryInterval = 200 * time.Millisecond
 // A stream is a Redis Stream that this process writes to and follows. Broker and
 // Journal differ in what they do with its entries.
 type stream struct {
-	health
 	options  Options
 	redis    redis.UniversalOptions
 	commands redis.UniversalClient // to publish, and for whatever is answered at once
 	reads    redis.UniversalClient // to follow the stream
+	health   health
 	arrivals arrivals
 	stop     context.CancelFunc
 	done     sync.WaitGroup
@@ -54,7 +53,6 @@ func newStream(o Options, append func(entry) (delivered int, err error), loseBef
 	}
 	s := &stream{
 		options: o, redis: redis, append: append, loseBefore: loseBefore, stop: func() {},
-		health:   health{recover: o.timing.recover, log: o.Logger},
 		arrivals: arrivals{more: make(chan struct{})},
 		total:    -1, count: 1,
 	}
@@ -102,10 +100,11 @@ func (s *stream) persist(ctx context.Context) error {
 	}
 }
 
-// unsupported is what is wrong with a Redis that cannot be used.
+// unsupported is what is wrong with a Redis that cannot be used. It counts as a refusal.
 type unsupported string
 
 func (u unsupported) Error() string { return string(u) }
+func (unsupported) RedisError()     {}
 
 // inspect finds out whether Redis can be used, and whether it is a cluster.
 func (s *stream) inspect(ctx context.Context) error {
@@ -175,7 +174,7 @@ func (s *stream) publish(ctx context.Context, channel, name string, data []byte)
 	if err != nil {
 		cause := pubsub.ErrUnconfirmed
 		if isRefusal(err) {
-			s.health.note(err)
+			s.note(err)
 		}
 		if isRefusal(err) || !sent.sent.Load() {
 			cause = pubsub.ErrNotPublished
@@ -195,12 +194,9 @@ func (s *stream) publish(ctx context.Context, channel, name string, data []byte)
 // isTransient reports whether waiting may help: the connection failed, or Redis
 // refuses for a reason that passes.
 func isTransient(err error) bool {
-	if isRefusal(err) {
-		code, _, _ := strings.Cut(err.Error(), " ")
-		return slices.Contains([]string{"LOADING", "READONLY", "MASTERDOWN", "OOM", "MISCONF", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK"}, code)
-	}
-	_, never := errors.AsType[unsupported](err)
-	return !never
+	code, _, _ := strings.Cut(err.Error(), " ")
+	passes := []string{"LOADING", "READONLY", "MASTERDOWN", "OOM", "MISCONF", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK"}
+	return !isRefusal(err) || slices.Contains(passes, code)
 }
 
 // pause waits, and reports whether ctx is still alive.
