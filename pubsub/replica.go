@@ -167,7 +167,11 @@ func (r *Replica) Subscribe(channels []string, start Start) Subscription {
 	s := subscribe(&r.mu, logs, start, r.newest, later(r.newest, latest))
 	s.closed = func() {
 		for _, c := range used {
-			r.left(c)
+			if len(c.subs) == 0 {
+				r.followed.Remove(c.followed)
+				c.followed = nil
+			}
+			r.removeUnused(c)
 		}
 	}
 	return s
@@ -196,15 +200,6 @@ func (r *Replica) channel(name string) *channel {
 		r.byName[name] = c
 	}
 	return c
-}
-
-// left notes that a subscription of the channel was closed.
-func (r *Replica) left(c *channel) {
-	if len(c.subs) == 0 {
-		r.followed.Remove(c.followed)
-		c.followed = nil
-	}
-	r.removeUnused(c)
 }
 
 // removeUnused removes a channel that has neither events nor subscribers.

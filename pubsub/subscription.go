@@ -56,8 +56,7 @@ func (s *subscription) Next(frames [][]byte) ([][]byte, error) {
 	defer s.mu.RUnlock()
 	s.noteRead()
 	if s.fellBehind() {
-		s.catchUp()
-		frames = append(frames, s.gap())
+		frames = append(frames, s.catchUp())
 	}
 	for bytes, n := 0, 0; bytes < batchBytes && n < batchEvents; n++ {
 		c := s.lowest()
@@ -109,19 +108,15 @@ func (s *subscription) fellBehind() bool {
 	return s.lost
 }
 
-// catchUp moves the cursors that have lost events to what is kept. The others stay:
-// a loss in one channel repeats nothing of another.
-func (s *subscription) catchUp() {
+// catchUp moves the cursors that have lost events to what is kept, and returns a gap event.
+// The others stay: a loss in one channel repeats nothing of another.
+func (s *subscription) catchUp() []byte {
 	s.lost = false
 	for i := range s.cursors {
 		c := &s.cursors[i]
 		c.next = max(c.next, c.log.first)
 		c.holes = c.log.holes
 	}
-}
-
-// gap reports that events between the position and the oldest that follows are lost.
-func (s *subscription) gap() []byte {
 	after, oldest := s.after, ""
 	if after == "" {
 		after = s.last.String()
