@@ -17,7 +17,7 @@
 // is synced. One goroutine commits. While it does, further publishers wait, and the next
 // commit takes all of them. Committed events are appended to a [pubsub.Replica], which
 // subscribers read, so no subscriber waits for the disk. When the log is long, what is still
-// kept is copied, which publishers wait for: below a second for 64 MiB.
+// kept is copied, which publishers wait for.
 //
 // # When the disk is full
 //

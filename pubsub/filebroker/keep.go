@@ -81,6 +81,7 @@ func (b *Broker) makeRoom(n int) error {
 		return err
 	})
 	if err = cmp.Or(err, out.Flush()); err != nil {
+		_ = b.log.Truncate(b.log.end) // others need the room, too
 		return err
 	}
 	if err := b.log.setPlace(begin, end); err != nil {
