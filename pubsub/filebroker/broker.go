@@ -3,9 +3,12 @@ package filebroker
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"go.etcd.io/bbolt"
 
 	"example.com/sse-demo/pubsub"
 	"example.com/sse-demo/sse"
@@ -14,27 +17,41 @@ import (
 const (
 	// publishTimeout bounds how long Publish waits for a disk that does not answer.
 	publishTimeout = 10 * time.Second
-	// maxChannel bounds the name of a channel in bytes, because each event in the file has it.
-	maxChannel = 128
+	// maxChannel bounds the name of a channel in bytes: it is part of a key of bbolt.
+	maxChannel = 1 << 14
 )
 
 // A Broker is a pubsub.Broker whose events are in a file.
 type Broker struct {
-	path        string
-	maxFile     int64 // bytes after which the log is compacted
-	maxMessages int64 // bytes of the journal that are kept then
-	maxLosses   int   // channels whose losses are kept then
-	replica     *pubsub.Replica
-	observers   []func(id pubsub.ID, name string, data []byte) // of the journal
-	queue       chan *publication
-	stop        chan struct{}
-	running     sync.WaitGroup
-	failure     atomic.Pointer[error] // why nothing can be published
+	path      string
+	replica   *pubsub.Replica
+	observers []func(id pubsub.ID, name string, data []byte) // of the journal
+	queue     chan *publication
+	stop      chan struct{}
+	running   sync.WaitGroup
+	failure   atomic.Pointer[error] // why nothing can be published
 
 	// Of the goroutine that commits:
-	log  *log
-	last pubsub.ID
-	lost map[string]pubsub.ID // by channel: the newest event that the replica has dropped since the last commit
+	db      *bbolt.DB
+	probe   *os.File // what is written to it shows whether the disk has room
+	last    pubsub.ID
+	dropped []record // without name and data; the replica has dropped them since the last commit
+	size    sizes
+	max     sizes
+}
+
+// sizes are counts of bytes.
+type sizes struct {
+	file          int64
+	jobs, dropped int // of these kinds
+}
+
+// A publication is a record that is to be committed.
+type publication struct {
+	record
+	done    chan struct{} // closed when there is a receipt or an error
+	receipt pubsub.Receipt
+	err     error
 }
 
 // New returns a broker on a data file, which Start opens. It keeps as much of its
@@ -42,15 +59,14 @@ type Broker struct {
 // 8 MiB.
 func New(path string, maxEvents, maxBytes int) *Broker {
 	b := &Broker{
-		path:        path,
-		maxFile:     2*int64(maxBytes) + 4<<20, // while it is compacted there is a copy of what is kept, too
-		maxMessages: int64(maxBytes)/4 + 1<<20,
-		maxLosses:   maxBytes/512 + 2048,
-		queue:       make(chan *publication),
-		stop:        make(chan struct{}),
-		lost:        map[string]pubsub.ID{},
+		path:  path,
+		queue: make(chan *publication),
+		stop:  make(chan struct{}),
+		max:   sizes{file: 4*int64(maxBytes) + 8<<20, jobs: maxBytes/2 + 1<<20, dropped: maxBytes/4 + 1<<20},
 	}
-	b.replica = pubsub.NewReplica(maxEvents, maxBytes, 0, func(channel string, id pubsub.ID) { b.lost[channel] = id })
+	b.replica = pubsub.NewReplica(maxEvents, maxBytes, 0, func(channel string, id pubsub.ID) {
+		b.dropped = append(b.dropped, record{id: id, channel: channel})
+	})
 	return b
 }
 
@@ -65,33 +81,16 @@ func (b *Broker) Start(ctx context.Context) error {
 	return nil
 }
 
-func (b *Broker) open(ctx context.Context) (err error) {
-	if b.log, err = openLog(b.path); err != nil {
-		return err
-	}
-	err = b.kept(ctx, func(r record) error {
-		if r.id.Compare(b.last) > 0 {
-			b.last = r.id
-		}
-		_, err := b.deliver(r)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	b.note(b.tryRoom()) //nolint:contextcheck // it is short
-	return b.log.Chmod(0o600)
-}
-
 // Close ends what is being published, and closes the file. Call it also after a Start
 // that has failed.
 func (b *Broker) Close() error {
 	close(b.stop)
 	b.running.Wait()
-	if b.log == nil {
+	b.closeProbe()
+	if b.db == nil {
 		return nil
 	}
-	return b.log.Close()
+	return b.db.Close()
 }
 
 // Publish implements [pubsub.Broker]. It returns when the event is on the disk.
@@ -102,7 +101,7 @@ func (b *Broker) Publish(ctx context.Context, channel, name string, data []byte)
 	if _, err := (sse.Event{Name: name}).Append(nil); err != nil { // the data may be any
 		return pubsub.Receipt{}, fmt.Errorf("publish to %q: %w", channel, err)
 	}
-	receipt, err := b.publish(ctx, record{kind: eventKind, channel: channel, name: name, data: data})
+	receipt, err := b.publish(ctx, record{channel: channel, name: name, data: data})
 	if err != nil {
 		return pubsub.Receipt{}, fmt.Errorf("publish to %q: %w", channel, err)
 	}
@@ -145,8 +144,8 @@ func (b *Broker) Err() error {
 }
 
 // A Journal is the one order of what happens to jobs, as routes/job needs it, in the
-// file of a broker. It keeps the newest messages: at least a quarter of what the broker
-// keeps, and 1 MiB.
+// file of a broker. It keeps the newest messages, up to half of what the broker keeps
+// and 1 MiB.
 type Journal struct{ broker *Broker }
 
 // Journal returns the journal in the same file.
@@ -155,7 +154,7 @@ func (b *Broker) Journal() Journal { return Journal{b} }
 // Publish appends a message. It returns when the message is on the disk and was
 // observed.
 func (j Journal) Publish(ctx context.Context, name string, data []byte) error {
-	_, err := j.broker.publish(ctx, record{kind: messageKind, name: name, data: data})
+	_, err := j.broker.publish(ctx, record{name: name, data: data})
 	return err
 }
 

@@ -1,6 +1,7 @@
 // Package filebroker is a [pubsub.Broker] that keeps its channels, and the journal of
-// jobs, in one file: they survive a restart, and a kill at any moment. No other service is
-// needed. The package can be copied into another project together with sse and pubsub.
+// jobs, in one file: they survive a restart, and a kill at any moment. The file is a
+// database of bbolt (go.etcd.io/bbolt), so no other service is needed. The package can
+// be copied into another project together with sse and pubsub.
 //
 // # What is promised
 //
@@ -12,12 +13,10 @@
 //
 // # How it works
 //
-// The file is a log of records: events, messages of the journal, and what is lost. A record
-// counts when the header of the file includes it, so a commit is two writes, each of which
-// is synced. One goroutine commits. While it does, further publishers wait, and the next
-// commit takes all of them. Committed events are appended to a [pubsub.Replica], which
-// subscribers read, so no subscriber waits for the disk. When the log is long, what is still
-// kept is copied, which publishers wait for.
+// One goroutine commits. While it does, further publishers wait, and the next commit
+// takes all of them: they share the two syncs that it costs. Committed events are
+// appended to a [pubsub.Replica], which subscribers read, so no subscriber waits for
+// the disk. The next commit deletes from the file what the replica no longer keeps.
 //
 // # When the disk is full
 //
@@ -26,6 +25,6 @@
 //
 // # Damage
 //
-// The header and each record have a checksum. Start reads the whole file first, and refuses
-// one that is damaged, or shorter than its header says, without changing it.
+// Start reads the whole file first, and refuses one that is damaged, without changing
+// it: see verify.go.
 package filebroker

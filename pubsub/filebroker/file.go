@@ -1,0 +1,156 @@
+package filebroker
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.etcd.io/bbolt"
+	boltErrors "go.etcd.io/bbolt/errors"
+
+	"example.com/sse-demo/pubsub"
+)
+
+const (
+	lockTimeout = time.Second
+	// growth is by how much the file grows at once.
+	growth = 1 << 20
+	// compactBatch is how many bytes of a database that is written anew share a commit.
+	compactBatch = 4 << 20
+)
+
+var errContent = errors.New("it is damaged, or no data file of this version of sse-demo")
+
+// plain returns an error that names the cure. Callers name the file.
+func plain(err error) error {
+	if pathError, ok := errors.AsType[*os.PathError](err); ok {
+		return pathError.Err // it may name another file
+	}
+	switch {
+	case errors.Is(err, boltErrors.ErrTimeout):
+		return errors.New("another process has it open")
+	case errors.Is(err, boltErrors.ErrInvalid), errors.Is(err, boltErrors.ErrVersionMismatch), errors.Is(err, boltErrors.ErrChecksum):
+		return errContent
+	default:
+		return err
+	}
+}
+
+// open opens the file if it is whole, or creates it, and loads it.
+func (b *Broker) open(ctx context.Context) error {
+	file, err := filepath.EvalSymlinks(b.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		file = b.path
+		err = create(file)
+	}
+	if err != nil {
+		return err
+	}
+	if err := check(ctx, file); err != nil {
+		return err
+	}
+	if b.db, err = openWhole(file); err != nil {
+		return err
+	}
+	if err := b.db.View(func(tx *bbolt.Tx) error { return b.load(ctx, tx) }); err != nil {
+		return err
+	}
+	if err := b.openProbe(file); err != nil {
+		return err
+	}
+	b.tryRoom()
+	if err := os.Chmod(file, 0o600); err != nil {
+		return err
+	}
+	return b.shrink()
+}
+
+// check refuses a file that bbolt cannot open, or should not.
+func check(ctx context.Context, path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return errors.New("it is no regular file")
+	case info.Size() == 0:
+		return errors.New("it is empty; remove it to begin anew")
+	}
+	// Reading, it excludes a process that writes, and needs only the meta pages.
+	db, err := bbolt.Open(path, 0, &bbolt.Options{ReadOnly: true, Timeout: lockTimeout})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	return db.View(func(tx *bbolt.Tx) error { return verify(ctx, tx, info.Size()) })
+}
+
+func openWhole(path string) (*bbolt.DB, error) {
+	// Without a list of free pages in the file none can be damaged: bbolt then looks which pages are in use.
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType})
+	if err == nil {
+		db.AllocSize = growth
+	}
+	return db, err
+}
+
+func create(path string) error {
+	if _, err := os.Lstat(path); err == nil {
+		return errors.New("it is a link to a file that does not exist")
+	}
+	return writeAnew(path, func(db *bbolt.DB) error {
+		return db.Update(func(tx *bbolt.Tx) error {
+			bucket, err := tx.CreateBucket(bucketName)
+			if err != nil {
+				return err
+			}
+			w := writer{Bucket: bucket}
+			w.put([]byte{beginKind}, appendID(nil, pubsub.ID{}.Next()))
+			return w.err
+		})
+	})
+}
+
+// shrink makes the file smaller if it was written with a larger history, which bbolt
+// itself never does. If the disk has no room for both, the file stays as it is.
+func (b *Broker) shrink() error {
+	path := b.db.Path()
+	info, err := os.Stat(path)
+	if err != nil || info.Size() <= b.max.file || b.save(nil) != nil {
+		return err
+	}
+	if writeAnew(path, func(small *bbolt.DB) error { return bbolt.Compact(small, b.db, compactBatch) }) != nil {
+		return nil //nolint:nilerr // it was an attempt
+	}
+	_ = b.db.Close()
+	b.db, err = openWhole(path)
+	return err
+}
+
+// writeAnew writes a database under another name first, so that a file that was not
+// written completely is never found.
+func writeAnew(path string, fill func(*bbolt.DB) error) error {
+	half := path + ".new"
+	if err := os.Remove(half); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	db, err := openWhole(half)
+	if err == nil {
+		err = errors.Join(fill(db), db.Close())
+	}
+	if err == nil {
+		err = os.Rename(half, path)
+	}
+	if err != nil {
+		_ = os.Remove(half)
+		return err
+	}
+	if folder, err := os.Open(filepath.Dir(path)); err == nil { // the name has to survive a power cut, too
+		_ = folder.Sync() // not every system can
+		_ = folder.Close()
+	}
+	return nil
+}
