@@ -84,11 +84,11 @@ func (f *Follower) resume(lastEventID string) (at lineID, ok bool) {
 	}
 	found := 0
 	for _, g := range gens {
-		if id.offset < g.start.offset || id.offset > g.end.offset {
-			continue
-		}
 		if id == g.start || id == g.end {
 			return id, true
+		}
+		if id.offset <= g.start.offset || id.offset > g.end.offset {
+			continue
 		}
 		var window []byte
 		err := f.use(&g, func(file io.ReaderAt) (err error) {

@@ -43,11 +43,9 @@ func (f *Follower) rotated() (beside []*generation) {
 // names: numbers rise with each rotation, like times, or all are shifted by one.
 func (f *Follower) unknown(beside []*generation, since time.Time) (found []*generation) {
 	for _, g := range beside {
-		if g.info.ModTime().Before(since) || slices.ContainsFunc(f.seen, g.isUnchanged) ||
-			slices.ContainsFunc(f.gens, g.isOpenIn) || slices.ContainsFunc(f.queue, g.isOpenIn) {
-			continue
-		}
-		if f.open(g) == nil {
+		isOld := g.info.ModTime().Before(since) || slices.ContainsFunc(f.seen, g.isUnchanged)
+		isRead := len(f.gens) > 0 && g.isOpenIn(f.current()) || slices.ContainsFunc(f.queue, g.isOpenIn)
+		if !isOld && !isRead && f.open(g) == nil {
 			found = append(found, g)
 		}
 	}

@@ -85,21 +85,30 @@ func TestWriterThatNoticesLate(t *testing.T) {
 	c.expect("two")
 }
 
-// TestWriterThatNeverNotices goes on in a file that was rotated before the service
-// began: what is new in it comes at the next rotation, and what is old does not.
+// TestWriterThatNeverNotices goes on in a rotated file: what is new in it comes at the
+// next rotation, and what is old does not.
 func TestWriterThatNeverNotices(t *testing.T) {
-	f := &fixture{T: t, path: filepath.Join(t.TempDir(), "app.log")}
-	f.write("old\n")
-	f.rename(".1")
-	f.write("one\n")
-	f.start()
-	c := f.client(10, "", "")
-	c.expect("one")
-	(&fixture{T: t, path: f.path + ".1"}).write("late\n")
-	f.must(os.Rename(f.path+".1", f.path+".2"))
-	f.rename(".1")
-	f.write("two\n")
-	c.expect("late", "two")
+	for name, restart := range map[string]func(f *fixture){
+		"in a file that was followed":              func(*fixture) {},
+		"in one that was rotated before the start": (*fixture).restart,
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := follow(t, "old\n")
+			f.client(10, "", "").expect("old")
+			f.rename(".1")
+			f.write("one\n")
+			for f.client(10, "", "").next().Data != "one" {
+			}
+			restart(f)
+			c := f.client(1, "", "")
+			c.expect("one")
+			(&fixture{T: t, path: f.path + ".1"}).write("late\n")
+			f.must(os.Rename(f.path+".1", f.path+".2"))
+			f.rename(".1")
+			f.write("two\n")
+			c.expect("late", "two")
+		})
+	}
 }
 
 // TestQuickRotations renames the file 100 times after 50 lines, as fast as it

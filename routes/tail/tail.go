@@ -19,7 +19,8 @@
 // A generation is one file that the followed name has stood for, until it is
 // renamed, deleted or truncated. If another file has appeared under the name, the
 // old one is first read to its end. Files that came in between are found beside it
-// by the names that rotation gives them, such as app.log.1.
+// by the names that rotation gives them, such as app.log.1. What is written to a
+// rotated file later is read at the next rotation.
 //
 // # Ids
 //
