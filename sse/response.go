@@ -12,18 +12,17 @@ import (
 
 // A response writes to one client, and ends the stream if a write takes too long. A
 // write deadline of net/http would also end a silent stream of HTTP/2 when it passes,
-// and setting one costs a fifth of an event. So none is set, and a timer, which runs
-// once in a timeout at the most, looks whether a write is late.
+// and setting one costs a fifth of an event. So none is set, and a timer, which each
+// write sets anew, looks whether that write is late.
 type response struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	stream  *stream.Stream
 	written int64 // bytes that are not in the backlog yet
 
-	mu        sync.Mutex // held while the stream is cut: the handler must not return before
-	lateAt    time.Time  // when the write under way is late; zero between writes
-	timer     *time.Timer
-	isRunning bool // the timer
+	mu     sync.Mutex // held while the stream is cut: the handler must not return before
+	lateAt time.Time  // when the write under way is late; zero between writes
+	timer  *time.Timer
 }
 
 // canFlush looks for what ResponseController.Flush needs, without writing.
@@ -80,14 +79,11 @@ func (p *response) beginWrite() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lateAt = now.Add(patience)
-	switch {
-	case p.isRunning: // since an earlier write; it is set anew then
-	case p.timer == nil:
+	if p.timer == nil {
 		p.timer = time.AfterFunc(patience, p.check)
-	default:
-		p.timer.Reset(patience)
+		return
 	}
-	p.isRunning = true
+	p.timer.Reset(patience)
 }
 
 func (p *response) endWrite() {
@@ -100,20 +96,17 @@ func (p *response) endWrite() {
 func (p *response) check() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	left := time.Until(p.lateAt)
-	p.isRunning = !p.lateAt.IsZero() && left > 0
-	switch {
-	case p.isRunning:
-		p.timer.Reset(left)
-	case !p.lateAt.IsZero():
+	if p.isLate() {
 		_ = p.control.SetWriteDeadline(time.Unix(1, 0))
 	}
 }
 
+func (p *response) isLate() bool { return !p.lateAt.IsZero() && !time.Now().Before(p.lateAt) }
+
 // failure is the error of a write, or that it was late: HTTP/2 reports only that the
 // stream was closed.
 func (p *response) failure(err error) error {
-	if !p.lateAt.IsZero() && !time.Now().Before(p.lateAt) {
+	if p.isLate() {
 		err = os.ErrDeadlineExceeded
 	}
 	return fmt.Errorf("sse: write: %w", err)
