@@ -44,12 +44,10 @@ type client struct {
 
 // An ask is how one request differs from the one that opens the stream.
 type ask struct {
-	method     string   // empty means the client's, with its body
-	to         *url.URL // nil means the client's
-	lastID     string   // Last-Event-ID
-	header     http.Header
-	bare       bool // without the user's headers, like a browser's preflight
-	noRedirect bool
+	method string   // empty means the client's, with its body
+	to     *url.URL // nil means the client's
+	lastID string   // Last-Event-ID
+	header http.Header
 }
 
 // open sends a request on a new connection, waits for the head, and returns the body
@@ -109,7 +107,7 @@ func (c *client) send(ctx context.Context, a ask) (*http.Response, error) {
 	}
 	c.setHeader(request, a)
 	follow := &http.Client{Transport: c.transport(), CheckRedirect: c.checkRedirect}
-	if a.noRedirect {
+	if a.method != "" && a.method != http.MethodHead { // a redirect is the answer
 		follow.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	}
 	return follow.Do(request)
@@ -120,8 +118,8 @@ func (c *client) setHeader(request *http.Request, a ask) {
 	header.Set("User-Agent", "sse-demo-check")
 	header.Set("Accept", sse.MediaType)
 	header.Set("Accept-Encoding", "identity")
-	header.Set("Cache-Control", "no-cache") // as EventSource does
-	if !a.bare && sameOrigin(request.URL, c.url) {
+	header.Set("Cache-Control", "no-cache")                               // as EventSource does
+	if a.method != http.MethodOptions && sameOrigin(request.URL, c.url) { // a browser's preflight has none of them
 		maps.Copy(header, c.header)
 		request.Host = c.header.Get("Host") // empty means the URL's
 	}

@@ -2,6 +2,7 @@ package check
 
 import (
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -45,16 +46,11 @@ func overdue(direct, through *seen, events []arrival, spare int, shift time.Dura
 	case through.hasEnded: // what is missing may come when the client returns
 		return 0
 	}
-	for _, e := range events {
-		late := end.Sub(e.at) - shift
-		if e.at.Before(begin) || late <= maxLate {
-			continue
-		}
-		if spare--; spare < 0 {
-			return late
-		}
+	missing := slices.DeleteFunc(slices.Clone(events), func(e arrival) bool { return e.at.Before(begin) })
+	if len(missing) <= spare {
+		return 0
 	}
-	return 0
+	return end.Sub(missing[spare].at) - shift
 }
 
 // pair returns the places of the events in both, by a name that the same event has in

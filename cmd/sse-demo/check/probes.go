@@ -60,10 +60,7 @@ func (o *observation) follow(ctx, listening context.Context, r *record, a ask, t
 	r.watch(ctx, o.client, a, o.patience(), toTheEnd, func(ctx context.Context) {
 		o.awaitPace(listening)
 		if pause(ctx, o.patience()) && toTheEnd {
-			select {
-			case <-listening.Done():
-			case <-ctx.Done():
-			}
+			<-listening.Done()
 		}
 	})
 }
@@ -95,7 +92,7 @@ func (o *observation) probeHeads(ctx context.Context, all *sync.WaitGroup) {
 	if o.options.AllMethods {
 		all.Go(func() {
 			for _, method := range changing {
-				o.methods[method] = o.headOf(ctx, ask{method: method, to: o.stream.now().url, noRedirect: true}, patience)
+				o.methods[method] = o.headOf(ctx, ask{method: method, to: o.stream.now().url}, patience)
 			}
 		})
 	}
@@ -122,7 +119,7 @@ func (o *observation) probePreflight(ctx context.Context, patience time.Duration
 	if len(unsafe) > 0 {
 		header.Set("Access-Control-Request-Headers", strings.Join(unsafe, ","))
 	}
-	o.preflight = o.headOf(ctx, ask{method: http.MethodOptions, header: header, bare: true, noRedirect: true}, patience)
+	o.preflight = o.headOf(ctx, ask{method: http.MethodOptions, header: header}, patience)
 }
 
 // What needs no OPTIONS request first (Fetch, "CORS-safelisted method" and

@@ -41,10 +41,9 @@ func (r *record) follow(ctx context.Context, c *client, a ask, timeout time.Dura
 	for {
 		h, body := c.open(ctx, a, timeout)
 		r.change(func(s *seen) { s.answer(h) })
-		switch {
-		case body != nil:
+		if body != nil {
 			r.read(ctx, body, h.encoding())
-		case h.err == nil || !r.now().latest.sent():
+		} else if h.err == nil || !r.now().latest.sent() {
 			return
 		}
 		s := r.now()
@@ -102,11 +101,8 @@ func (r *record) readEvents(body io.Reader, encoding string) error {
 			if err == nil {
 				s.event(event, reader.HasID())
 			}
-			if id := reader.LastEventID(); id != lastID { // a block without data may have one, too, and an empty one resets it
-				lastID = id
-				if isSendable(id) {
-					s.lastID = id
-				}
+			if id := reader.LastEventID(); id != lastID && isSendable(id) { // a block without data may have one, too, and an empty one resets it
+				lastID, s.lastID = id, id
 			}
 		})
 	}

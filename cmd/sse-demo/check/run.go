@@ -146,19 +146,16 @@ func (o *observation) listen(ctx context.Context, first ask) (err error) {
 		switch {
 		case errors.Is(h.err, errUnreachable):
 			err = h.err
-			return
 		case h.err == nil && direct.err != nil:
 			err = fmt.Errorf("--compare: %w", direct.err)
-			return
-		case h.code != http.StatusOK: // which is a finding
-			return
+		case h.code == http.StatusOK: // all else is a finding
+			if o.posts() {
+				o.cors = h
+			} else {
+				o.probe(probing, listening, &probes)
+			}
+			o.awaitEnough(listening)
 		}
-		if o.posts() {
-			o.cors = h
-		} else {
-			o.probe(probing, listening, &probes)
-		}
-		o.awaitEnough(listening)
 	})
 	defer time.AfterFunc(probesEnd, end).Stop()
 	probes.Wait()
