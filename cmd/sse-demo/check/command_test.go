@@ -68,6 +68,7 @@ func TestNotTried(t *testing.T) {
 		{"no connection over TLS: tls: first record does not look like a TLS handshake", []string{"https://" + rawServer(t, "SSH-2.0-x\r\n", "")}},
 		{"--compare: no connection over TLS", []string{good, "--compare", "https://" + rawServer(t, "", "")}},
 		{"--compare: no connection", []string{good, "--compare", "http://" + closed}},
+		{"--compare: the connection was closed without an answer", []string{good, "--compare", "http://" + rawServer(t, "", "")}},
 		{"--compare: no connection: dial tcp: lookup nosuch.invalid", []string{good, "--compare", "http://nosuch.invalid/"}},
 		{"--compare: it answered 404 Not Found", []string{good, "--compare", missing}},
 		{"--compare: no connection", []string{missing, "--compare", "http://" + closed}},

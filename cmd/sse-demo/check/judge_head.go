@@ -62,7 +62,7 @@ func (h head) outcome() string {
 	switch {
 	case h.err == nil:
 		return strings.TrimSpace(fmt.Sprintf("%03d %s", h.code, http.StatusText(h.code)))
-	case errors.Is(h.err, errNoAnswer):
+	case errors.Is(h.err, errNoAnswer) || errors.Is(h.err, errUnreachable):
 		return h.err.Error()
 	case errors.Is(h.err, io.EOF):
 		return "the connection was closed without an answer"

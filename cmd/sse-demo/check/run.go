@@ -129,7 +129,7 @@ func (o *observation) listenDirectly(ctx context.Context, first ask, beside *syn
 	o.direct.await(ctx, func(s seen) bool { return s.sent() })
 	switch h := o.direct.now().head; {
 	case h.err != nil && !errors.Is(h.err, errNoAnswer):
-		return fmt.Errorf("--compare: %w", plain(h.err))
+		return fmt.Errorf("--compare: %s", h.outcome())
 	case h.err == nil && h.code != http.StatusOK:
 		return fmt.Errorf("--compare: it answered %s", h.outcome())
 	}
