@@ -47,17 +47,15 @@ func (r *rights) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*plain)(r))
 }
 
-// rightsKey is the key of the rights in Echo's context.
-const rightsKey = "rights"
-
-func rightsOf(c echo.Context) *rights { return c.Get(rightsKey).(*rights) }
+// rightsOf returns the rights that authenticate has found.
+func rightsOf(c echo.Context) *rights { return c.Get("rights").(*rights) }
 
 // authenticate refuses requests without a valid token, if the service has a
 // secret.
 func (s *Server) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if len(s.config.JWTSecret) == 0 {
-			c.Set(rightsKey, everything)
+			c.Set("rights", everything)
 			return next(c)
 		}
 		token := tokenOf(c.Request())
@@ -70,7 +68,7 @@ func (s *Server) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 			c.Response().Header().Set(echo.HeaderWWWAuthenticate, `Bearer error="invalid_token"`)
 			return newProblem(http.StatusUnauthorized, "the token is not valid, or has expired")
 		}
-		c.Set(rightsKey, r)
+		c.Set("rights", r)
 		return next(c)
 	}
 }

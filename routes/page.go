@@ -21,7 +21,7 @@ func (s *Server) page(c echo.Context) error { return servePage(c, pageFile) }
 // asset serves what the page loads.
 func (s *Server) asset(c echo.Context) error {
 	name := c.Param("name")
-	if name == pageFile { // it is at /: net/http would redirect a request for index.html to it
+	if name == pageFile { // it is at /
 		return echo.ErrNotFound
 	}
 	return servePage(c, name)

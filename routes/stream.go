@@ -44,7 +44,9 @@ func (s *Server) stream(c echo.Context, name string, wait *int, open func(lastEv
 	if c.Request().Method == http.MethodHead {
 		o.Ended = func(sse.Outcome) { s.gate.closeStream() }
 	} else {
-		n.begin()
+		n.stream.open.Add(1)
+		n.stream.opened.Inc()
+		s.config.Logger.Info().Str("stream", name).Str("client", n.client).Str("proto", n.protocol).Msg("stream opened")
 	}
 	isServed = true
 	c.Response().Committed = true // from here on there is no error response
@@ -84,12 +86,6 @@ func (n *session) options(r *rights, wait *int) sse.Options {
 		o.PollUntil = n.began.Add(time.Duration(*wait) * time.Millisecond)
 	}
 	return o
-}
-
-func (n *session) begin() {
-	n.stream.open.Add(1)
-	n.stream.opened.Inc()
-	n.server.config.Logger.Info().Str("stream", n.stream.name).Str("client", n.client).Str("proto", n.protocol).Msg("stream opened")
 }
 
 // sent adds to the metrics what the client has taken.
