@@ -97,7 +97,7 @@ func TestEndsAfterEachEvent(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(endings{interval: 50 * time.Millisecond, each: 1, retry: 100, ids: true}.server())
 	t.Cleanup(server.Close)
-	expect(t, "endings", server.URL, "2s", "resume=ok")
+	expect(t, server.URL, "2s", "resume=ok")
 }
 
 // TestEndsAtOnce: a stream that ends before anything came is not held back.
