@@ -217,7 +217,7 @@ func startBrowser(t *testing.T) *browser {
 }
 
 func TestMain(m *testing.M) {
-	_ = flag.Set("test.parallel", "4") // -parallel wins; the tests mostly wait for processes
+	_ = flag.Set("test.parallel", "6") // -parallel wins; the tests mostly wait for processes
 	code := m.Run()
 	browsertest.End()
 	os.Exit(code)

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,7 +20,8 @@ func TestEventStream(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatal("no tests: ", err)
 	}
-	command := exec.CommandContext(t.Context(), node, append([]string{"--test", "--test-timeout=60000"}, files...)...)
+	atOnce := fmt.Sprintf("--test-concurrency=%d", len(files)) // they mostly wait
+	command := exec.CommandContext(t.Context(), node, append([]string{"--test", "--test-timeout=60000", atOnce}, files...)...)
 	if output, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("node --test: %v\n%s", err, output)
 	}

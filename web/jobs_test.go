@@ -16,33 +16,39 @@ func (p *tab) choose(name, value string) {
 	p.eval(fmt.Sprintf(`(() => { const e = %s; e.value = %q; e.dispatchEvent(new Event("change", {bubbles: true})) })()`, in("progress", `[name="`+name+`"]`), value))
 }
 
+// TestJob: a job goes on after a reload, can be stopped, and a short one succeeds.
 func TestJob(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
+	s.files = map[string][]string{"index.html": {`<option value="5000">`, `<option value="500">`}}
 	p := startBrowser(t).open(s)
 	p.until(state("progress", "open"))
-	p.choose("durationMs", "12000")
-	first := p.eval(jobID)
-	p.click("progress", "start-job")
-	p.until(jobID + ` !== "` + first + `" && document.querySelector("progress").value > 5 && document.querySelector("progress").value < 90`)
-	id := p.eval(jobID)
+	const percent = `document.querySelector("progress").value`
+	start := func(durationMs string) {
+		before := p.eval(jobID)
+		p.choose("durationMs", durationMs)
+		p.click("progress", "start-job")
+		p.until(jobID + ` !== "` + before + `"`)
+	}
+	start("60000")
+	p.until(percent + " > 0")
+	id, before := p.eval(jobID), p.eval(percent)
 	p.do(chromedp.Reload())
-	p.until(state("progress", "open") + ` && document.querySelector("progress").value > 5`)
+	p.until(state("progress", "open") + " && " + percent + " > " + before)
 	if got := p.eval(jobID); got != id {
 		t.Errorf("after a reload the job is %s, it was %s", got, id)
 	}
-	p.until(`document.querySelector("progress").value === 100`)
+	p.click("progress", "stop-job")
+	p.until(`document.querySelector(".stage").textContent === "cancelled" && ` + state("progress", "closed"))
+	p.do(chromedp.Reload())
+	p.until(`document.querySelector(".stage")?.textContent === "cancelled" && ` + state("progress", "closed"))
+	start("500")
+	p.until(percent + " === 100")
 	p.until(state("progress", "closed") + ` && document.querySelector(".stage").textContent === "succeeded"`)
 	p.click("progress", "toggle") // 204: there is nothing more to come
 	p.until(`[...document.querySelectorAll('[data-stream="progress"] [data-kind="response"]')].at(-1).textContent.startsWith("204")`)
 	p.until(state("progress", "closed"))
 	p.showsNoProblem("progress")
-	p.click("progress", "start-job")
-	p.until(`document.querySelector("progress").value < 90 && ` + state("progress", "open"))
-	p.click("progress", "stop-job")
-	p.until(`document.querySelector(".stage").textContent === "cancelled" && ` + state("progress", "closed"))
-	p.do(chromedp.Reload())
-	p.until(`document.querySelector(".stage")?.textContent === "cancelled" && ` + state("progress", "closed"))
 	p.clean(s)
 }
 

@@ -117,7 +117,7 @@ export function stickToEnd(box, changed) {
 export function clipped(className, text) {
   const e = element("code", className, text.length > clip ? text.slice(0, clip) + "…" : text);
   if (text.length <= clip) return e;
-  const all = element("button", "quiet small", `show all (${size(text)})`);
+  const all = element("button", "quiet small", `show all (${(new Blob([text]).size / 1000).toFixed(1)} kB)`);
   all.setAttribute("type", "button");
   all.addEventListener("click", () => {
     setText(e, text);
@@ -127,5 +127,3 @@ export function clipped(className, text) {
   both.append(e, all);
   return both;
 }
-
-const size = (text) => `${(new Blob([text]).size / 1000).toFixed(1)} kB`;

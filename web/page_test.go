@@ -161,6 +161,7 @@ func TestInvalidSettings(t *testing.T) {
 func TestToggle(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
+	s.files = map[string][]string{"hub.js": {"const healthEvery = 2_000;", "const healthEvery = 200;"}}
 	p := startBrowser(t).open(s)
 	p.until(all("open"))
 	s.publish("news", `"before"`)
@@ -188,6 +189,7 @@ func TestToggle(t *testing.T) {
 func TestHeaderWithoutService(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
+	s.files = map[string][]string{"hub.js": {"const healthEvery = 2_000;", "const healthEvery = 200;"}}
 	p := startBrowser(t).open(s)
 	p.until(eachIsCounted)
 	s.stop()

@@ -99,10 +99,8 @@ export function progress() {
     const {problem, value} = await request("POST", "/jobs", job);
     if (number !== starts) return; // another one was asked for meanwhile
     showProblem(form, problem);
-    if (problem) {
-      if (!id) self.close();
-      return;
-    }
+    if (problem && !id) self.close();
+    if (problem) return;
     notice = "";
     take(value.id);
   }

@@ -49,10 +49,11 @@ func TestManyCuts(t *testing.T) {
 	}
 }
 
-// TestOffline: nothing gets through for five seconds.
+// TestOffline: nothing gets through for three seconds.
 func TestOffline(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
+	s.files = map[string][]string{"panel.js": {"const offlineFor = 5_000;", "const offlineFor = 3_000;"}}
 	p := startBrowser(t).open(s)
 	p.until(state("channel", "open"))
 	s.publish("news", "0")

@@ -119,6 +119,10 @@ func TestWorkerEnds(t *testing.T) {
 func TestDeafPanel(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
+	s.stop()
+	s.heartbeat = 500 * time.Millisecond
+	s.start()
+	s.files = map[string][]string{"freshness.js": {"const every = 500;", "const every = 100;"}, "panel.js": {"const askEvery = 5_000;", "const askEvery = 500;"}}
 	p := startBrowser(t).open(s, beforeScripts(`{
 		const real = Object.getOwnPropertyDescriptor(MessagePort.prototype, "onmessage");
 		Object.defineProperty(MessagePort.prototype, "onmessage", {set(handle) {

@@ -10,8 +10,7 @@ const price = new Intl.NumberFormat("en", {minimumFractionDigits: 2, maximumFrac
 const change = new Intl.NumberFormat("en", {minimumFractionDigits: 2, maximumFractionDigits: 2, signDisplay: "exceptZero"});
 
 export function ticker() {
-  let points = []; // {time in ms, value}
-  let newest = null;
+  let ticks = []; // as they came
   let interval = 0; // ms, in force
   const form = /** @type {HTMLFormElement} */ (document.querySelector('[data-stream="tick"] form'));
   const value = (name) => field(form, name).value.trim();
@@ -30,8 +29,7 @@ export function ticker() {
     ids: {count: true, time: (id) => Number(id) * interval},
     names: () => ["tick"],
     reset() {
-      points = [];
-      newest = null;
+      ticks = [];
       draw(show);
     },
     applied(query) {
@@ -40,20 +38,19 @@ export function ticker() {
     },
     event({name, data}) {
       if (name !== "tick") return;
-      newest = JSON.parse(data);
-      points.push({time: newest.timestamp, value: newest.price});
-      if (points.length > keep) points.shift();
+      ticks.push(JSON.parse(data));
+      if (ticks.length > keep) ticks.shift();
       draw(show);
     },
   });
 
   function show() {
-    const delta = self.find(".delta");
+    const delta = self.find(".delta"), newest = ticks.at(-1);
     setText(self.find(".symbol"), newest?.symbol ?? "–");
     setText(self.find(".price"), newest ? price.format(newest.price) : "–");
     setText(delta, newest ? `${newest.delta > 0 ? "▲" : newest.delta < 0 ? "▼" : "■"} ${change.format(newest.delta)}` : "");
     delta.dataset.sign = String(Math.sign(newest?.delta ?? 0));
-    drawChart(self.find("svg"), points);
+    drawChart(self.find("svg"), ticks);
   }
 
   new ResizeObserver(() => draw(show)).observe(self.find("svg"));
@@ -62,15 +59,15 @@ export function ticker() {
 
 const margin = {top: 8, right: 8, bottom: 22, left: 76};
 
-/** A line chart of points, with axes. */
-function drawChart(svg, points) {
+/** A line chart of prices, with axes. */
+function drawChart(svg, ticks) {
   const {width, height} = svg.getBoundingClientRect();
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.replaceChildren();
-  if (points.length < 2 || width === 0) return;
+  if (ticks.length < 2 || width === 0) return;
 
-  const values = points.map((p) => p.value);
-  const [from, to] = [points[0].time, points.at(-1).time];
+  const values = ticks.map(({price}) => price);
+  const [from, to] = [ticks[0].timestamp, ticks.at(-1).timestamp];
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const x = (time) => margin.left + ((time - from) / (to - from)) * (width - margin.left - margin.right);
   const y = (value) => height - margin.bottom - ((value - low) / (high - low || 1)) * (height - margin.top - margin.bottom);
@@ -81,7 +78,7 @@ function drawChart(svg, points) {
     add(svg, "text", {class: "label", x: margin.left - 8, y: y(value) + 4, "text-anchor": "end"}, price.format(value));
     add(svg, "text", {class: "label", x: x(time), y: height - 5, "text-anchor": anchor}, new Date(time).toLocaleTimeString("en-GB"));
   }
-  add(svg, "polyline", {class: "line", points: points.map((p) => `${x(p.time).toFixed(1)},${y(p.value).toFixed(1)}`).join(" ")});
+  add(svg, "polyline", {class: "line", points: ticks.map((tick) => `${x(tick.timestamp).toFixed(1)},${y(tick.price).toFixed(1)}`).join(" ")});
   add(svg, "circle", {class: "now", cx: x(to), cy: y(values.at(-1)), r: 3.5});
 }
 

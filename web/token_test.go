@@ -81,7 +81,7 @@ func TestToken(t *testing.T) {
 	s.secret = []byte("another secret of thirty-two bytes or more")
 	s.start()
 	p.until(tokenShown)
-	p.giveToken(s.token(4 * time.Second))
+	p.giveToken(s.token(2 * time.Second))
 	s.publish("news", "2")
 	// The field is emptied once its token is accepted. On a slow machine the token has expired by then.
 	p.until(`document.querySelector('` + tokenForm + ` input').value === "" || ` + tokenProblem + `.startsWith("Refused")`)
