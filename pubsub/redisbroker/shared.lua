@@ -9,7 +9,8 @@
 -- not taken for one. Entries without a total are counted in the next one that there is.
 -- What is kept is the difference of two totals, so there is no counter that could drift.
 
-local key, maxEvents, maxBytes = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
+local key, maxEvents = KEYS[1], tonumber(ARGV[1])
+local maxBytes = tonumber(ARGV[2]) * 0.95 -- size guesses, and is too low by up to a tenth for small entries
 local ms, sequence = tonumber(ARGV[3]), tonumber(ARGV[4])
 
 -- maxLooked is how much, in sizes of entries, one call of a function may read, some 0.1 s:
