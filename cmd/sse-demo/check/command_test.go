@@ -40,6 +40,12 @@ func command(t *testing.T, args ...string) (stdout string, err error) {
 }
 
 func TestNotTried(t *testing.T) {
+	reset := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, _ := http.NewResponseController(w).Hijack()
+		_ = conn.(*net.TCPConn).SetLinger(0) // so that closing it resets it
+		_ = conn.Close()
+	}))
+	t.Cleanup(reset.Close)
 	t.Parallel()
 	good := realServer(t, goodEndpoint())
 	encrypted := httptest.NewTLSServer(goodEndpoint())
@@ -69,6 +75,7 @@ func TestNotTried(t *testing.T) {
 		{"--compare: no connection over TLS", []string{good, "--compare", "https://" + rawServer(t, "", "")}},
 		{"--compare: no connection", []string{good, "--compare", "http://" + closed}},
 		{"--compare: the connection was closed without an answer", []string{good, "--compare", "http://" + rawServer(t, "", "")}},
+		{"--compare: the connection was closed without an answer", []string{good, "--compare", reset.URL}},
 		{"--compare: no connection: dial tcp: lookup nosuch.invalid", []string{good, "--compare", "http://nosuch.invalid/"}},
 		{"--compare: it answered 404 Not Found", []string{good, "--compare", missing}},
 		{"--compare: no connection", []string{missing, "--compare", "http://" + closed}},

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"syscall"
 	"time"
 
 	"example.com/sse-demo/sse"
@@ -64,7 +65,7 @@ func (h head) outcome() string {
 		return strings.TrimSpace(fmt.Sprintf("%03d %s", h.code, http.StatusText(h.code)))
 	case errors.Is(h.err, errNoAnswer) || errors.Is(h.err, errUnreachable):
 		return h.err.Error()
-	case errors.Is(h.err, io.EOF):
+	case errors.Is(h.err, io.EOF), errors.Is(h.err, syscall.ECONNRESET):
 		return "the connection was closed without an answer"
 	}
 	return fmt.Sprintf("%.200q", plain(h.err)) // it may have bytes of the answer
