@@ -84,8 +84,10 @@ func explainStatus(code int, posts bool) (means, fix string) {
 		fix = "Give the check what a client sends: --header 'Authorization: Bearer …' or --header 'Cookie: …'."
 	case !posts && (code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable):
 		fix = "Answer 200 with a long retry field and end the stream, so that clients come back later."
+	case code >= 400 && code < 500 && posts:
+		fix = "Check the URL, and what else the endpoint asks for: another --method, other --data, or a --header such as its Content-Type."
 	case code >= 400 && code < 500:
-		fix = "Check the URL, and what else the endpoint asks for: a --header, or the right --data and --method if it does not answer GET, the only method of EventSource."
+		fix = "Check the URL, and what else the endpoint asks for, such as a --header. EventSource can only GET; --data checks a stream that answers a POST."
 	case code >= 500:
 		fix = "Look into the log of the server, or of the proxy in front of it."
 	default:

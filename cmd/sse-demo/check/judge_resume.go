@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"net/http"
+	"slices"
 )
 
 func judgeResume(o *observation) Result {
@@ -50,7 +51,8 @@ func (o *observation) resumeFault() string {
 	}
 	next := place[o.lastID] + 1
 	gotSome := false
-	for _, e := range o.resumed.withID() {
+	resumed := o.resumed.withID()
+	for _, e := range resumed {
 		i, known := place[e.id]
 		switch {
 		case !known:
@@ -58,7 +60,11 @@ func (o *observation) resumeFault() string {
 		case i < next:
 			return fmt.Sprintf("repeated the event with id %s", quote(e.id))
 		case i > next:
-			return fmt.Sprintf("lost the event with id %s, or gave it out of order", quote(stayed[next].id))
+			isMissing := func(e arrival) bool { return e.id == stayed[next].id }
+			if slices.ContainsFunc(resumed, isMissing) {
+				return fmt.Sprintf("gave the event with id %s out of order", quote(e.id))
+			}
+			return fmt.Sprintf("lost the event with id %s", quote(stayed[next].id))
 		}
 		next, gotSome = next+1, true
 	}
