@@ -253,7 +253,7 @@ export function openStream(url, options = {}) {
 
   /** @param {unknown} reason why there is no response, or no more of it */
   function lost(reason) {
-    if (reason === HIDDEN) return {delay: 0};
+    if (reason === HIDDEN) return {delay: 0, cause: previous.cause === SILENT && SILENT}; // this attempt proves nothing
     const problem = {title: reason instanceof Error ? reason.message : String(reason), status: 0};
     if (whyFinal) return {over: true, problem: {...problem, detail: whyFinal}};
     const cause = firstByte === Infinity && reason;

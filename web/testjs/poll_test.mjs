@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import {describe, test} from "node:test";
-import {open, settle, stopClock} from "./client.mjs";
+import {fakePage, open, settle, stopClock} from "./client.mjs";
 import {startServer} from "./server.mjs";
 
 const query = (request) => new URL(request.path, "http://a").searchParams;
@@ -41,6 +41,28 @@ describe("behind a proxy that buffers", () => {
     await server.next();
     assert.deepEqual(stream.seen.states, ["connecting", "reconnecting", "open"]);
     assert.deepEqual(stream.seen.data(), ["a", "b", "b", "b", "b"]);
+  });
+
+  test("a visit to the back/forward cache between two silent connections changes nothing", async (t) => {
+    const clock = stopClock(t);
+    const page = fakePage(t);
+    const server = await startServer(t);
+    const stream = open(t, server.url, {heartbeat: 1000});
+    await server.next();
+    await clock.move(3000);
+    await stream.seen.until(() => stream.seen.problems.length === 1);
+    await settle();
+    await clock.move(3000);
+    await server.next();
+    page.dispatch("pagehide");
+    await settle();
+    page.dispatch("pageshow");
+    await server.next();
+    await clock.move(3000);
+    await stream.seen.until(() => stream.seen.problems.length === 2);
+    await settle();
+    await clock.move(1);
+    assert.equal(query(await server.next()).get("wait"), "2000");
   });
 
   test("a first poll that is empty says where the next begins", async (t) => {
