@@ -55,6 +55,12 @@ func TestNotTried(t *testing.T) {
 		http.NotFound(w, r)
 		return true
 	}})
+	closing := realServer(t, &endpoint{before: func(w http.ResponseWriter, _ *http.Request) bool {
+		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+			_ = conn.Close()
+		}
+		return true
+	}})
 	certified := httptest.NewUnstartedServer(goodEndpoint())
 	certified.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12} // so that the handshake fails
 	certified.StartTLS()
@@ -74,7 +80,7 @@ func TestNotTried(t *testing.T) {
 		{"no connection over TLS: tls: first record does not look like a TLS handshake", []string{"https://" + rawServer(t, "SSH-2.0-x\r\n", "")}},
 		{"--compare: no connection over TLS", []string{good, "--compare", "https://" + rawServer(t, "", "")}},
 		{"--compare: no connection", []string{good, "--compare", "http://" + closed}},
-		{"--compare: the connection was closed without an answer", []string{good, "--compare", "http://" + rawServer(t, "", "")}},
+		{"--compare: the connection was closed without an answer", []string{good, "--compare", closing}},
 		{"--compare: the connection was closed without an answer", []string{good, "--compare", reset.URL}},
 		{"--compare: no connection: dial tcp: lookup nosuch.invalid", []string{good, "--compare", "http://nosuch.invalid/"}},
 		{"--compare: it answered 404 Not Found", []string{good, "--compare", missing}},
