@@ -32,6 +32,7 @@ type conn struct {
 	head      []byte          // of the response; nil when it was written
 	sealed    []byte          // what was encrypted and is yet to be written
 	unsent    pieces          // what follows it, the framing of HTTP included
+	isLast    bool            // nothing follows that
 }
 
 // pieces are bytes in order. Those of frames are shared by all streams that send
@@ -78,15 +79,6 @@ func hijack(w http.ResponseWriter, r *http.Request) (conn, error) {
 		c.raw, _ = s.SyscallConn() // nil if there is an error
 	}
 	return c, nil
-}
-
-// closeCleanly sends the end of TLS, if the socket takes it, and closes the connection.
-func (c *conn) closeCleanly() {
-	if c.sealer != nil && len(c.sealed) == 0 {
-		var b buffer
-		_, _ = b.write(c.raw, c.sealer.closing())
-	}
-	c.Close()
 }
 
 // Close may be called at any time, by any goroutine.
@@ -163,7 +155,7 @@ var (
 
 // join returns the first bytes of p, most of them at the most, in one slice.
 func (b *buffer) join(p pieces, most int) []byte {
-	if len(p[0]) >= most {
+	if len(p) > 0 && len(p[0]) >= most {
 		return p[0][:most]
 	}
 	b.bytes = b.bytes[:0]
@@ -184,7 +176,7 @@ func (c *conn) next(b *buffer, most int) (p []byte, err error) {
 	if len(c.sealed) == 0 {
 		p = b.join(c.unsent, most)
 		c.unsent = c.unsent.skip(len(p))
-		c.sealed, err = c.sealer.seal(b.sealed, p)
+		c.sealed, err = c.sealer.seal(b.sealed, p, c.isLast && len(c.unsent) == 0)
 		b.sealed = c.sealed[:0]
 	}
 	return c.sealed, err
@@ -209,8 +201,8 @@ func (c *conn) taken(n int) (isAll bool) {
 func (c *conn) tryWrite(b *buffer, frames [][]byte, last bool) error {
 	b.fill(c, frames, last)
 	defer clear(b.pieces) // it holds no events
-	c.unsent = b.pieces.skip(0)
-	if c.taken(0) {
+	c.unsent, c.isLast = b.pieces.skip(0), last
+	if len(c.unsent) == 0 && (!last || c.sealer == nil) { // TLS has an end even if there is no more data
 		return nil
 	}
 	p, err := c.next(b, maxWrite)

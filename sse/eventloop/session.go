@@ -171,7 +171,7 @@ func (s *session) leave() {
 func (s *session) finish() {
 	loop := s.worker.loop
 	loop.remove(s)
-	s.conn.closeCleanly()
+	s.conn.Close()
 	go func() {
 		defer loop.open.Done()
 		s.guard(s.Close)

@@ -26,7 +26,8 @@ func TestSlowClientOverTCP(t *testing.T) {
 
 func TestSlowClientOverTLS(t *testing.T) {
 	t.Parallel()
-	s := overTLS(t, net.Dialer{Control: smallReceiveBuffer}, func(l net.Listener) net.Listener { return eventloop.ListenTLS(smallListener{l}) }, &flood{})
+	dialer := net.Dialer{Control: smallReceiveBuffer}
+	s := overTLS(t, eventloop.ListenTLS(smallListener{listenTCP(t)}), dialer.DialContext, "HTTP/1.1", &flood{})
 	testSlowClient(s.service, s.response.Body)
 }
 

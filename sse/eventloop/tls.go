@@ -69,21 +69,18 @@ func newSealer(conn net.Conn) *sealer {
 }
 
 // seal returns p in records of TLS, each of a piece: a client takes nothing while it is
-// busy with a record. It uses the memory of buffer.
-func (s *sealer) seal(buffer, p []byte) (sealed []byte, err error) {
+// busy with a record. If it is the last, the alert follows that nothing is missing (RFC
+// 8446, section 6.1). It uses the memory of buffer.
+func (s *sealer) seal(buffer, p []byte, isLast bool) (sealed []byte, err error) {
 	s.socket.sealed = buffer[:0]
 	for piece := range slices.Chunk(p, stream.PieceSize) {
 		if _, err = s.conn.Write(piece); err != nil {
 			break
 		}
 	}
+	if isLast && err == nil {
+		err = s.conn.CloseWrite()
+	}
 	sealed, s.socket.sealed = s.socket.sealed, nil
 	return sealed, err
-}
-
-// closing returns the alert that says that the client has got all (RFC 8446, section
-// 6.1).
-func (s *sealer) closing() []byte {
-	_ = s.conn.CloseWrite() // which fails only if encrypting has
-	return s.socket.sealed
 }

@@ -3,7 +3,9 @@ package eventloop_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -25,7 +27,8 @@ type secure struct {
 	returned chan struct{} // closed when the handler has returned
 }
 
-func overTLS(t *testing.T, dialer net.Dialer, listen func(net.Listener) net.Listener, source sse.Source) *secure {
+// overTLS serves a source, of a request in this version of HTTP, and returns its client.
+func overTLS(t *testing.T, listener net.Listener, dial func(ctx context.Context, network, addr string) (net.Conn, error), protocol string, source sse.Source) *secure {
 	t.Helper()
 	s := &secure{service: newService(t, nil), returned: make(chan struct{})}
 	s.source, s.options.WriteTimeout = func() sse.Source { return source }, time.Second
@@ -33,20 +36,21 @@ func overTLS(t *testing.T, dialer net.Dialer, listen func(net.Listener) net.List
 		s.ServeHTTP(w, r)
 		close(s.returned)
 	}))
-	server.Listener = listen(server.Listener)
+	_ = server.Listener.Close()
+	server.Listener = listener
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	t.Cleanup(s.loop.Close)
-	conn, err := (&tls.Dialer{NetDialer: &dialer, Config: &tls.Config{InsecureSkipVerify: true}}).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
+	conn, err := dial(t.Context(), "tcp", listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	s.conn = conn.(*tls.Conn)
-	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+	s.conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
+	if _, err := fmt.Fprintf(s.conn, "GET / %s\r\nHost: x\r\n\r\n", protocol); err != nil {
 		t.Fatal(err)
 	}
-	if s.response, err = http.ReadResponse(bufio.NewReader(conn), nil); err != nil {
+	if s.response, err = http.ReadResponse(bufio.NewReader(s.conn), nil); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -66,20 +70,31 @@ func (*large) Notify(wake func()) { wake() }
 func (*large) Position() string   { return "" }
 
 // TestTLS: a client gets every byte, also of more than its socket takes, the end of the
-// response, and the end of TLS.
+// response, and the end of TLS, also if its socket is full at the end.
 func TestTLS(t *testing.T) {
 	t.Parallel()
-	const events = 1000 // 16 MB, more than the kernels hold
-	source := large(events)
-	s := overTLS(t, net.Dialer{}, eventloop.ListenTLS, &source)
-	body, err := io.ReadAll(s.response.Body)
-	if err != nil || !bytes.Equal(body, bytes.Repeat(floodFrame, events)) {
-		t.Errorf("%d bytes, %v", len(body), err)
+	for name, inMemory := range map[string]bool{"TCP": false, "a socket that is always full": true} {
+		for _, protocol := range []string{"HTTP/1.1", "HTTP/1.0"} {
+			t.Run(name+"/"+protocol, func(t *testing.T) {
+				const events = 300 // 5 MB, more than the kernels hold
+				source := large(events)
+				network := ssetest.NewNetwork()
+				listener, dial := net.Listener(network), network.Dial
+				if !inMemory {
+					listener, dial = listenTCP(t), new(net.Dialer).DialContext
+				}
+				s := overTLS(t, eventloop.ListenTLS(listener), dial, protocol, &source)
+				body, err := io.ReadAll(s.response.Body)
+				if err != nil || !bytes.Equal(body, bytes.Repeat(floodFrame, events)) {
+					t.Errorf("%d bytes, %v", len(body), err)
+				}
+				if n, err := s.conn.Read(make([]byte, 1)); n != 0 || err != io.EOF { //nolint:errorlint // without the end of TLS it is another
+					t.Errorf("after the response: %d bytes, %v", n, err)
+				}
+				s.ends(sse.SourceDone)
+			})
+		}
 	}
-	if n, err := s.conn.Read(make([]byte, 1)); n != 0 || err != io.EOF { //nolint:errorlint // without the end of TLS it is another
-		t.Errorf("after the response: %d bytes, %v", n, err)
-	}
-	s.ends(sse.SourceDone)
 }
 
 // TestTLSIdle: the handler has returned, events arrive, and a client that leaves is
@@ -87,7 +102,7 @@ func TestTLS(t *testing.T) {
 func TestTLSIdle(t *testing.T) {
 	t.Parallel()
 	source := new(ssetest.Source).Add(1)
-	s := overTLS(t, net.Dialer{}, eventloop.ListenTLS, source)
+	s := overTLS(t, eventloop.ListenTLS(listenTCP(t)), new(net.Dialer).DialContext, "HTTP/1.1", source)
 	<-s.returned
 	events := ssetest.NewReader(s.response.Body)
 	for n := range 3 {
@@ -105,7 +120,7 @@ func TestTLSIdle(t *testing.T) {
 func TestTLSOfAnotherListener(t *testing.T) {
 	t.Parallel()
 	source := new(ssetest.Source).Add(1)
-	s := overTLS(t, net.Dialer{}, func(l net.Listener) net.Listener { return l }, source)
+	s := overTLS(t, listenTCP(t), new(net.Dialer).DialContext, "HTTP/1.1", source)
 	if e, err := ssetest.NewReader(s.response.Body).Next(); err != nil || e.Data != "1" {
 		t.Fatal(e, err)
 	}
