@@ -9,7 +9,7 @@ import (
 // and that a careful server does not send.
 type Fault struct {
 	Kind FaultKind
-	Text string // the line, field or value, if that says more than Kind
+	Text string // the line, field or value, if Kind alone is not enough
 }
 
 // A FaultKind names what is wrong.

@@ -53,17 +53,13 @@ type sealer struct {
 	socket *tlsSocket
 }
 
-// newSealer returns nil if the connection is not one of TLS, or was accepted by another
-// listener.
+// newSealer takes over a connection of TLS. It returns nil for any other.
 func newSealer(conn net.Conn) *sealer {
 	secure, ok := conn.(*tls.Conn)
 	if !ok {
 		return nil
 	}
-	socket, ok := secure.NetConn().(*tlsSocket)
-	if !ok {
-		return nil
-	}
+	socket := secure.NetConn().(*tlsSocket) // canHijack has seen its address
 	socket.isTaken = true
 	return &sealer{secure, socket}
 }

@@ -15,7 +15,7 @@ import (
 const (
 	maxEvent     = 8 << 20                // bytes of one event
 	defaultRetry = 3 * time.Second        // of a client whose stream names none
-	minRetry     = 100 * time.Millisecond // keeps an endpoint that says retry: 0 from being flooded
+	minRetry     = 100 * time.Millisecond // keeps an endpoint with retry: 0 from being flooded
 )
 
 // watch follows the stream until the function until returns, ctx ends, or a client

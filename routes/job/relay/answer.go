@@ -23,7 +23,7 @@ import (
 type dialect struct {
 	key     string // how the key is sent, up to the key
 	ask     func(header http.Header, question map[string]any, conversation []job.Message)
-	isTyped bool // an event has a type, or a name that says it; otherwise it has choices and no name
+	isTyped bool // an event has a type, or a name in its place; otherwise it has choices and no name
 	read    func(a *answer, kind string, event any)
 }
 
