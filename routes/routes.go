@@ -52,7 +52,7 @@ type Server struct {
 	echo    *echo.Echo
 	metrics *metrics
 	started time.Time
-	market  market.Market
+	market  *market.Market
 	gate    *gate
 
 	crossOrigin *http.CrossOriginProtection
@@ -72,6 +72,7 @@ func New(config Config) (*Server, error) {
 		config:  config,
 		echo:    echo.New(),
 		started: time.Now(),
+		market:  market.New(),
 		gate:    newGate(config.MaxStreams),
 
 		crossOrigin: http.NewCrossOriginProtection(),

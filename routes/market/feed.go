@@ -17,12 +17,18 @@ const MaxReplay = 100
 // clock is a little ahead may have given it one more.
 const maxAhead = 1
 
-// A Market lets clients follow prices. The zero value is ready.
+// A Market lets clients follow prices.
 type Market struct {
-	now func() time.Time // nil for time.Now
+	now func() time.Time
 
 	mu     sync.Mutex
-	frames map[tickKey][]byte // encoded not long ago, for the other feeds
+	wakes  map[int64]map[*Feed]func() // of the feeds of each interval (ms), which share a timer
+	frames map[tickKey][]byte         // encoded not long ago, for the other feeds
+}
+
+// New returns a market, which runs nothing while nobody follows it.
+func New() *Market {
+	return &Market{now: time.Now, wakes: map[int64]map[*Feed]func(){}, frames: map[tickKey][]byte{}}
 }
 
 // maxFrames is how many frames a Market keeps at most.
@@ -38,17 +44,16 @@ type tickKey struct {
 type Feed struct {
 	market   *Market
 	symbol   string
-	interval int64       // ms
-	timer    *time.Timer // of the next tick; nil before Notify
-	last     int64       // number of the tick that was read last
-	lost     string      // the id that the client gave, if ticks after it cannot be replayed
+	interval int64  // ms
+	last     int64  // number of the tick that was read last
+	lost     string // the id that the client gave, if ticks after it cannot be replayed
 }
 
 // Follow returns a feed, to be closed after use: after the tick lastEventID, or
 // just before the present tick if that is empty.
 func (m *Market) Follow(symbol string, interval time.Duration, lastEventID string) *Feed {
 	f := &Feed{market: m, symbol: symbol, interval: interval.Milliseconds()}
-	newest, _ := f.newest()
+	newest, _ := m.newest(f.interval)
 	n, err := strconv.ParseInt(lastEventID, 10, 64)
 	isID := err == nil && id(n) == lastEventID && n >= 0
 	switch {
@@ -62,23 +67,17 @@ func (m *Market) Follow(symbol string, interval time.Duration, lastEventID strin
 	return f
 }
 
-// newest returns the number of the present tick by the wall clock, which may be set
-// back, and the time until the next.
-func (f *Feed) newest() (n int64, wait time.Duration) {
-	now := time.Now()
-	if f.market.now != nil {
-		now = f.market.now()
-	}
-	n = now.UnixMilli() / f.interval
-	return n, time.UnixMilli((n + 1) * f.interval).Sub(now)
-}
-
 // Notify has the feed call wake, from any goroutine, when there is more than Next
 // has returned: at once, if there already is.
 func (f *Feed) Notify(wake func()) {
-	newest, wait := f.newest()
-	f.timer = time.AfterFunc(wait, wake)
-	if f.lost != "" || f.last < newest {
+	f.market.mu.Lock()
+	if f.market.wakes[f.interval] == nil {
+		f.market.wakes[f.interval] = map[*Feed]func(){}
+		f.market.setTimer(f.interval)
+	}
+	f.market.wakes[f.interval][f] = wake
+	f.market.mu.Unlock()
+	if newest, _ := f.market.newest(f.interval); f.lost != "" || f.last < newest {
 		wake()
 	}
 }
@@ -88,7 +87,7 @@ func (f *Feed) Notify(wake func()) {
 // with the present tick, after a gap event, because the ids fall then. The error is
 // always nil.
 func (f *Feed) Next(frames [][]byte) ([][]byte, error) {
-	newest, wait := f.newest()
+	newest, _ := f.market.newest(f.interval)
 	if oldest := newest - MaxReplay; f.last < oldest { // a client that is slow
 		f.lost, f.last = cmp.Or(f.lost, id(f.last)), oldest
 	}
@@ -103,20 +102,44 @@ func (f *Feed) Next(frames [][]byte) ([][]byte, error) {
 		f.last++
 		frames = append(frames, f.market.frame(tickKey{f.symbol, f.interval, f.last}))
 	}
-	if f.timer != nil {
-		f.timer.Reset(wait)
-	}
 	return frames, nil
 }
 
 // Position is the id of the tick before the first that Next returns.
 func (f *Feed) Position() string { return id(f.last) }
 
-// Close ends the feed.
+// Close ends the feed. It calls wake no more.
 func (f *Feed) Close() {
-	if f.timer != nil {
-		f.timer.Stop()
-	}
+	f.market.mu.Lock()
+	defer f.market.mu.Unlock()
+	delete(f.market.wakes[f.interval], f)
+}
+
+// newest returns the number of the present tick by the wall clock, which may be set
+// back, and the time until the next.
+func (m *Market) newest(interval int64) (n int64, wait time.Duration) {
+	now := m.now()
+	n = now.UnixMilli() / interval
+	return n, time.UnixMilli((n + 1) * interval).Sub(now)
+}
+
+// setTimer has all feeds of the interval woken at its next tick, and so on until a tick
+// finds none. One timer and goroutine for all cost less than one for each feed. It needs
+// the lock.
+func (m *Market) setTimer(interval int64) {
+	_, wait := m.newest(interval)
+	time.AfterFunc(wait, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if len(m.wakes[interval]) == 0 {
+			delete(m.wakes, interval)
+			return
+		}
+		for _, wake := range m.wakes[interval] {
+			wake()
+		}
+		m.setTimer(interval)
+	})
 }
 
 // frame encodes a tick, unless that was done for another feed.
@@ -130,8 +153,8 @@ func (m *Market) frame(k tickKey) []byte {
 	if err != nil {
 		panic(err) // finite numbers always marshal
 	}
-	if len(m.frames) == maxFrames || m.frames == nil {
-		m.frames = map[tickKey][]byte{}
+	if len(m.frames) == maxFrames {
+		clear(m.frames)
 	}
 	m.frames[k] = sse.MustFrame(sse.Event{ID: id(k.n), Name: "tick", Data: data})
 	return m.frames[k]

@@ -61,7 +61,7 @@ func TestFollow(t *testing.T) {
 			{"below zero", "-1", id(market.MaxReplay), market.MaxReplay, "-1"},
 			{"beyond all numbers", strings.Repeat("9", 39), id(market.MaxReplay), market.MaxReplay, strings.Repeat("9", 39)},
 		} {
-			var m market.Market
+			m := market.New()
 			f := m.Follow("BTC", second, tt.lastEventID)
 			if got := f.Position(); got != tt.position {
 				t.Errorf("%s: position %s, want %s", tt.name, got, tt.position)
@@ -81,11 +81,11 @@ func TestFollow(t *testing.T) {
 	})
 }
 
-// TestNotify: a feed that is read is woken at each tick, at its time, and its timer ends
-// with it.
+// TestNotify: a feed that is read is woken at each tick, at its time, until it is closed.
+// Then the timer ends, too.
 func TestNotify(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var m market.Market
+		m := market.New()
 		one, two := m.Follow("BTC", second, ""), m.Follow("BTC", second, "")
 		wakes := make(chan time.Time, 10)
 		one.Notify(func() { wakes <- time.Now() })
@@ -104,7 +104,11 @@ func TestNotify(t *testing.T) {
 				t.Errorf("tick %d after %v", n, at.Sub(began))
 			}
 		}
-		one.Close() // a timer that went on would keep the bubble from ending
+		one.Close()
+		<-time.After(2 * second)
+		if len(wakes) > 0 || m.Timers() > 0 {
+			t.Errorf("%d wakes and %d timers after the last feed was closed", len(wakes), m.Timers())
+		}
 	})
 }
 
@@ -113,7 +117,7 @@ func TestNotify(t *testing.T) {
 func TestSlowFeed(t *testing.T) {
 	for _, lastEventID := range []string{"", "1"} {
 		synctest.Test(t, func(t *testing.T) {
-			var m market.Market
+			m := market.New()
 			f := m.Follow("BTC", 100*time.Millisecond, lastEventID)
 			defer f.Close()
 			after := lastEventID
@@ -133,7 +137,7 @@ func TestSlowFeed(t *testing.T) {
 // ids fall; a client resumes after them. A step of less than two ticks is waited for.
 func TestClockSetBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var m market.Market
+		m := market.New()
 		var back atomic.Int64
 		m.SetClock(func() time.Time { return time.Now().Add(-time.Duration(back.Load())) })
 		id := func() string { return fmt.Sprint(time.Now().Add(-time.Duration(back.Load())).Unix()) }
@@ -173,7 +177,7 @@ func TestClockSetBack(t *testing.T) {
 // TestFeedsShareFrames: a tick is encoded once, however many follow it.
 func TestFeedsShareFrames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var m market.Market
+		m := market.New()
 		one, two := m.Follow("BTC", second, ""), m.Follow("BTC", second, "")
 		defer one.Close()
 		defer two.Close()
