@@ -24,7 +24,7 @@ func TestServe(t *testing.T, begin func() (serve serveFunc, end func())) {
 	tests := map[string]func(s *server){
 		"head": testHead, "HEAD": testHEAD, "heartbeat": testHeartbeat, "endless source at shutdown": testEndlessShutdown,
 		"client that stalls": testStall, "client that stops later": testStop, "client that is slow": testSlow,
-		"client that reads in bursts": testBursts, "batch that is not taken": testUnsent,
+		"client that reads in bursts": testBursts,
 	}
 	for name, stream := range streamTests {
 		tests[name] = stream.test

@@ -49,11 +49,10 @@ var errDisk = errors.New("the disk is gone")
 
 // streamTests serve a client that reads everything.
 var streamTests = map[string]streamTest{
-	"batches":            {func(s *server) { s.source.Add(100) }, 1, 101, sse.ClientGone, time.Minute},
-	"client that leaves": {func(s *server) { s.options.Heartbeat = time.Hour }, 1, 1, sse.ClientGone, time.Minute},
-	"endless source":     {func(s *server) { s.source.After = func() { s.source.Add(1) } }, 0, 1000, sse.ClientGone, 0},
-	"end of the source":  {func(s *server) { s.source.Add(2).End() }, 0, 2, sse.SourceDone, 0},
-	"failure":            {func(s *server) { s.source.Add(1).Err = errDisk }, 0, 1, sse.SourceFailed, 0},
+	"batches":           {func(s *server) { s.source.Add(100) }, 1, 101, sse.ClientGone, time.Minute},
+	"endless source":    {func(s *server) { s.source.After = func() { s.source.Add(1) } }, 0, 1000, sse.ClientGone, 0},
+	"end of the source": {func(s *server) { s.source.Add(2).End() }, 0, 2, sse.SourceDone, 0},
+	"failure":           {func(s *server) { s.source.Add(1).Err = errDisk }, 0, 1, sse.SourceFailed, 0},
 
 	"poll of nothing": {func(s *server) { s.options.PollUntil = time.Now().Add(-time.Hour) }, 0, 0, sse.SourceDone, 0},
 	"poll in vain":    {func(s *server) { s.options.PollUntil = time.Now().Add(time.Minute) }, 0, 0, sse.SourceDone, time.Minute},
