@@ -1,6 +1,7 @@
 package eventloop
 
 import (
+	"bytes"
 	"strconv"
 	"sync"
 	"time"
@@ -14,26 +15,21 @@ type buffer struct {
 	framing []byte // what comes before the frames
 	pieces  pieces
 	bytes   []byte
-	sealed  []byte
+	sealed  bytes.Buffer
 	attempt
 }
 
 var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
-// fill puts together what the response consists of: its head, if that was not written,
-// frames as one chunk (RFC 9112, section 7.1), and its end, if last. No data is no chunk:
-// an empty one would be the last.
-func (b *buffer) fill(c *conn, frames [][]byte, last bool) {
-	b.framing = append(b.framing[:0], c.head...)
-	c.head = nil
-	if !c.isChunked {
-		b.pieces = append(append(b.pieces[:0], b.framing), frames...)
-		return
-	}
+// fill puts together what the response consists of: the head, frames as one chunk (RFC
+// 9112, section 7.1), and the end, if last. No data is no chunk: an empty one would be the
+// last.
+func (b *buffer) fill(head []byte, frames [][]byte, last bool) pieces {
 	size := 0
 	for _, frame := range frames {
 		size += len(frame)
 	}
+	b.framing = append(b.framing[:0], head...)
 	if size > 0 {
 		b.framing = append(strconv.AppendUint(b.framing, uint64(size), 16), "\r\n"...)
 	}
@@ -44,6 +40,7 @@ func (b *buffer) fill(c *conn, frames [][]byte, last bool) {
 	if last {
 		b.pieces = append(b.pieces, lastChunk)
 	}
+	return b.pieces
 }
 
 var (

@@ -105,15 +105,14 @@ func (s *session) sendBatches(b *buffer) (isFull bool) {
 			return false
 		}
 		s.AddBacklog(s.Pending.Bytes, b.now)
-		err := s.conn.tryWrite(b, frames, s.Reason != "")
+		isFull, err := s.conn.tryWrite(b, frames, s.Reason != "")
 		clear(frames) // an idle stream holds no events
 		b.frames = frames
-		if errors.Is(err, errWouldBlock) {
-			return true
-		}
 		if err != nil {
 			s.ClientFailed(err)
-			return false
+		}
+		if isFull || err != nil {
+			return isFull
 		}
 		s.Taken(b.now)
 	}

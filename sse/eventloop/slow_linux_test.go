@@ -27,7 +27,7 @@ func TestSlowClientOverTCP(t *testing.T) {
 func TestSlowClientOverTLS(t *testing.T) {
 	t.Parallel()
 	dialer := net.Dialer{Control: smallReceiveBuffer}
-	s := overTLS(t, eventloop.ListenTLS(smallListener{listenTCP(t)}), dialer.DialContext, "HTTP/1.1", &flood{})
+	s := overTLS(t, eventloop.ListenTLS(smallListener{listenTCP(t)}), dialer.DialContext, time.Second, &flood{})
 	testSlowClient(s.service, s.response.Body)
 }
 

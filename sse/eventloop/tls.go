@@ -1,7 +1,9 @@
 package eventloop
 
 import (
+	"bytes"
 	"crypto/tls"
+	"io"
 	"net"
 	"slices"
 
@@ -20,14 +22,13 @@ func (l tlsListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tlsSocket{Conn: socket}, nil
+	return &tlsSocket{socket, socket}, nil
 }
 
 // A tlsSocket is what crypto/tls reads from and writes to.
 type tlsSocket struct {
 	net.Conn
-	isTaken bool
-	sealed  []byte // what crypto/tls has written since the connection was taken over
+	out io.Writer // for what crypto/tls writes
 }
 
 // tlsAddr marks a tlsSocket: net/http puts this address into the context of a request.
@@ -36,15 +37,8 @@ type tlsAddr struct{ net.Addr }
 // LocalAddr implements [net.Conn].
 func (s *tlsSocket) LocalAddr() net.Addr { return tlsAddr{s.Conn.LocalAddr()} }
 
-// Write implements [net.Conn]. crypto/tls gives a connection up after a write that was
-// not complete, so it may not write to a socket that does not wait.
-func (s *tlsSocket) Write(p []byte) (int, error) {
-	if !s.isTaken {
-		return s.Conn.Write(p)
-	}
-	s.sealed = append(s.sealed, p...)
-	return len(p), nil
-}
+// Write implements [net.Conn].
+func (s *tlsSocket) Write(p []byte) (int, error) { return s.out.Write(p) }
 
 // A sealer encrypts what is sent over a connection that was taken over. Nothing
 // decrypts: what the client sends after its request is dropped as it comes.
@@ -59,24 +53,30 @@ func newSealer(conn net.Conn) *sealer {
 	if !ok {
 		return nil
 	}
-	socket := secure.NetConn().(*tlsSocket) // canHijack has seen its address
-	socket.isTaken = true
-	return &sealer{secure, socket}
+	return &sealer{secure, secure.NetConn().(*tlsSocket)} // canHijack has seen its address
 }
 
-// seal returns p in records of TLS, each of a piece: a client takes nothing while it is
-// busy with a record. If it is the last, the alert follows that nothing is missing (RFC
-// 8446, section 6.1). It uses the memory of buffer.
-func (s *sealer) seal(buffer, p []byte, isLast bool) (sealed []byte, err error) {
-	s.socket.sealed = buffer[:0]
+// write writes p to out in records of TLS, each of a piece: a client takes nothing while
+// it is busy with a record. If p is the last, the alert follows that nothing is missing
+// (RFC 8446, section 6.1).
+func (s *sealer) write(out io.Writer, p []byte, isLast bool) error {
+	s.socket.out = out
+	defer func() { s.socket.out = nil }() // an idle stream holds no buffer
 	for piece := range slices.Chunk(p, stream.PieceSize) {
-		if _, err = s.conn.Write(piece); err != nil {
-			break
+		if _, err := s.conn.Write(piece); err != nil {
+			return err
 		}
 	}
-	if isLast && err == nil {
-		err = s.conn.CloseWrite()
+	if isLast {
+		return s.conn.CloseWrite()
 	}
-	sealed, s.socket.sealed = s.socket.sealed, nil
-	return sealed, err
+	return nil
+}
+
+// seal returns p in records of TLS. Crypto/tls gives a connection up after a write that
+// was not complete, so it may not write to a socket that does not wait.
+func (s *sealer) seal(b *bytes.Buffer, p []byte, isLast bool) ([]byte, error) {
+	b.Reset()
+	err := s.write(b, p, isLast)
+	return b.Bytes(), err
 }

@@ -27,11 +27,11 @@ type secure struct {
 	returned chan struct{} // closed when the handler has returned
 }
 
-// overTLS serves a source, of a request in this version of HTTP, and returns its client.
-func overTLS(t *testing.T, listener net.Listener, dial func(ctx context.Context, network, addr string) (net.Conn, error), protocol string, source sse.Source) *secure {
+// overTLS serves a source and returns its client.
+func overTLS(t *testing.T, listener net.Listener, dial func(ctx context.Context, network, addr string) (net.Conn, error), timeout time.Duration, source sse.Source) *secure {
 	t.Helper()
 	s := &secure{service: newService(t, nil), returned: make(chan struct{})}
-	s.source, s.options.WriteTimeout = func() sse.Source { return source }, time.Second
+	s.source, s.options.WriteTimeout = func() sse.Source { return source }, timeout
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.ServeHTTP(w, r)
 		close(s.returned)
@@ -47,7 +47,7 @@ func overTLS(t *testing.T, listener net.Listener, dial func(ctx context.Context,
 	}
 	t.Cleanup(func() { _ = conn.Close() })
 	s.conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
-	if _, err := fmt.Fprintf(s.conn, "GET / %s\r\nHost: x\r\n\r\n", protocol); err != nil {
+	if _, err := io.WriteString(s.conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	if s.response, err = http.ReadResponse(bufio.NewReader(s.conn), nil); err != nil {
@@ -74,8 +74,8 @@ func (*large) Position() string   { return "" }
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	for name, inMemory := range map[string]bool{"TCP": false, "a socket that is always full": true} {
-		for _, protocol := range []string{"HTTP/1.1", "HTTP/1.0"} {
-			t.Run(name+"/"+protocol, func(t *testing.T) {
+		for _, timeout := range []time.Duration{0, time.Second} {
+			t.Run(fmt.Sprintf("%s/%v", name, timeout), func(t *testing.T) {
 				const events = 300 // 5 MB, more than the kernels hold
 				source := large(events)
 				network := ssetest.NewNetwork()
@@ -83,7 +83,7 @@ func TestTLS(t *testing.T) {
 				if !inMemory {
 					listener, dial = listenTCP(t), new(net.Dialer).DialContext
 				}
-				s := overTLS(t, eventloop.ListenTLS(listener), dial, protocol, &source)
+				s := overTLS(t, eventloop.ListenTLS(listener), dial, timeout, &source)
 				body, err := io.ReadAll(s.response.Body)
 				if err != nil || !bytes.Equal(body, bytes.Repeat(floodFrame, events)) {
 					t.Errorf("%d bytes, %v", len(body), err)
@@ -102,7 +102,7 @@ func TestTLS(t *testing.T) {
 func TestTLSIdle(t *testing.T) {
 	t.Parallel()
 	source := new(ssetest.Source).Add(1)
-	s := overTLS(t, eventloop.ListenTLS(listenTCP(t)), new(net.Dialer).DialContext, "HTTP/1.1", source)
+	s := overTLS(t, eventloop.ListenTLS(listenTCP(t)), new(net.Dialer).DialContext, time.Second, source)
 	<-s.returned
 	events := ssetest.NewReader(s.response.Body)
 	for n := range 3 {
@@ -120,7 +120,7 @@ func TestTLSIdle(t *testing.T) {
 func TestTLSOfAnotherListener(t *testing.T) {
 	t.Parallel()
 	source := new(ssetest.Source).Add(1)
-	s := overTLS(t, listenTCP(t), new(net.Dialer).DialContext, "HTTP/1.1", source)
+	s := overTLS(t, listenTCP(t), new(net.Dialer).DialContext, time.Second, source)
 	if e, err := ssetest.NewReader(s.response.Body).Next(); err != nil || e.Data != "1" {
 		t.Fatal(e, err)
 	}
