@@ -123,6 +123,15 @@ func (h *harness) stop() {
 	_ = h.server.Close()
 }
 
+// hasJob reports whether a job of this id runs, or has ended and is kept.
+func (h *harness) hasJob(id string) bool {
+	watch, err := h.jobs.Watch(h.Context(), id, "")
+	if err == nil {
+		watch.Close()
+	}
+	return err == nil
+}
+
 type lockedBuffer struct {
 	mu sync.Mutex
 	bytes.Buffer

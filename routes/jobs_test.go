@@ -158,7 +158,7 @@ func TestPostedStreamErrors(t *testing.T) {
 			t.Error(header)
 		}
 		h.problem(503, "POST", "/jobs", `{"id":"b"}`, jsonType, accept)
-		if h.jobs.Running() != 1 {
+		if h.hasJob("b") {
 			t.Error("it was started without a stream")
 		}
 		s.close()
@@ -220,7 +220,7 @@ func TestReadsStartNothing(t *testing.T) {
 				t.Error("HEAD after the end:", status)
 			}
 		}
-		if h.jobs.Running() != 0 {
+		if h.hasJob("a") {
 			t.Error("a job was started")
 		}
 		s := h.stream("/stream/progress?id=a", "Last-Event-ID: 99999999999999-0") // of the future

@@ -41,12 +41,12 @@ type Manager struct {
 	stop    context.CancelFunc
 	tasks   sync.WaitGroup
 	panics  atomic.Int64
+	slots   chan struct{} // has an entry for each job of this replica whose work has not returned, and each claim
 
 	mu         sync.Mutex      // never held while publishing: the journal calls read
 	jobs       map[string]*job // running anywhere, or ended and still kept
 	ended      []*job          // that are kept, also those with a successor of their id
 	endedBytes int
-	active     int                   // jobs of this replica whose work has not returned, and claims
 	claims     map[uint64]func(*job) // of this replica that were not decided: what to do if it wins
 	lastClaim  uint64                // number of the last of them
 	newest     pubsub.ID             // of the newest message that was read
@@ -59,7 +59,7 @@ func NewManager(log zerolog.Logger, journal Journal) *Manager {
 	m := &Manager{
 		Kinds: map[string]Kind{BuildKind: {Report: build}, AnswerKind: {Write: cannedAnswer}},
 		log:   log, journal: journal, replica: rand.Text(), ctx: ctx, stop: stop,
-		jobs: map[string]*job{}, claims: map[uint64]func(*job){},
+		slots: make(chan struct{}, MaxRunning), jobs: map[string]*job{}, claims: map[uint64]func(*job){},
 	}
 	journal.Observe(m.read)
 	m.tasks.Go(m.keepAlive)
@@ -84,7 +84,7 @@ func (m *Manager) Start(ctx context.Context, id, kind string, r Request) (*Watch
 		return nil, err
 	}
 	var own *job
-	m.active++
+	m.slots <- struct{}{} // full has looked
 	m.lastClaim++
 	claim := m.lastClaim
 	m.claims[claim] = func(j *job) { //nolint:contextcheck // the job outlives the request
@@ -98,7 +98,7 @@ func (m *Manager) Start(ctx context.Context, id, kind string, r Request) (*Watch
 	if own != nil { // also if the journal has reported an error, but has the claim
 		return own.watch(own.eventID(0).String()), nil
 	}
-	m.active--
+	<-m.slots
 	switch {
 	case err != nil:
 		return nil, err
@@ -114,7 +114,7 @@ func (m *Manager) full() error {
 	switch {
 	case m.ctx.Err() != nil:
 		return ErrClosed
-	case m.active >= MaxRunning:
+	case len(m.slots) == cap(m.slots):
 		return ErrTooMany
 	default:
 		return nil
@@ -202,13 +202,6 @@ func (m *Manager) sync(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", ErrAway, err)
 	}
 	return nil
-}
-
-// Running is the number of jobs whose work has not returned, on this replica.
-func (m *Manager) Running() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.active
 }
 
 // Panics is how many jobs have panicked.

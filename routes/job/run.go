@@ -18,9 +18,7 @@ func (m *Manager) launch(j *job, kind Kind, r Request) {
 	m.tasks.Go(func() {
 		defer cancel()
 		err := m.work(ctx, j, kind, r)
-		m.mu.Lock()
-		m.active--
-		m.mu.Unlock()
+		<-m.slots
 		switch {
 		case ctx.Err() != nil: // it has been ended, or Stop does that
 		case err != nil:
