@@ -96,55 +96,52 @@ func (c *client) transport() *http.Transport {
 func (c *client) send(ctx context.Context, a ask) (*http.Response, error) {
 	method, to, body := a.method, cmp.Or(a.to, c.url), io.Reader(nil)
 	if method == "" {
-		method = c.method
-		if c.body != nil {
-			body = bytes.NewReader(c.body)
-		}
+		method, body = c.method, bytes.NewReader(c.body)
 	}
 	request, err := http.NewRequestWithContext(ctx, method, to.String(), body)
 	if err != nil {
 		return nil, err
 	}
 	c.setHeader(request, a)
-	follow := &http.Client{Transport: c.transport(), CheckRedirect: c.checkRedirect}
-	if a.method != "" && a.method != http.MethodHead { // a redirect is the answer
-		follow.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	follow := &http.Client{Transport: c.transport(), CheckRedirect: func(next *http.Request, via []*http.Request) error {
+		if a.method != "" && a.method != http.MethodHead {
+			return http.ErrUseLastResponse // the redirect is the answer
+		}
+		c.setHeader(next, a)
+		return checkRedirect(next.URL, len(via))
+	}}
+	response, err := follow.Do(request)
+	if problem, ok := errors.AsType[*url.Error](err); ok {
+		err = problem.Err // without the URL, which may have secrets
 	}
-	return follow.Do(request)
+	return response, err
 }
 
+// setHeader replaces all headers, also of a request that follows a redirect. Another
+// origin gets neither the user's headers, which may be secrets, nor a Referer, whose
+// query may have some.
 func (c *client) setHeader(request *http.Request, a ask) {
-	header := request.Header
+	header := http.Header{}
 	header.Set("User-Agent", "sse-demo-check")
 	header.Set("Accept", sse.MediaType)
 	header.Set("Accept-Encoding", "identity")
 	header.Set("Cache-Control", "no-cache")                               // as EventSource does
 	if a.method != http.MethodOptions && sameOrigin(request.URL, c.url) { // a browser's preflight has none of them
 		maps.Copy(header, c.header)
-		request.Host = c.header.Get("Host") // empty means the URL's
 	}
 	maps.Copy(header, a.header)
 	if a.lastID != "" {
 		header.Set("Last-Event-ID", a.lastID)
 	}
+	request.Header, request.Host = header, header.Get("Host") // empty means the URL's
 }
 
-// checkRedirect keeps the user's headers, which may be secrets, and the address
-// that was asked for, whose query may have some, from other origins.
-func (c *client) checkRedirect(request *http.Request, via []*http.Request) error {
-	if len(via) > maxRedirects {
+func checkRedirect(to *url.URL, redirects int) error {
+	if redirects > maxRedirects {
 		return fmt.Errorf("%w: over %d of them", errRedirect, maxRedirects)
 	}
-	if request.URL.Scheme != "http" && request.URL.Scheme != "https" {
-		return fmt.Errorf("%w to %s", errRedirect, quote(request.URL.Redacted()))
-	}
-	request.Header.Del("Referer")
-	if !sameOrigin(request.URL, via[0].URL) {
-		for name := range c.header {
-			request.Header.Del(name)
-		}
-		request.Host = ""
-		request.Header.Set("Accept", sse.MediaType)
+	if to.Scheme != "http" && to.Scheme != "https" {
+		return fmt.Errorf("%w to %s", errRedirect, quote(to.Redacted()))
 	}
 	return nil
 }
@@ -161,27 +158,18 @@ func port(u *url.URL) string {
 // classify returns the error of a request as an errUnreachable if there was no
 // connection.
 func classify(err error, connected bool) error {
-	var certificate *tls.CertificateVerificationError
-	var network *net.OpError
-	isNetwork := errors.As(err, &network)
+	certificate, isCertificate := errors.AsType[*tls.CertificateVerificationError](err)
+	network, isNetwork := errors.AsType[*net.OpError](err)
 	isAlert := isNetwork && network.Op == "remote error" // of TLS 1.3, which may come after the handshake
 	switch {
 	case strings.Contains(err.Error(), "Location header"): // net/http has no error value for it
-		return fmt.Errorf("%w: %w", errRedirect, plain(err))
+		return fmt.Errorf("%w: %w", errRedirect, err)
 	case connected && !isAlert || errors.Is(err, errRedirect):
 		return err
-	case errors.As(err, &certificate):
+	case isCertificate:
 		return fmt.Errorf("%w: the certificate is not trusted (--insecure accepts it): %w", errUnreachable, certificate.Err)
 	case isNetwork && (network.Op == "dial" || network.Op == "proxyconnect"):
 		return fmt.Errorf("%w: %w", errUnreachable, network)
 	}
-	return fmt.Errorf("%w over TLS: %w", errUnreachable, plain(err))
-}
-
-// plain removes what net/http puts before the cause.
-func plain(err error) error {
-	if problem, ok := errors.AsType[*url.Error](err); ok {
-		return problem.Err
-	}
-	return err
+	return fmt.Errorf("%w over TLS: %w", errUnreachable, err)
 }

@@ -68,7 +68,7 @@ func (h head) outcome() string {
 	case errors.Is(h.err, io.EOF), errors.Is(h.err, syscall.ECONNRESET):
 		return "the connection was closed without an answer"
 	}
-	return fmt.Sprintf("%.200q", plain(h.err)) // it may have bytes of the answer
+	return fmt.Sprintf("%.200q", h.err) // it may have bytes of the answer
 }
 
 // explainStatus explains what a status that is not 200 means to a client.

@@ -79,8 +79,11 @@ func pause(ctx context.Context, d time.Duration) bool {
 func (r *record) read(ctx context.Context, body io.ReadCloser, encoding string) {
 	err := r.readEvents(io.TeeReader(body, r), encoding)
 	r.change(func(s *seen) {
+		s.closed, s.silence = time.Now(), max(s.silence, time.Since(s.last))
 		s.tooLong = s.tooLong || errors.Is(err, sse.ErrTooLong)
-		s.disconnect(time.Now(), ctx.Err() == nil && !s.tooLong)
+		if s.hasEnded = ctx.Err() == nil && !s.tooLong; s.hasEnded {
+			s.ends++
+		}
 	})
 	_ = body.Close()
 }

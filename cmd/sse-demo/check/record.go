@@ -20,7 +20,7 @@ import (
 // Limits of a record. An endpoint may send anything, for as long as it is listened
 // to.
 const (
-	maxKept   = 4 << 20 // bytes of all events, as hashes: 20,000 with short ids
+	maxKept   = 4 << 20 // bytes of all events, without their data: 20,000 with short ids
 	maxSentID = 4 << 10 // bytes of an id that a client can send back
 	maxQuoted = 60      // bytes of anything that is shown
 )
@@ -82,8 +82,8 @@ type arrival struct {
 	at    time.Time
 	asked time.Time // the request of its connection
 	id    string    // empty if the event itself has none
-	name  string    // shortened
-	sum   uint64    // of name and data
+	name  string
+	sum   uint64 // of name and data
 }
 
 // seed is of all sums, which are compared with each other only.
@@ -134,15 +134,6 @@ func (r *record) Write(bytes []byte) (int, error) {
 	return len(bytes), nil
 }
 
-// disconnect notes the end of a connection, by the server or by the client.
-func (s *seen) disconnect(at time.Time, byServer bool) {
-	s.closed, s.hasEnded = at, byServer
-	s.silence = max(s.silence, at.Sub(s.last))
-	if byServer {
-		s.ends++
-	}
-}
-
 // event notes an event, and its id if the event itself has one.
 func (s *seen) event(e sse.Event, hasID bool) {
 	id := ""
@@ -157,14 +148,10 @@ func (s *seen) event(e sse.Event, hasID bool) {
 	if s.kept > maxKept {
 		return
 	}
-	if len(id) > maxSentID {
-		id = fmt.Sprintf("\x00%x", maphash.String(seed, id))
-	}
 	const fixed = 200 // bytes of an arrival, about
-	s.kept += fixed + len(id)
-	name := e.Name[:min(len(e.Name), maxQuoted)]
+	s.kept += fixed + len(id) + len(e.Name)
 	sum := maphash.String(seed, e.Name+"\n"+string(e.Data))
-	s.events = append(s.events, arrival{s.last, s.latest.asked, id, name, sum})
+	s.events = append(s.events, arrival{s.last, s.latest.asked, id, e.Name, sum})
 }
 
 // isSendable reports whether this client can send id in a header. Others may not

@@ -147,13 +147,10 @@ func quote(s string) string {
 
 // seconds writes d as a person would.
 func seconds(d time.Duration) string {
-	switch tenths := d.Round(100 * time.Millisecond); {
-	case d < time.Second:
+	if d < time.Second {
 		return fmt.Sprintf("%d ms", d.Milliseconds())
-	case tenths < 10*time.Second && tenths%time.Second != 0:
-		return fmt.Sprintf("%.1f s", tenths.Seconds())
 	}
-	return fmt.Sprintf("%.0f s", d.Seconds())
+	return fmt.Sprintf("%v s", d.Round(100*time.Millisecond).Seconds())
 }
 
 // count writes a number of things.
