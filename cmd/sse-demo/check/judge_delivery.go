@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 )
@@ -12,6 +13,7 @@ const (
 	maxLate       = time.Second            // more is a finding
 	sameMoment    = 50 * time.Millisecond  // events this close came at once
 	shortPause    = 200 * time.Millisecond // between two groups of events
+	forever       = time.Duration(math.MaxInt64)
 	enoughEvents  = 5
 )
 
@@ -88,39 +90,28 @@ func judgeCompression(o *observation) Result {
 	return ok("not compressed")
 }
 
-// A group is the events of one connection that came without a pause between them.
-type group struct {
-	asked, first, last time.Time
-	size               int
-	isAtOnce           bool // each event came at the moment of the one before
-	isReturn           bool // the first of a client that has come back
-}
-
-func groupsOf(events []arrival) (groups []group) {
-	var before arrival
+// split cuts the events before each new connection and after each pause that is longer
+// than longest.
+func split(events []arrival, longest time.Duration) (parts [][]arrival) {
+	begin := 0
 	for i, e := range events {
-		isNew := !e.asked.Equal(before.asked)
-		if isNew || e.at.Sub(before.at) >= shortPause {
-			groups = append(groups, group{asked: e.asked, first: e.at, last: e.at, isAtOnce: true, isReturn: isNew && i > 0})
+		next := i + 1
+		if next == len(events) || !e.asked.Equal(events[next].asked) || events[next].at.Sub(e.at) > longest {
+			parts, begin = append(parts, events[begin:next]), next
 		}
-		g := &groups[len(groups)-1]
-		g.isAtOnce = g.isAtOnce && e.at.Sub(g.last) <= sameMoment
-		g.last = e.at
-		g.size++
-		before = e
 	}
-	return groups
+	return parts
 }
 
 // heldBackDelay reports whether all events of each connection came at once, long
 // after its request, and how long. One event alone is no sign of that.
 func heldBackDelay(events []arrival) (delay time.Duration, heldBack bool) {
-	for i, g := range groupsOf(events) {
-		isOnlyOne := i == 0 || g.isReturn
-		if !isOnlyOne || g.size < 2 || g.last.Sub(g.first) > shortPause || g.first.Sub(g.asked) <= slowEvents {
+	for _, connection := range split(events, forever) {
+		first, last := connection[0], connection[len(connection)-1]
+		if len(connection) < 2 || last.at.Sub(first.at) > shortPause || first.at.Sub(first.asked) <= slowEvents {
 			return 0, false
 		}
-		delay = max(delay, g.last.Sub(g.asked))
+		delay = max(delay, last.at.Sub(last.asked))
 	}
 	return delay, len(events) >= enoughEvents
 }
@@ -131,16 +122,18 @@ func heldBackDelay(events []arrival) (delay time.Duration, heldBack bool) {
 // when it asks, if that is more than ever comes at once later: it is a replay.
 func clumpsOf(events []arrival) (clumps, largest int) {
 	groups, replayed := 0, 0
-	for i, g := range groupsOf(events) {
-		isClump := g.isAtOnce && g.size > 1
-		switch {
-		case g.isReturn:
-		case isClump && i == 0 && g.first.Sub(g.asked) <= maxLate:
-			replayed = g.size
-		case isClump:
-			groups, clumps, largest = groups+1, clumps+1, max(largest, g.size)
-		default:
-			groups++
+	for i, connection := range split(events, forever) {
+		for j, group := range split(connection, shortPause) {
+			isClump := len(group) > 1 && len(split(group, sameMoment)) == 1
+			switch {
+			case i > 0 && j == 0:
+			case isClump && j == 0 && group[0].at.Sub(group[0].asked) <= maxLate:
+				replayed = len(group)
+			case isClump:
+				groups, clumps, largest = groups+1, clumps+1, max(largest, len(group))
+			default:
+				groups++
+			}
 		}
 	}
 	if replayed > 0 && replayed <= largest {

@@ -15,22 +15,16 @@ const subscribed = 500 * time.Millisecond
 // from its request on.
 func lateness(direct, through *seen, own bool) (worst time.Duration) {
 	shift := max(through.asked.Sub(direct.asked), 0) // a replay comes this much later
-	lastDirect, lastThrough := -1, -1
-	inDirect, inThrough := pair(direct, through, own)
-	for name, i := range inDirect {
-		j, came := inThrough[name]
-		if !came {
-			continue
-		}
-		due, e := direct.events[i].at.Add(shift), through.events[j]
+	next, spare := 0, len(through.events)            // after the last pair
+	for _, p := range pairs(direct, through, own) {
+		due, e := direct.events[p.direct].at.Add(shift), through.events[p.through]
 		if due.Before(e.asked) { // while the client was away
 			due = e.asked
 		}
 		worst = max(worst, e.at.Sub(due))
-		lastDirect, lastThrough = max(lastDirect, i), max(lastThrough, j)
+		next, spare = max(next, p.direct+1), min(spare, len(through.events)-1-p.through)
 	}
-	spare := len(through.events) - 1 - lastThrough // each client may get some that others do not
-	return max(worst, overdue(direct, through, direct.events[lastDirect+1:], spare, shift))
+	return max(worst, overdue(direct, through, direct.events[next:], spare, shift))
 }
 
 // overdue returns how long ago the oldest of the events came directly, which have not
@@ -53,33 +47,40 @@ func overdue(direct, through *seen, events []arrival, spare int, shift time.Dura
 	return end.Sub(missing[spare].at) - shift
 }
 
-// pair returns the places of the events in both, by a name that the same event has in
-// both: its content or, if that names less than half of them because they are all
-// alike or have the time in them, its number.
-func pair(direct, through *seen, own bool) (inDirect, inThrough map[uint64]int) {
-	var from time.Time // of the numbers
+// A pair is the places of one event in the lists of two clients.
+type pair struct{ direct, through int }
+
+// pairs finds the events that both clients got, by their content or, if that finds less
+// than half of them because they are all alike or have the time in them, by their order.
+func pairs(direct, through *seen, own bool) (found []pair) {
+	var from time.Time // of the order
 	if !own {
-		inDirect, inThrough = byContent(direct.events), byContent(through.events)
-		common := 0
-		for name := range inDirect {
-			if _, found := inThrough[name]; found {
-				common++
+		inThrough := distinct(through.events)
+		for sum, i := range distinct(direct.events) {
+			if j, came := inThrough[sum]; came {
+				found = append(found, pair{i, j})
 			}
 		}
-		if 2*common >= min(len(direct.events), len(through.events)) {
-			return inDirect, inThrough
+		if 2*len(found) >= min(len(direct.events), len(through.events)) {
+			return found
 		}
-		from = direct.opened
-		if from.Before(through.opened) {
-			from = through.opened
-		}
-		from = from.Add(subscribed)
+		from = slices.MaxFunc([]time.Time{direct.opened, through.opened}, time.Time.Compare).Add(subscribed)
 	}
-	return byNumber(direct.events, from), byNumber(through.events, from.Add(-sameMoment))
+	found = nil
+	i, j := firstSince(from, direct.events), firstSince(from.Add(-sameMoment), through.events)
+	for ; i < len(direct.events) && j < len(through.events); i, j = i+1, j+1 {
+		found = append(found, pair{i, j})
+	}
+	return found
 }
 
-// byContent names the events that differ from all others of their client.
-func byContent(events []arrival) map[uint64]int {
+func firstSince(from time.Time, events []arrival) int {
+	i, _ := slices.BinarySearchFunc(events, from, func(e arrival, from time.Time) int { return e.at.Compare(from) })
+	return i
+}
+
+// distinct returns the places of the events that differ from all others.
+func distinct(events []arrival) map[uint64]int {
 	place := map[uint64]int{}
 	for i, e := range events {
 		if _, known := place[e.sum]; known {
@@ -88,16 +89,5 @@ func byContent(events []arrival) map[uint64]int {
 		place[e.sum] = i
 	}
 	maps.DeleteFunc(place, func(_ uint64, i int) bool { return i < 0 })
-	return place
-}
-
-// byNumber names the events from a time on.
-func byNumber(events []arrival, from time.Time) map[uint64]int {
-	place := map[uint64]int{}
-	for i, e := range events {
-		if !e.at.Before(from) {
-			place[uint64(len(place))] = i
-		}
-	}
 	return place
 }
