@@ -83,7 +83,7 @@ func TestNotTried(t *testing.T) {
 		{"--compare: the connection was closed without an answer", []string{good, "--compare", closing}},
 		{"--compare: the connection was closed without an answer", []string{good, "--compare", reset.URL}},
 		{"--compare: no connection: dial tcp: lookup nosuch.invalid", []string{good, "--compare", "http://nosuch.invalid/"}},
-		{"--compare: it answered 404 Not Found", []string{good, "--compare", missing}},
+		{"--compare: 404 Not Found", []string{good, "--compare", missing}},
 		{"--compare: no connection", []string{missing, "--compare", "http://" + closed}},
 		{"--compare: the URL must be", []string{good, "--compare", "x"}},
 		{"the URL must be like", []string{"example.com/events"}},

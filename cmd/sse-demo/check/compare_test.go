@@ -66,7 +66,7 @@ func TestSlowCompare(t *testing.T) {
 			pause(r.Context(), 6*time.Second)
 			http.NotFound(w, r)
 			return true
-		}, "", "--compare: it answered 404"},
+		}, "", "--compare: 404"},
 		{"no events", func(http.ResponseWriter, *http.Request) bool { return true }, "without the proxy none came", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

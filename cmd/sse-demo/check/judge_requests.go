@@ -93,8 +93,8 @@ func allowsCredentials(p head) bool {
 
 func judgeMethods(o *observation) Result {
 	others, opensStream := "", false
-	for _, method := range changing {
-		if p := o.methods[method]; p.sent() {
+	for i, method := range changing {
+		if p := o.methods[i]; p.sent() {
 			others += "; " + method + ": " + p.outcome()
 			opensStream = opensStream || p.code == http.StatusOK
 		}

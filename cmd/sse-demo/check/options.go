@@ -44,30 +44,33 @@ func (g *given) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// clients returns a client of the endpoint and, with --compare, one of the endpoint
-// without the proxy. The error is one for the user.
-func (o *Options) clients() (main, compare *client, err error) {
-	c := client{method: http.MethodGet, insecure: o.Insecure, dial: o.dial}
-	if o.For <= 0 {
-		return nil, nil, errors.New("--for must be above 0")
+// newObservation checks the options. The error is one for the user.
+func newObservation(options Options) (_ *observation, err error) {
+	c := client{method: http.MethodGet, insecure: options.Insecure, dial: options.dial}
+	switch origin := string(options.Origin); {
+	case options.For <= 0:
+		return nil, errors.New("--for must be above 0")
+	case origin != "" && !isOrigin(origin):
+		return nil, fmt.Errorf("--origin must be like https://app.example.com, without a path: %s", quote(origin))
 	}
-	if o.Origin != "" && !isOrigin(string(o.Origin)) {
-		return nil, nil, fmt.Errorf("--origin must be like https://app.example.com, without a path: %s", quote(string(o.Origin)))
+	if c.header, err = parseHeader(options.Header); err != nil {
+		return nil, err
 	}
-	if c.header, err = parseHeader(o.Header); err != nil {
-		return nil, nil, err
+	if err := options.setBody(&c); err != nil {
+		return nil, err
 	}
-	if err := o.setBody(&c); err != nil {
-		return nil, nil, err
+	if c.url, err = parseURL(options.URL); err != nil {
+		return nil, err
 	}
-	if c.url, err = parseURL(o.URL); err != nil || o.Compare == "" {
-		return &c, nil, err
+	o := &observation{options: options, client: &c}
+	if options.Compare != "" {
+		direct := c
+		o.compare = &direct
+		if direct.url, err = parseURL(string(options.Compare)); err != nil {
+			return nil, fmt.Errorf("--compare: %w", err)
+		}
 	}
-	direct := c
-	if direct.url, err = parseURL(string(o.Compare)); err != nil {
-		return nil, nil, fmt.Errorf("--compare: %w", err)
-	}
-	return &c, &direct, nil
+	return o, nil
 }
 
 // setBody makes c send the body that --data names.
@@ -104,8 +107,8 @@ func parseURL(text string) (*url.URL, error) {
 	if err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" {
 		return u, nil
 	}
-	if _, after, found := strings.Cut(text, "@"); found {
-		text = "…@" + after[strings.LastIndexByte(after, '@')+1:]
+	if at := strings.LastIndexByte(text, '@'); at >= 0 {
+		text = "…" + text[at:]
 	}
 	return nil, fmt.Errorf("the URL must be like https://example.com/events, with special characters percent-encoded: %s", quote(text))
 }

@@ -178,9 +178,9 @@ func TestData(t *testing.T) {
 		t.Fatal(err)
 	}
 	for data, want := range map[string]string{"": "", "a text": "a text", "@" + file: "from a file\n"} {
-		c, _, err := (&Options{URL: "http://x/", For: time.Second, Data: &data}).clients()
-		if err != nil || c.body == nil || string(c.body) != want || c.method != http.MethodPost {
-			t.Errorf("%q: %v, %+v", data, err, c)
+		o, err := newObservation(Options{URL: "http://x/", For: time.Second, Data: &data})
+		if err != nil || !o.posts() || string(o.client.body) != want || o.client.method != http.MethodPost {
+			t.Errorf("%q: %v, %+v", data, err, o)
 		}
 	}
 	for says, args := range map[string][]string{

@@ -57,12 +57,12 @@ func (o *observation) patience() time.Duration {
 // follow opens a stream and reads it for as long as a probe waits; with toTheEnd at
 // least until the listening has ended, and coming back when the stream ends.
 func (o *observation) follow(ctx, listening context.Context, r *record, a ask, toTheEnd bool) {
-	r.watch(ctx, o.client, a, o.patience(), toTheEnd, func(ctx context.Context) {
-		o.awaitPace(listening)
-		if pause(ctx, o.patience()) && toTheEnd {
-			<-listening.Done()
-		}
-	})
+	running, stop := r.start(ctx, o.client, a, o.patience(), toTheEnd)
+	defer stop()
+	o.awaitPace(listening)
+	if pause(running, o.patience()) && toTheEnd {
+		<-listening.Done()
+	}
 }
 
 // probeResume returns to the middle of what was seen, as after a cut.
@@ -78,23 +78,24 @@ func (o *observation) probeResume(ctx, listening context.Context) {
 }
 
 // changing are the methods that --all-methods tries.
-var changing = []string{http.MethodPost, http.MethodPut, http.MethodDelete}
+var changing = [...]string{http.MethodPost, http.MethodPut, http.MethodDelete}
 
 // probeHeads sends the requests whose answers matter for their heads only.
 func (o *observation) probeHeads(ctx context.Context, all *sync.WaitGroup) {
 	patience := o.patience()
-	all.Go(func() { o.headMethod = o.headOf(ctx, ask{method: http.MethodHead}, patience) })
+	asks := map[*head]ask{&o.headMethod: {method: http.MethodHead}}
 	if o.options.Origin != "" {
-		all.Go(func() { o.cors = o.headOf(ctx, ask{header: origin(o.options.Origin)}, patience) })
-		all.Go(func() { o.otherCORS = o.headOf(ctx, ask{header: origin(strangeOrigin)}, patience) })
+		asks[&o.cors] = ask{header: origin(o.options.Origin)}
+		asks[&o.otherCORS] = ask{header: origin(strangeOrigin)}
 		all.Go(func() { o.probePreflight(ctx, patience) })
 	}
 	if o.options.AllMethods {
-		all.Go(func() {
-			for _, method := range changing {
-				o.methods[method] = o.headOf(ctx, ask{method: method, to: o.stream.now().url}, patience)
-			}
-		})
+		for i, method := range changing {
+			asks[&o.methods[i]] = ask{method: method, to: o.stream.now().url}
+		}
+	}
+	for answer, a := range asks {
+		all.Go(func() { *answer = o.headOf(ctx, a, patience) })
 	}
 }
 

@@ -18,20 +18,21 @@ const (
 	minRetry     = 100 * time.Millisecond // keeps an endpoint with retry: 0 from being flooded
 )
 
-// watch follows the stream until the function until returns, ctx ends, or a client
-// would give up. It calls until when the head has come, or will not.
-func (r *record) watch(ctx context.Context, c *client, a ask, timeout time.Duration, returns bool, until func(ctx context.Context)) {
+// start follows the stream until stop is called, ctx ends, or a client would give up,
+// which ends running. It returns when the head has come, or will not.
+func (r *record) start(ctx context.Context, c *client, a ask, timeout time.Duration, returns bool) (running context.Context, stop func()) {
 	r.lastID = a.lastID
-	ctx, stop := context.WithCancel(ctx)
+	running, end := context.WithCancel(ctx)
 	var reading sync.WaitGroup
 	reading.Go(func() {
-		defer stop()
-		r.follow(ctx, c, a, timeout, returns)
+		defer end()
+		r.follow(running, c, a, timeout, returns)
 	})
-	r.await(ctx, func(s seen) bool { return s.sent() })
-	until(ctx)
-	stop()
-	reading.Wait()
+	r.await(running, func(s seen) bool { return s.sent() })
+	return running, func() {
+		end()
+		reading.Wait()
+	}
 }
 
 // follow sends a request to c and reads the stream that answers it. If returns is

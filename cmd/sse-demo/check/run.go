@@ -69,16 +69,7 @@ type observation struct {
 	lastID                        string // that resumed has sent first
 	headMethod                    head
 	cors, otherCORS, preflight    head
-	methods                       map[string]head // of --all-methods
-}
-
-// newObservation checks the options. The error is one for the user.
-func newObservation(options Options) (*observation, error) {
-	client, compare, err := options.clients()
-	if err != nil {
-		return nil, err
-	}
-	return &observation{options: options, client: client, compare: compare, methods: map[string]head{}}, nil
+	methods                       [len(changing)]head // of --all-methods
 }
 
 // posts reports whether the stream answers a request with a body.
@@ -88,21 +79,32 @@ func (o *observation) posts() bool { return o.client.body != nil }
 // user if the endpoint could not be tried.
 func (o *observation) observe(parent context.Context, stderr io.Writer) error {
 	ctx, cancel := context.WithCancel(parent)
-	var beside sync.WaitGroup
+	var showing sync.WaitGroup
 	if f, isFile := stderr.(*os.File); isFile && isatty.IsTerminal(f.Fd()) {
-		beside.Go(func() { o.showProgress(ctx, stderr) })
+		showing.Go(func() { o.showProgress(ctx, stderr) })
 	}
-	first := o.firstAsk(ctx)
-	err := o.listenDirectly(ctx, first, &beside)
-	if err == nil {
-		err = o.listen(ctx, first)
-	}
+	err := o.listenToBoth(ctx)
 	cancel()
-	beside.Wait()
+	showing.Wait()
 	if parent.Err() != nil {
 		return errors.New("interrupted")
 	}
 	return err
+}
+
+// listenToBoth listens without the proxy first: if only the proxy holds the head back,
+// that is a finding.
+func (o *observation) listenToBoth(ctx context.Context) error {
+	first := o.firstAsk(ctx)
+	if o.compare == nil {
+		return o.listen(ctx, first)
+	}
+	_, stop := o.direct.start(ctx, o.compare, first, headTimeout, !o.posts())
+	defer stop()
+	if h := o.direct.now().head; h.code != http.StatusOK && !errors.Is(h.err, errNoAnswer) {
+		return fmt.Errorf("--compare: %s", h.outcome())
+	}
+	return o.listen(ctx, first)
 }
 
 // firstAsk returns the request that opens the stream. One with a body is sent once
@@ -119,47 +121,32 @@ func (o *observation) firstAsk(ctx context.Context) ask {
 	return ask{header: origin(o.options.Origin)}
 }
 
-// listenDirectly listens to the endpoint without the proxy until ctx ends, if it
-// answers. A head that does not come is an error only if it comes through the proxy.
-func (o *observation) listenDirectly(ctx context.Context, first ask, beside *sync.WaitGroup) error {
-	if o.compare == nil {
+// listen opens the stream, and returns when the listening and the probes have ended.
+func (o *observation) listen(ctx context.Context, first ask) error {
+	listening, stop := o.stream.start(ctx, o.client, first, headTimeout, !o.posts())
+	defer stop()
+	h, direct := o.stream.now().head, o.direct.now().head
+	switch {
+	case errors.Is(h.err, errUnreachable):
+		return h.err
+	case h.err == nil && direct.err != nil:
+		return fmt.Errorf("--compare: %w", direct.err)
+	case h.code != http.StatusOK: // a finding
 		return nil
 	}
-	beside.Go(func() { o.direct.follow(ctx, o.compare, first, headTimeout, !o.posts()) })
-	o.direct.await(ctx, func(s seen) bool { return s.sent() })
-	switch h := o.direct.now().head; {
-	case h.err != nil && !errors.Is(h.err, errNoAnswer):
-		return fmt.Errorf("--compare: %s", h.outcome())
-	case h.err == nil && h.code != http.StatusOK:
-		return fmt.Errorf("--compare: it answered %s", h.outcome())
-	}
-	return nil
-}
-
-// listen opens the stream, and returns when the listening and the probes have ended.
-func (o *observation) listen(ctx context.Context, first ask) (err error) {
 	probing, end := context.WithCancel(ctx)
 	defer end()
 	var probes sync.WaitGroup
-	o.stream.watch(ctx, o.client, first, headTimeout, !o.posts(), func(listening context.Context) {
-		h, direct := o.stream.now().head, o.direct.now()
-		switch {
-		case errors.Is(h.err, errUnreachable):
-			err = h.err
-		case h.err == nil && direct.err != nil:
-			err = fmt.Errorf("--compare: %w", direct.err)
-		case h.code == http.StatusOK: // all else is a finding
-			if o.posts() {
-				o.cors = h
-			} else {
-				o.probe(probing, listening, &probes)
-			}
-			o.awaitEnough(listening)
-		}
-	})
+	if o.posts() {
+		o.cors = h
+	} else {
+		o.probe(probing, listening, &probes)
+	}
+	o.awaitEnough(listening)
+	stop()
 	defer time.AfterFunc(probesEnd, end).Stop()
 	probes.Wait()
-	return err
+	return nil
 }
 
 // awaitEnough returns when the stream was listened to for long enough: for --for, and
