@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"runtime"
+	"sync"
 	"time"
 
 	"example.com/sse-demo/sse/internal/stream"
@@ -23,13 +24,18 @@ const MediaType = "text/event-stream"
 //
 // Give the innermost writer that supports [http.ResponseController]; for Echo this is
 // c.Response().Writer.
-func Serve(w http.ResponseWriter, r *http.Request, source Source, o Options) (err error) {
-	s := newSession(source, &o)
-	defer func() { s.finish(err) }()
-	if err = s.open(w, r, o.Retry); err == nil && s.Reason == "" {
-		s.run(r)
+func Serve(w http.ResponseWriter, r *http.Request, source Source, o Options) error {
+	s := newSession(w, r, source, &o)
+	if err := canFlush(w); err != nil {
+		s.Close()
+		return err
 	}
-	return err
+	s.timer, s.late = time.AfterFunc(time.Hour, s.notify), time.AfterFunc(time.Hour, s.cutIfLate)
+	defer s.finish()
+	if s.open(o.Retry); s.Reason == "" {
+		s.run()
+	}
+	return nil
 }
 
 // A session is one client on one source. It is on the heap, as are the buffers that
@@ -37,15 +43,23 @@ func Serve(w http.ResponseWriter, r *http.Request, source Source, o Options) (er
 // 8 kB stack, and growing it doubles every stream's stack.
 type session struct {
 	stream.Stream
-	ended    func(Outcome)
-	response response
-	frames   [][]byte // to be used again
-	wake     chan struct{}
+	w       http.ResponseWriter
+	r       *http.Request
+	control *http.ResponseController
+	ended   func(Outcome)
+	frames  [][]byte      // to be used again
+	wake    chan struct{} // has a value if there may be something to do
+	timer   *time.Timer   // wakes at timerAt
+	timerAt time.Time
+
+	late   *time.Timer // looks whether the write under way is late
+	mu     sync.Mutex  // held while the stream is cut: the handler must not return before
+	lateAt time.Time   // when the write under way is late; zero between writes
 }
 
 //go:noinline
-func newSession(source Source, o *Options) *session {
-	s := &session{ended: o.Ended}
+func newSession(w http.ResponseWriter, r *http.Request, source Source, o *Options) *session {
+	s := &session{w: w, r: r, control: http.NewResponseController(w), ended: o.Ended, wake: make(chan struct{}, 1)}
 	s.Stream = stream.Stream{
 		Source: source, Heartbeat: o.Heartbeat, WriteTimeout: o.WriteTimeout, Shutdown: o.Shutdown,
 		Deadline: o.Deadline, PollUntil: o.PollUntil, Sent: o.Sent,
@@ -54,13 +68,15 @@ func newSession(source Source, o *Options) *session {
 	return s
 }
 
-// finish closes the source and reports what became of the stream, unless nothing was
-// written.
-func (s *session) finish(err error) {
-	if err == nil && s.ended != nil {
+// finish closes the source and reports what became of the stream.
+func (s *session) finish() {
+	s.timer.Stop()
+	s.late.Stop()
+	s.limitEnd()
+	if s.ended != nil {
 		defer func() { s.ended(Outcome{Reason(s.Reason), s.Err, s.Events, s.Gaps, s.Bytes}) }()
 	}
-	if err == nil && s.Reason == "" {
+	if s.Reason == "" {
 		s.Reason, s.Err = stream.SourceFailed, errPanicked
 	}
 	s.Close()
@@ -68,18 +84,14 @@ func (s *session) finish(err error) {
 
 var errPanicked = errors.New("sse: the source panicked")
 
-// open sends the head. It returns an error if nothing was written.
-func (s *session) open(w http.ResponseWriter, r *http.Request, retry time.Duration) error {
-	if err := canFlush(w); err != nil {
-		return err
-	}
-	s.SetHeader(w.Header())
-	s.response.w, s.response.control, s.response.stream = w, http.NewResponseController(w), &s.Stream
-	_ = s.response.control.SetWriteDeadline(time.Time{}) // an http.Server with a WriteTimeout has set one
-	w.WriteHeader(http.StatusOK)
-	if r.Method == http.MethodHead { // net/http sends it when the handler returns
+// open sends the head and the retry field.
+func (s *session) open(retry time.Duration) {
+	s.SetHeader(s.w.Header())
+	_ = s.control.SetWriteDeadline(time.Time{}) // an http.Server with a WriteTimeout has set one
+	s.w.WriteHeader(http.StatusOK)
+	if s.r.Method == http.MethodHead { // net/http sends it when the handler returns
 		s.Reason = stream.SourceDone
-		return nil
+		return
 	}
 	var first []byte
 	if retry > 0 {
@@ -87,74 +99,60 @@ func (s *session) open(w http.ResponseWriter, r *http.Request, retry time.Durati
 	}
 	s.Pending.Bytes = int64(len(first))
 	s.send([][]byte{first})
-	return nil
 }
 
 // run sends what there is, then waits for more, until the stream has ended.
-func (s *session) run(r *http.Request) {
-	client := r.Context()
-	s.wake = make(chan struct{}, 1)
+func (s *session) run() {
 	s.Notify(s.notify)
-	var set time.Time
-	timer := time.AfterFunc(time.Hour, s.notify)
-	defer timer.Stop()
-	defer s.response.finish(r)
-	for s.sendAll(client) {
-		if s.Due != set {
-			set = s.Due
-			timer.Reset(time.Until(set))
-		}
-		select {
-		case <-s.wake:
-		case <-s.Shutdown: // sendAll ends the stream when the source has no more
-		case <-client.Done():
-			s.leave(client)
-		}
-	}
-}
-
-// leave ends the stream because the request's context has ended: the client has left,
-// or the time of a middleware has passed.
-func (s *session) leave(client context.Context) {
-	s.Reason = stream.ClientGone
-	if errors.Is(client.Err(), context.DeadlineExceeded) {
-		s.Reason = stream.DeadlineReached
-	}
-}
-
-// notify is called, by any goroutine, when there may be more to send.
-func (s *session) notify() {
-	select {
-	case s.wake <- struct{}{}:
-	default: // it is pending already
-	}
-}
-
-// sendAll sends batches until the source has no more. It returns false if the
-// stream has ended.
-func (s *session) sendAll(client context.Context) bool {
 	for s.Reason == "" {
-		frames := s.Next(s.frames[:0], time.Now())
+		now := time.Now()
+		frames := s.Next(s.frames[:0], now)
 		if len(frames) == 0 {
-			break
+			s.wait(now)
+			continue
 		}
 		s.send(frames)
 		clear(frames) // an idle stream holds no events
 		s.frames = frames
-		if client.Err() != nil && s.Reason == "" { // the source may always have more
-			s.leave(client)
+		if s.Reason == "" && s.r.Context().Err() != nil { // the source may always have more
+			s.leave()
 		}
 		if len(frames) > 1 { // in a burst, what others publish meanwhile is one write
 			runtime.Gosched()
 		}
 	}
-	return s.Reason == ""
 }
 
-func (s *session) send(frames [][]byte) {
-	if err := s.response.send(frames); err != nil {
-		s.ClientFailed(err)
+// wait waits until there may be something to do.
+func (s *session) wait(now time.Time) {
+	if s.Reason != "" {
 		return
 	}
-	s.Taken(time.Now())
+	if s.timerAt != s.Due {
+		s.timerAt = s.Due
+		s.timer.Reset(s.Due.Sub(now))
+	}
+	select {
+	case <-s.wake:
+	case <-s.Shutdown: // Next ends the stream when the source has no more
+	case <-s.r.Context().Done():
+		s.leave()
+	}
+}
+
+// leave ends the stream because the request's context has ended: the client has left,
+// or the time of a middleware has passed.
+func (s *session) leave() {
+	s.Reason = stream.ClientGone
+	if errors.Is(s.r.Context().Err(), context.DeadlineExceeded) {
+		s.Reason = stream.DeadlineReached
+	}
+}
+
+// notify is called, by any goroutine, when there may be something to do.
+func (s *session) notify() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // it is pending already
+	}
 }

@@ -104,7 +104,6 @@ func (s *session) sendBatches(b *buffer) (isFull bool) {
 		if len(frames) == 0 && s.Reason == "" && s.conn.head == nil {
 			return false
 		}
-		s.AddBacklog(s.Pending.Bytes, b.now)
 		isFull, err := s.conn.tryWrite(b, frames, s.Reason != "")
 		clear(frames) // an idle stream holds no events
 		b.frames = frames

@@ -85,6 +85,7 @@ func (s *Stream) Next(frames [][]byte, now time.Time) [][]byte {
 		}
 	}
 	s.Pending.Events = len(frames)
+	s.AddBacklog(s.Pending.Bytes, now)
 	s.Reason = s.ending(len(frames), err, isShuttingDown, now)
 	if s.Reason == SourceFailed {
 		s.Err = err
