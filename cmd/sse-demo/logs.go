@@ -10,7 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
 )
 
@@ -53,12 +52,21 @@ func newLogging(f *flags, stderr, file io.Writer) *logging {
 
 // formatted is stderr in the format that the flags ask for.
 func formatted(f *flags, stderr io.Writer) io.Writer {
-	file, isFile := stderr.(*os.File)
-	isTerminal := isFile && isatty.IsTerminal(file.Fd())
-	if f.LogFormat == "console" || f.LogFormat == "auto" && isTerminal {
-		return zerolog.ConsoleWriter{Out: stderr, TimeFormat: "15:04:05.000", NoColor: !isTerminal}
+	isForPeople := isTerminal(stderr)
+	if f.LogFormat == "console" || f.LogFormat == "auto" && isForPeople {
+		return zerolog.ConsoleWriter{Out: stderr, TimeFormat: "15:04:05.000", NoColor: !isForPeople}
 	}
 	return stderr
+}
+
+// isTerminal is also true for /dev/null, which shows nobody what is written.
+func isTerminal(w io.Writer) bool {
+	file, isFile := w.(*os.File)
+	if !isFile {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // dropped is how many lines could not be written, to either.

@@ -119,7 +119,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	switch parsed.Selected().Name {
 	case "check":
-		return check.Run(ctx, c.Check, stdout, stderr)
+		var progress io.Writer
+		if isTerminal(stderr) {
+			progress = stderr
+		}
+		return check.Run(ctx, c.Check, stdout, progress)
 	case "healthcheck":
 		return checkHealth(ctx, c.Healthcheck)
 	default:

@@ -18,11 +18,8 @@ import (
 	"io"
 	"log"
 	"net/http"
-	"os"
 	"sync"
 	"time"
-
-	"github.com/mattn/go-isatty"
 )
 
 const (
@@ -38,13 +35,13 @@ var (
 	ErrNotTried = errors.New("not checked")
 )
 
-// Run checks the endpoint and prints the report to stdout. If stderr is a terminal,
-// it shows what goes on there.
-func Run(ctx context.Context, options Options, stdout, stderr io.Writer) error {
+// Run checks the endpoint and prints the report to stdout. Meanwhile it shows what goes
+// on, if progress is not nil.
+func Run(ctx context.Context, options Options, stdout, progress io.Writer) error {
 	log.SetOutput(io.Discard) // net/http's, to which it writes what a broken server sends
 	o, err := newObservation(options)
 	if err == nil {
-		err = o.observe(ctx, stderr)
+		err = o.observe(ctx, progress)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotTried, err)
@@ -77,11 +74,11 @@ func (o *observation) posts() bool { return o.client.body != nil }
 
 // observe listens to the stream and sends the probes. It returns an error for the
 // user if the endpoint could not be tried.
-func (o *observation) observe(parent context.Context, stderr io.Writer) error {
+func (o *observation) observe(parent context.Context, progress io.Writer) error {
 	ctx, cancel := context.WithCancel(parent)
 	var showing sync.WaitGroup
-	if f, isFile := stderr.(*os.File); isFile && isatty.IsTerminal(f.Fd()) {
-		showing.Go(func() { o.showProgress(ctx, stderr) })
+	if progress != nil {
+		showing.Go(func() { o.showProgress(ctx, progress) })
 	}
 	err := o.listenToBoth(ctx)
 	cancel()
