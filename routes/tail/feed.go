@@ -46,7 +46,7 @@ func (f *Follower) Follow(lines int, grep *regexp.Regexp, lastEventID string) *F
 		gap, before := f.gap(lastEventID)
 		c.batch, c.at = [][]byte{gap}, before
 	}
-	c.first = c.at.String()
+	c.first = f.position(c.at)
 	return c
 }
 

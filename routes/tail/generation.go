@@ -47,6 +47,12 @@ func (g *generation) isIn(f io.ReaderAt, id lineID) bool {
 	return err == nil && g.idAt(id.offset, window) == id
 }
 
+// has reports whether the follower has read a line that ends at the offset, or a first line
+// if that is 0.
+func (g *generation) has(offset int64) bool {
+	return g.start.offset < max(offset, 1) && max(offset, 1) <= g.end.offset
+}
+
 // isFile reports whether a file that is open is the one of this generation. The inode
 // of a file that was closed may have been given to another one, so the content must agree.
 func (g *generation) isFile(opened *generation) bool {
@@ -141,12 +147,23 @@ func (f *Follower) generations() (all []generation) {
 	return all
 }
 
+// indexOf returns the index of the generation with the epoch, or -1.
+func indexOf(gens []generation, epoch int64) int {
+	return slices.IndexFunc(gens, func(g generation) bool { return g.epoch == epoch })
+}
+
+// nextEpoch is the epoch of a generation that begins now.
+func (f *Follower) nextEpoch() int64 {
+	epoch := epochOf(time.Now())
+	if n := len(f.gens); n > 0 {
+		epoch = max(epoch, f.gens[n-1].epoch+1)
+	}
+	return epoch
+}
+
 // follow makes g the generation that is read, from the offset on.
 func (f *Follower) follow(g *generation, offset int64) {
-	g.epoch = epochOf(time.Now())
-	if n := len(f.gens); n > 0 {
-		g.epoch = max(g.epoch, f.gens[n-1].epoch+1)
-	}
+	g.epoch = f.nextEpoch()
 	f.reader, _ = newLineReader(g, g.file, offset) // if the file has shrunk, fill finds that
 	g.start, g.end = f.reader.end, f.reader.end
 	f.mu.Lock()

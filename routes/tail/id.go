@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"fmt"
@@ -49,6 +50,13 @@ func windowBefore(file io.ReaderAt, offset int64) ([]byte, error) {
 	window := make([]byte, min(offset, windowSize))
 	_, err := file.ReadAt(window, offset-int64(len(window)))
 	return window, err
+}
+
+// firstLine reads the first line of a file, or the first bytes if it is longer than a window.
+func firstLine(file io.ReaderAt) ([]byte, error) {
+	window, err := io.ReadAll(io.NewSectionReader(file, 0, windowSize))
+	line, _, _ := bytes.Cut(window, []byte("\n"))
+	return line, err
 }
 
 // inodeOf returns the number that a file keeps under another name; 0 on a system that

@@ -6,15 +6,10 @@ import (
 	"slices"
 )
 
-// backfill returns the id before the last n lines of the current file. Before all of
-// them that is the end of the file before, because it has a checksum of its lines.
+// backfill returns the id before the last n lines of the current file.
 func (f *Follower) backfill(n int) lineID {
 	f.mu.Lock()
 	g := *f.current()
-	first := g.start
-	if last := len(f.gens) - 1; last > 0 && f.gens[last-1].info != nil {
-		first = f.gens[last-1].end
-	}
 	f.mu.Unlock()
 	at := g.end
 	if n > 0 && g.file != nil {
@@ -24,8 +19,8 @@ func (f *Follower) backfill(n int) lineID {
 			at = g.idAt(offset, window)
 		}
 	}
-	if at.offset <= g.start.offset {
-		return first
+	if at.offset < g.start.offset {
+		return g.start
 	}
 	return at
 }
@@ -57,20 +52,41 @@ func backfillStart(file io.ReaderAt, end int64, n int) (int64, error) {
 	return start, nil // after the first line end within the limit
 }
 
-// resume returns the id that the line of a client's id has in this process; ok is false
-// if it has none, so that lines after it may be lost. An id of this process has its
-// epoch. The line of an earlier one is found by its checksum, in a file that is open or
-// beside; it may be a copy. If several have it, none of them is it.
+// position returns a place as clients get it. The start of a file has no bytes before it,
+// so the checksum covers the first line instead; or nothing that a later process finds, if
+// the file is gone. Before the first line was read, the place is the end of the file before.
+func (f *Follower) position(at lineID) string {
+	gens := f.generations()
+	i := indexOf(gens, at.epoch)
+	switch {
+	case at.offset > 0 || i < 0:
+	case gens[i].end.offset > 0:
+		at.sum = 0
+		_ = f.use(&gens[i], func(file io.ReaderAt) error {
+			line, err := firstLine(file)
+			at.sum = checksum(gens[i].inode, line)
+			return err
+		})
+	case i > 0 && gens[i-1].end.offset > 0 && gens[i-1].info != nil:
+		at = gens[i-1].end
+	}
+	return at.String()
+}
+
+// resume returns the place in this process of a client's id; ok is false if it is unknown,
+// so that lines after it may be lost. An id of this process has its epoch. The place of
+// an earlier one is found by its checksum, in a file that is open or beside; it may be a
+// copy. If several have it, none of them is it.
 func (f *Follower) resume(lastEventID string) (at lineID, ok bool) {
 	id, ok := parseID(lastEventID)
 	if !ok {
 		return lineID{}, false
 	}
-	gens := f.generations()
-	if i := slices.IndexFunc(gens, func(g generation) bool { return g.epoch == id.epoch }); i >= 0 {
-		gens = gens[i : i+1]
-	} else {
+	gens, began := f.generations(), id.epoch
+	if i := indexOf(gens, id.epoch); i < 0 {
 		id.epoch = 0
+	} else if gens = gens[i : i+1]; id.offset == 0 {
+		return gens[0].start, true
 	}
 	f.mu.Lock()
 	at, ok = f.memory.find(id)
@@ -78,27 +94,47 @@ func (f *Follower) resume(lastEventID string) (at lineID, ok bool) {
 	if ok {
 		return at, true
 	}
-	if id.epoch == 0 && id.offset == 0 { // there was no file beside, or it is lost
-		first := gens[0]
-		return first.start, first.epoch == f.first && (id.sum == first.start.sum || id.sum == checksum(0, nil))
-	}
 	found := 0
 	for _, g := range gens {
 		if id == g.start || id == g.end {
 			return id, true
 		}
-		if id.offset <= g.start.offset || id.offset > g.end.offset {
+		if !g.has(id.offset) {
 			continue
 		}
 		var window []byte
 		err := f.use(&g, func(file io.ReaderAt) (err error) {
-			window, err = windowBefore(file, id.offset)
+			if window, err = windowBefore(file, id.offset); id.offset == 0 {
+				window, err = firstLine(file)
+			}
 			return err
 		})
 		isOf := func(original generation) bool { return id.sum == checksum(original.inode, window) }
-		if err == nil && slices.ContainsFunc(gens, isOf) {
-			at, found = g.idAt(id.offset, window), found+1
+		if err != nil || !slices.ContainsFunc(gens, isOf) {
+			continue
+		}
+		found++
+		if at = g.start; id.offset > 0 {
+			at = g.idAt(id.offset, window)
 		}
 	}
+	if found == 0 && id.offset == 0 {
+		return f.resumeEmpty(id.sum, began)
+	}
 	return at, found == 1
+}
+
+// resumeEmpty resumes where an earlier process had no lines yet, so that nothing but the
+// inode shows that the file is the same. If a rotated file was written since, others may
+// have been lost before it.
+func (f *Follower) resumeEmpty(sum uint32, began int64) (at lineID, ok bool) {
+	for _, g := range f.generations() {
+		switch {
+		case g.epoch > f.first || g.epoch < f.first && g.end.offset > 0 && epochOf(g.info.ModTime()) >= began:
+			return lineID{}, false
+		case sum == g.start.sum || g.epoch == f.first && sum == checksum(0, nil):
+			return g.start, true
+		}
+	}
+	return lineID{}, false
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestPosition comes back with the position before any line, in the same process
@@ -122,10 +123,125 @@ func TestPositionOfAnEarlierFile(t *testing.T) {
 	f.rename(".1")
 	f.write("two\n")
 	f.start()
-	for _, id := range []string{absent, start} {
-		if e := f.client(10, "", id).next(); e.Name != "gap" {
-			t.Errorf("%s: %+v", id, e)
-		}
+	if e := f.client(10, "", absent).next(); e.Name != "gap" {
+		t.Errorf("%s: %+v", absent, e)
+	}
+	f.client(10, "", start).expect("one", "two")
+}
+
+// TestPositionBeforeTheFirstLine has a client that came before the first line, and
+// comes back when the file was replaced while the service was away.
+func TestPositionBeforeTheFirstLine(t *testing.T) {
+	long := strings.Repeat("x", 300)
+	for name, tt := range map[string]struct {
+		content string
+		replace func(f *fixture)
+		want    []string // nil if a gap must come
+	}{
+		"grown":                {"one\n", add("two"), []string{"one", "two"}},
+		"grown from a piece":   {"on", add("e", "two"), []string{"one", "two"}},
+		"a long line":          {long + "\n", add("two"), []string{long, "two"}},
+		"a long piece":         {long, add("y", "two"), []string{long + "y", "two"}},
+		"truncated":            {"one\n", rewrite, nil},
+		"a long one truncated": {long + "\n", rewrite, nil},
+		"copied and truncated": {"one\n", func(f *fixture) { f.copyTruncate(".1"); f.write("two\n") }, []string{"one", "two"}},
+		"renamed":              {"one\n", func(f *fixture) { f.rename(".1"); f.write("two\n") }, []string{"one", "two"}},
+		"deleted":              {"one\n", func(f *fixture) { f.must(os.Remove(f.path)); f.write("two\n") }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := follow(t, tt.content)
+			position := f.client(10, "", "").feed.Position()
+			f.stop()
+			tt.replace(f)
+			f.start()
+			c := f.client(10, "", position)
+			if tt.want == nil {
+				if e := c.next(); e.Name != "gap" {
+					t.Errorf("%+v, want a gap", e)
+				}
+				return
+			}
+			c.expect(tt.want...)
+		})
+	}
+}
+
+func rewrite(f *fixture) { f.must(os.Truncate(f.path, 0)); f.write("two\n") }
+
+// TestPositionAfterTruncation is before lines that only memory has: in this process it
+// is still known, after a restart they are lost.
+func TestPositionAfterTruncation(t *testing.T) {
+	f := follow(t, "one\n")
+	position := f.client(10, "", "").feed.Position()
+	f.emptied()
+	f.write("two\n")
+	f.client(10, "", position).expect("one", "two")
+	gap := f.client(10, "", "rubbish")
+	position = gap.feed.Position()
+	if e := gap.next(); e.Name != "gap" {
+		t.Errorf("%+v", e)
+	}
+	gap.expect("one", "two")
+	f.client(10, "", position).expect("one", "two")
+	f.restart()
+	if e := f.client(10, "", position).next(); e.Name != "gap" {
+		t.Errorf("%+v", e)
+	}
+}
+
+// TestPositionInARotatedFile is at the end of a file that was there at the start, and is
+// not the oldest one: it stays valid when the oldest is deleted.
+func TestPositionInARotatedFile(t *testing.T) {
+	f := follow(t, "one\n")
+	for _, line := range []string{"two\n", "three\n"} {
+		f.stop()
+		f.shift()
+		f.write(line)
+		f.start()
+	}
+	position := f.client(10, "", "").feed.Position()
+	f.stop()
+	f.must(os.Remove(f.path + ".2"))
+	f.shift()
+	f.write("four\n")
+	f.start()
+	f.client(10, "", position).expect("three", "four")
+}
+
+// shift renames the file to .1, and .1 to .2.
+func (f *fixture) shift() {
+	f.Helper()
+	if _, err := os.Stat(f.path + ".1"); err == nil {
+		f.must(os.Rename(f.path+".1", f.path+".2"))
+	}
+	f.rename(".1")
+}
+
+// TestPositionInAnEmptyFile has a rotated file beside that has no lines, or none since the
+// client came.
+func TestPositionInAnEmptyFile(t *testing.T) {
+	for name, before := range map[string]func(f *fixture){
+		"an empty copy":    func(f *fixture) { empty(f); f.copyTruncate(".1") },
+		"an empty rotated": func(f *fixture) { empty(f); f.stop(); f.rename(".1"); f.write(""); f.start() },
+		"an empty renamed": func(f *fixture) { empty(f); f.rename(".1"); f.write("") },
+		"old lines": func(f *fixture) {
+			f.rename(".1")
+			f.must(os.Chtimes(f.path+".1", time.Time{}, time.Now().Add(-time.Hour)))
+			f.seen("two")
+			f.must(os.Truncate(f.path, 0))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := follow(t, "one\n")
+			before(f)
+			var position string
+			for !strings.HasSuffix(position, "-0") { // until the follower has seen the truncation
+				position = f.client(10, "", "").feed.Position()
+			}
+			f.restart()
+			f.write("new\n")
+			f.client(10, "", position).expect("new")
+		})
 	}
 }
 

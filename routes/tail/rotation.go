@@ -66,13 +66,14 @@ func (f *Follower) unknown(beside []*generation, since time.Time) (found []*gene
 // no new lines, but clients that return may have to read them. Then it follows the file.
 func (f *Follower) begin() {
 	beside := f.rotated()
-	f.gens, f.seen = f.unknown(beside, time.Time{}), beside
-	for i, g := range f.gens {
-		g.epoch = int64(i) + 1 // before all others
+	for _, g := range f.unknown(beside, time.Time{}) {
+		g.epoch = f.nextEpoch()
 		g.start = g.idAt(0, nil)
 		window, _ := windowBefore(g.file, g.info.Size())
 		g.end = g.idAt(g.info.Size(), window)
+		f.gens = append(f.gens, g)
 	}
+	f.seen = beside
 	f.shut(f.gens...)
 	g, offset := &generation{path: f.path}, int64(0)
 	if err := f.open(g); err == nil { // or else readAll tries again, and reports it

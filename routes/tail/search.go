@@ -60,7 +60,7 @@ func (s *search) step() bool {
 func (s *search) readFile() error {
 	f := s.feed.follower
 	gens := f.generations()
-	i := slices.IndexFunc(gens, func(g generation) bool { return g.epoch == s.at.epoch })
+	i := indexOf(gens, s.at.epoch)
 	switch {
 	case i >= 0 && s.at.offset < gens[i].end.offset:
 		return f.use(&gens[i], func(file io.ReaderAt) error { return s.readLines(&gens[i], file) })

@@ -29,7 +29,8 @@
 // (the epoch), and a checksum of the file's inode and of the bytes before the offset.
 // Within the process the epoch identifies the generation. After a restart the
 // checksum does, so an id is valid as long as the file is, also under its rotated
-// name.
+// name. The id before the first line has a checksum of that line. If there is none yet,
+// only the inode shows after a restart that the file is the same.
 package tail
 
 const (
