@@ -116,7 +116,7 @@ func TestBadCommandLine(t *testing.T) {
 		{2, "--for", nil, []string{"check", "http://a", "--for", "soon"}},
 		{2, "--compare: it is empty", nil, []string{"check", "http://a", "--compare", ""}},
 		{2, "--compare: it is empty", nil, []string{"check", "http://a", "--compare="}},
-		{2, "--origin: it is empty", nil, []string{"check", "http://a", "--origin", ""}},
+		{2, "--origin must be like", nil, []string{"check", "http://a", "--origin", ""}},
 		{1, "log file", []string{"TMPDIR=/proc/nowhere"}, []string{"--addr", "127.0.0.1:0"}},
 	} {
 		cmd := programCommand(t, tt.env, tt.args...)

@@ -46,9 +46,9 @@ func TestOwnClock(t *testing.T) {
 		{time.Second, 5 * time.Second, 3, "delivery=warn"},
 		{4 * time.Second, 20 * time.Second, 1, ""},
 	} {
-		for _, against := range []string{"", "http://demo.example/direct"} {
-			t.Run(fmt.Sprint(tt.interval, tt.each, against), func(t *testing.T) {
-				report, _ := try(t, count(tt.interval, tt.each), Options{For: tt.listen, Compare: given(against)})
+		for _, against := range []*string{nil, new("http://demo.example/direct")} {
+			t.Run(fmt.Sprint(tt.interval, tt.each, against != nil), func(t *testing.T) {
+				report, _ := try(t, count(tt.interval, tt.each), Options{For: tt.listen, Compare: against})
 				compare(t, report, tt.want)
 			})
 		}

@@ -39,7 +39,7 @@ func TestCompare(t *testing.T) {
 			tt.both(proxied)
 			tt.both(direct)
 			hosts := byHost{"demo.example": proxied, "direct.example": direct}
-			report, took := try(t, hosts, Options{Compare: "http://direct.example/events"})
+			report, took := try(t, hosts, Options{Compare: new("http://direct.example/events")})
 			compare(t, report, tt.want)
 			if took > 25*time.Second {
 				t.Errorf("took %v", took)
@@ -73,7 +73,7 @@ func TestSlowCompare(t *testing.T) {
 			direct := goodEndpoint()
 			direct.before = tt.direct
 			hosts := byHost{"demo.example": goodEndpoint(), "direct.example": direct}
-			report, took, err := tryIfItCan(t, hosts, Options{Compare: "http://direct.example/events", For: 5 * time.Second})
+			report, took, err := tryIfItCan(t, hosts, Options{Compare: new("http://direct.example/events"), For: 5 * time.Second})
 			if err != nil || tt.fail != "" {
 				if err == nil || tt.fail == "" || !strings.Contains(err.Error(), tt.fail) {
 					t.Errorf("%v, want %q", err, tt.fail)

@@ -83,7 +83,7 @@ func TestLateHead(t *testing.T) {
 		o := Options{}
 		hosts := byHost{"demo.example": tt.through}
 		if tt.direct != nil {
-			o.Compare = "http://direct.example/events"
+			o.Compare = new("http://direct.example/events")
 			hosts["direct.example"] = tt.direct
 		}
 		report, _ := try(t, hosts, o)
@@ -131,7 +131,7 @@ func TestIDs(t *testing.T) {
 			}
 			return "data: x\n\n"
 		}, "resume=skip", "1 of "},
-		{"the same content", frame("id: N\ndata: x\n\n"), "", "each with its own id"},
+		{"the same content", frame("id: N\ndata: x\n\n"), "", "each its own"},
 		{"a control character", frame("id: N\x01\ndata: N\n\n"), "ids=warn resume=skip", `"21\x01"`},
 		{"a tab", frame("id: a\tN\ndata: N\n\n"), "ids=warn", `"a\t21"`},
 		{"DEL", frame("id: N\x7f\ndata: N\n\n"), "ids=warn resume=skip", `\x7f`},

@@ -78,13 +78,13 @@ func TestEndsAfterEvents(t *testing.T) {
 		{"one event, none of the past", endings{each: 1, retry: 2000, ids: true, forgets: true}, "resume=fail unknown-id=warn"},
 		{"three events, none of the past", endings{each: 3, retry: 3000, ids: true, forgets: true}, "resume=fail unknown-id=warn"},
 	} {
-		for _, against := range []string{"", "http://direct.example/events"} {
-			t.Run(tt.name+" "+against, func(t *testing.T) {
+		for _, against := range []*string{nil, new("http://direct.example/events")} {
+			t.Run(fmt.Sprint(tt.name, " ", against != nil), func(t *testing.T) {
 				server := tt.server
 				if server.interval == 0 {
 					server.interval = time.Second
 				}
-				report, _ := try(t, server.server(), Options{Compare: given(against), For: 25 * time.Second})
+				report, _ := try(t, server.server(), Options{Compare: against, For: 25 * time.Second})
 				compare(t, report, tt.want)
 			})
 		}

@@ -32,7 +32,7 @@ func TestTranscripts(t *testing.T) {
 	bad.resume = func(_ string, newest int) (int, string) { return newest + 1, "" }
 	for name, e := range map[string]*endpoint{"good": good, "bad": bad} {
 		url := "http://" + name + ".example/events"
-		report, _ := try(t, e, Options{URL: url, Origin: "https://app.example.com"})
+		report, _ := try(t, e, Options{URL: url, Origin: new("https://app.example.com")})
 		var text strings.Builder
 		if err := report.write(&text, false); err != nil {
 			t.Fatal(err)

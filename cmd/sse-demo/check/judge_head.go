@@ -24,11 +24,9 @@ func judgeHead(o *observation) Result {
 	case errors.Is(h.err, errRedirect):
 		return fail(h.outcome(), "A client follows redirects, but these lead nowhere.",
 			"See where each Location leads, with curl -I; a proxy and the server may each send clients to the other's scheme or host.")
-	case h.err != nil && strings.Contains(h.err.Error(), "malformed"):
-		return fail(h.outcome(), "No client understands this: it is no HTTP.", "See what listens at that address, and whether the URL should begin with https://.")
 	case h.err != nil:
 		return fail(h.outcome(), "A client sees a failed connection, and tries again and again.",
-			"Look into the log of the server, or of the proxy in front of it: it ended the connection instead of answering.")
+			"Look into the log of the server, or of the proxy in front of it. If it does not speak HTTP there, mend the URL: https:// perhaps, or another port.")
 	case h.code != http.StatusOK:
 		means, fix := explainStatus(h.code, o.posts())
 		return fail(h.outcome(), means, fix)
@@ -73,10 +71,7 @@ func (h head) outcome() string {
 
 // explainStatus explains what a status that is not 200 means to a client.
 func explainStatus(code int, posts bool) (means, fix string) {
-	means = "EventSource gives up for good at any status but 200."
-	if posts {
-		means = "The client gets this answer instead of a stream."
-	}
+	means = "A client gets this answer instead of a stream, and EventSource gives up for good."
 	switch {
 	case code >= 300 && code < 400:
 		return "A client follows redirects, but this one leads nowhere.", "Give the redirect a Location."
@@ -100,11 +95,7 @@ func judgeMediaType(o *observation) Result {
 	given := o.stream.header.Get("Content-Type")
 	mediaType, parameters, _ := strings.Cut(strings.ToLower(given), ";")
 	if strings.TrimSpace(mediaType) != sse.MediaType {
-		seen := "Content-Type is " + quote(given)
-		if given == "" {
-			seen = "there is no Content-Type"
-		}
-		return fail(seen, "A client that expects an event stream gives up; EventSource for good.",
+		return fail("Content-Type is "+quote(given), "A client that expects an event stream gives up; EventSource for good.",
 			"Answer with Content-Type: text/event-stream; if that is what the server sends, see what the proxy in front answers.")
 	}
 	for parameter := range strings.SplitSeq(parameters, ";") { // as browsers, it takes one that comes twice, or is empty (WHATWG MIME Sniffing, 4.4)
@@ -119,11 +110,7 @@ func judgeMediaType(o *observation) Result {
 	if uncached.MatchString(control) {
 		return ok("%s, %s", quote(given), quote(control))
 	}
-	seen := "Cache-Control is " + quote(control)
-	if control == "" {
-		seen = "there is no Cache-Control"
-	}
-	return warn(seen, "A cache in between may keep the stream, and give its old events to the next client.",
+	return warn("Cache-Control is "+quote(control), "A cache in between may keep the stream, and give its old events to the next client.",
 		"Send Cache-Control: no-cache, or no-store.")
 }
 

@@ -11,12 +11,11 @@ import (
 )
 
 func judgeCORS(o *observation) Result {
-	origin := string(o.options.Origin)
-	if origin == "" {
+	if o.origin == "" {
 		return skip("no --origin")
 	}
-	if own, err := url.Parse(origin); err == nil && sameOrigin(own, o.stream.url) {
-		return ok("%s is the endpoint's own origin", quote(origin))
+	if own, err := url.Parse(o.origin); err == nil && sameOrigin(own, o.stream.url) {
+		return ok("%s is the endpoint's own origin", quote(o.origin))
 	}
 	if errors.Is(o.cors.err, errNoAnswer) && o.stream.delay() > slowHead { // perhaps the head comes with the first event
 		return skip("%s to a request with that Origin", o.cors.outcome())
@@ -24,14 +23,14 @@ func judgeCORS(o *observation) Result {
 	refused := cmp.Or(o.preflightRefusal(), o.refusal(o.cors, "to a request with that Origin: "))
 	if refused != "" {
 		return fail(refused, "A page of that origin cannot read the stream; the browser's console names CORS.",
-			"Answer with Access-Control-Allow-Origin: "+origin+" and Vary: Origin.")
+			"Answer with Access-Control-Allow-Origin: "+o.origin+" and Vary: Origin.")
 	}
 	if o.otherCORS.header.Get("Access-Control-Allow-Origin") == strangeOrigin && allowsCredentials(o.otherCORS) {
 		return warn("every origin is allowed, with credentials: "+strangeOrigin+" is, too",
 			"Any site that a user opens can read the stream with the user's cookies.",
 			"Allow only the origins that you know, or leave Access-Control-Allow-Credentials out.")
 	}
-	return ok("%s may read the stream", quote(origin))
+	return ok("%s may read the stream", quote(o.origin))
 }
 
 // preflightRefusal explains why a browser would not send the request.
@@ -79,7 +78,7 @@ func (o *observation) refusal(h head, to string) string {
 		return to + "no Access-Control-Allow-Origin"
 	case o.hasCookie() && allowed == "*":
 		return to + `Access-Control-Allow-Origin is "*", which does not allow cookies`
-	case allowed != "*" && allowed != string(o.options.Origin):
+	case allowed != "*" && allowed != o.origin:
 		return to + "Access-Control-Allow-Origin is " + quote(allowed)
 	case o.hasCookie() && !allowsCredentials(h):
 		return to + "Access-Control-Allow-Credentials is not true, so cookies are not allowed"

@@ -42,36 +42,34 @@ func judgeResume(o *observation) Result {
 // stayed, and describes the first difference.
 func (o *observation) resumeFault() string {
 	var stayed []arrival // without those that the client that stayed got twice
-	place := map[string]int{}
+	known := map[string]bool{}
 	for _, e := range o.stream.withID() {
-		if _, known := place[e.id]; !known {
-			place[e.id] = len(stayed)
+		if !known[e.id] {
 			stayed = append(stayed, e)
 		}
+		known[e.id] = true
 	}
-	next := place[o.lastID] + 1
-	gotSome := false
-	resumed := o.resumed.withID()
-	for _, e := range resumed {
-		i, known := place[e.id]
+	want := stayed[placeOf(o.lastID, stayed)+1:]
+	got := slices.DeleteFunc(o.resumed.withID(), func(e arrival) bool { return !known[e.id] })
+	for i, e := range got {
 		switch {
-		case !known:
-			continue
-		case i < next:
+		case placeOf(e.id, want[i:]) < 0:
 			return fmt.Sprintf("repeated the event with id %s", quote(e.id))
-		case i > next:
-			isMissing := func(e arrival) bool { return e.id == stayed[next].id }
-			if slices.ContainsFunc(resumed, isMissing) {
-				return fmt.Sprintf("gave the event with id %s out of order", quote(e.id))
-			}
-			return fmt.Sprintf("lost the event with id %s", quote(stayed[next].id))
+		case e.id == want[i].id:
+		case placeOf(want[i].id, got) > 0:
+			return fmt.Sprintf("gave the event with id %s out of order", quote(e.id))
+		default:
+			return fmt.Sprintf("lost the event with id %s", quote(want[i].id))
 		}
-		next, gotSome = next+1, true
 	}
-	if next < len(stayed) && o.isOverdue(stayed[next], gotSome) {
-		return fmt.Sprintf("lost the event with id %s", quote(stayed[next].id))
+	if len(got) < len(want) && o.isOverdue(want[len(got)], len(got) > 0) {
+		return fmt.Sprintf("lost the event with id %s", quote(want[len(got)].id))
 	}
 	return ""
+}
+
+func placeOf(id string, events []arrival) int {
+	return slices.IndexFunc(events, func(e arrival) bool { return e.id == id })
 }
 
 // isOverdue reports whether the returning client should have got e, which follows

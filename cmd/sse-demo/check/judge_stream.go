@@ -130,10 +130,7 @@ func judgeIDs(o *observation) Result {
 			"A client cannot put a control character, or more than 4,096 bytes, into the header Last-Event-ID: it resumes at an older event, or not at all.",
 			"Use short ids of printable characters, like numbers.")
 	}
-	if s.ids < s.total {
-		return ok("%d of %d events have an id", s.ids, s.total)
-	}
-	return ok("%d events, each with its own id", s.total)
+	return ok("%d of %d events have an id, each its own", s.ids, s.total)
 }
 
 // repeatedID returns an event whose id another event has, too. The same event may

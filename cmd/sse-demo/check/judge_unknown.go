@@ -14,14 +14,11 @@ func judgeUnknownID(o *observation) Result {
 	case errors.Is(u.err, errNoAnswer) && o.stream.delay() > slowHead: // perhaps the head comes with the first event
 		return warn("a client that comes with an unknown Last-Event-ID gets "+u.outcome(),
 			"It cannot know in that time that it has missed something.", "Send the head at once, and then an event (like event: gap) that says so.")
-	case u.err != nil:
-		return fail("a client that comes with an unknown Last-Event-ID gets no answer: "+u.outcome(),
-			"It never gets a stream again, because it sends the same id at each attempt.", "Answer 200 whatever the id is.")
 	case u.code == http.StatusNoContent:
 		return ok("204 to a client that comes with an unknown Last-Event-ID: it stops")
 	case u.code != http.StatusOK:
-		return fail(u.outcome()+" to a client that comes with an unknown Last-Event-ID",
-			"EventSource gives up for good at any status but 200: a restart that forgets ids ends all clients.",
+		return fail("a client that comes with an unknown Last-Event-ID gets "+u.outcome(),
+			"After a restart that forgets ids no client gets a stream again: EventSource gives up for good at any status but 200.",
 			"Answer 200 whatever the id is, and say in an event that some may be lost.")
 	case given != "" && given != unknownID:
 		return ok("the response's Last-Event-ID says where the stream begins: %s", quote(given))

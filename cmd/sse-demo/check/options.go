@@ -1,7 +1,6 @@
 package check
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,9 +20,9 @@ type Options struct {
 	For        time.Duration `default:"20s" help:"How long to listen. If the stream is silent then, check waits for the next byte, until 56s of silence at most."`
 	Header     []string      `sep:"none" placeholder:"'NAME: VALUE'" help:"Request header, sent to the URL's own origin only; repeatable."`
 	Data       *string       `placeholder:"TEXT|@FILE" help:"Check the stream that answers a request with this body, which is sent once, and once more to --compare."`
-	Method     given         `placeholder:"POST" help:"Method of the request with --data."`
-	Origin     given         `placeholder:"ORIGIN" help:"Check that pages of this origin may read the stream, like https://app.example.com."`
-	Compare    given         `placeholder:"URL" help:"The same endpoint without the proxy: says how much later events are through the proxy."`
+	Method     *string       `placeholder:"POST" help:"Method of the request with --data."`
+	Origin     *string       `placeholder:"ORIGIN" help:"Check that pages of this origin may read the stream, like https://app.example.com."`
+	Compare    *string       `placeholder:"URL" help:"The same endpoint without the proxy: says how much later events are through the proxy."`
 	Insecure   bool          `help:"Accept any certificate."`
 	AllMethods bool          `help:"Also send POST, PUT and DELETE, once each and without a body, to see whether they are refused."`
 	Strict     bool          `help:"Exit with status 1 after a warning, too."`
@@ -32,26 +31,17 @@ type Options struct {
 	dial func(ctx context.Context, network, addr string) (net.Conn, error) // of a test; nil for the network
 }
 
-// given is a string that must not be empty.
-type given string
-
-// UnmarshalText refuses an empty value.
-func (g *given) UnmarshalText(text []byte) error {
-	if len(text) == 0 {
-		return errors.New("it is empty; is it a variable that is not set?")
-	}
-	*g = given(text)
-	return nil
-}
-
 // newObservation checks the options. The error is one for the user.
 func newObservation(options Options) (_ *observation, err error) {
 	c := client{method: http.MethodGet, insecure: options.Insecure, dial: options.dial}
-	switch origin := string(options.Origin); {
-	case options.For <= 0:
+	o := &observation{options: options, client: &c}
+	if options.For <= 0 {
 		return nil, errors.New("--for must be above 0")
-	case origin != "" && !isOrigin(origin):
-		return nil, fmt.Errorf("--origin must be like https://app.example.com, without a path: %s", quote(origin))
+	}
+	if options.Origin != nil {
+		if o.origin = *options.Origin; !isOrigin(o.origin) {
+			return nil, fmt.Errorf("--origin must be like https://app.example.com, without a path: %s", quote(o.origin))
+		}
 	}
 	if c.header, err = parseHeader(options.Header); err != nil {
 		return nil, err
@@ -62,11 +52,10 @@ func newObservation(options Options) (_ *observation, err error) {
 	if c.url, err = parseURL(options.URL); err != nil {
 		return nil, err
 	}
-	o := &observation{options: options, client: &c}
-	if options.Compare != "" {
+	if options.Compare != nil {
 		direct := c
 		o.compare = &direct
-		if direct.url, err = parseURL(string(options.Compare)); err != nil {
+		if direct.url, err = parseURL(*options.Compare); err != nil {
 			return nil, fmt.Errorf("--compare: %w", err)
 		}
 	}
@@ -76,7 +65,7 @@ func newObservation(options Options) (_ *observation, err error) {
 // setBody makes c send the body that --data names.
 func (o *Options) setBody(c *client) error {
 	switch {
-	case o.Data == nil && o.Method != "":
+	case o.Data == nil && o.Method != nil:
 		return errors.New("--method needs --data")
 	case o.Data == nil:
 		c.header.Del("Accept-Encoding") // the check of compression sets it
@@ -84,7 +73,10 @@ func (o *Options) setBody(c *client) error {
 	case o.AllMethods:
 		return errors.New("--data and --all-methods do not go together")
 	}
-	c.method, c.body = cmp.Or(string(o.Method), http.MethodPost), []byte(*o.Data)
+	c.method, c.body = http.MethodPost, []byte(*o.Data)
+	if o.Method != nil {
+		c.method = *o.Method
+	}
 	if !httpguts.ValidHeaderFieldName(c.method) { // which is a token, as a method is
 		return fmt.Errorf("--method must be like POST: %s", quote(c.method))
 	}

@@ -78,22 +78,22 @@ func TestPost(t *testing.T) {
 		requests string // all of them
 	}{
 		{"a good answer", &answerer{}, Options{}, "", "POST"},
-		{"another method", &answerer{}, Options{Method: "PUT"}, "", "PUT"},
+		{"another method", &answerer{}, Options{Method: new("PUT")}, "", "PUT"},
 		{"held back until the end", &answerer{holdBack: true}, Options{}, "delivery=warn", "POST"},
 		{"it stays open", &answerer{stays: true}, Options{}, "heartbeat=fail", "POST"},
 		{"a bad request", &answerer{status: 400}, Options{}, onlyHead(), "POST"},
 		{"JSON", &answerer{header: func(h http.Header, _ *http.Request) { h.Set("Content-Type", "application/json") }}, Options{}, "media-type=fail", "POST"},
-		{"no origin is allowed", &answerer{}, Options{Origin: "https://app.example.com"}, "cors=fail", "OPTIONS POST"},
-		{"the origin is allowed", &answerer{header: allow}, Options{Origin: "https://app.example.com"}, "cors=ok", "OPTIONS POST"},
-		{"the origin is allowed, the method is not", &answerer{header: allow}, Options{Origin: "https://app.example.com", Method: "PUT"}, "cors=fail", "OPTIONS PUT"},
+		{"no origin is allowed", &answerer{}, Options{Origin: new("https://app.example.com")}, "cors=fail", "OPTIONS POST"},
+		{"the origin is allowed", &answerer{header: allow}, Options{Origin: new("https://app.example.com")}, "cors=ok", "OPTIONS POST"},
+		{"the origin is allowed, the method is not", &answerer{header: allow}, Options{Origin: new("https://app.example.com"), Method: new("PUT")}, "cors=fail", "OPTIONS PUT"},
 		{"the origin is allowed by OPTIONS only", &answerer{header: func(h http.Header, r *http.Request) {
 			if r.Method == http.MethodOptions {
 				allow(h, r)
 			}
-		}}, Options{Origin: "https://app.example.com"}, "cors=fail", "OPTIONS POST"},
+		}}, Options{Origin: new("https://app.example.com")}, "cors=fail", "OPTIONS POST"},
 		{
 			"a browser asks nothing first", &answerer{header: allow},
-			Options{Origin: "https://app.example.com", Header: []string{"Content-Type: text/plain"}},
+			Options{Origin: new("https://app.example.com"), Header: []string{"Content-Type: text/plain"}},
 			"cors=ok", "POST",
 		},
 		{"compressed", &answerer{header: func(h http.Header, _ *http.Request) { h.Set("Content-Encoding", "br") }}, Options{}, "delivery=skip format=skip compression=warn", "POST"},
@@ -142,7 +142,7 @@ func TestPostCompare(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			direct := &answerer{}
-			options := Options{Data: &body, Compare: "http://direct.example/events"}
+			options := Options{Data: &body, Compare: new("http://direct.example/events")}
 			mux := http.NewServeMux()
 			mux.Handle("demo.example/", tt.proxied)
 			mux.Handle("direct.example/", direct)

@@ -84,8 +84,8 @@ var changing = [...]string{http.MethodPost, http.MethodPut, http.MethodDelete}
 func (o *observation) probeHeads(ctx context.Context, all *sync.WaitGroup) {
 	patience := o.patience()
 	asks := map[*head]ask{&o.headMethod: {method: http.MethodHead}}
-	if o.options.Origin != "" {
-		asks[&o.cors] = ask{header: origin(o.options.Origin)}
+	if o.origin != "" {
+		asks[&o.cors] = ask{header: origin(o.origin)}
 		asks[&o.otherCORS] = ask{header: origin(strangeOrigin)}
 		all.Go(func() { o.probePreflight(ctx, patience) })
 	}
@@ -99,7 +99,7 @@ func (o *observation) probeHeads(ctx context.Context, all *sync.WaitGroup) {
 	}
 }
 
-func origin(of given) http.Header { return http.Header{"Origin": {string(of)}} }
+func origin(of string) http.Header { return http.Header{"Origin": {of}} }
 
 func (o *observation) headOf(ctx context.Context, a ask, patience time.Duration) head {
 	h, body := o.client.open(ctx, a, patience)
@@ -115,7 +115,7 @@ func (o *observation) probePreflight(ctx context.Context, patience time.Duration
 	if len(unsafe) == 0 && slices.Contains(simpleMethods, o.client.method) {
 		return
 	}
-	header := origin(o.options.Origin)
+	header := origin(o.origin)
 	header.Set("Access-Control-Request-Method", o.client.method)
 	if len(unsafe) > 0 {
 		header.Set("Access-Control-Request-Headers", strings.Join(unsafe, ","))

@@ -68,14 +68,14 @@ func TestCORS(t *testing.T) {
 				w.WriteHeader(http.StatusNoContent)
 				return true
 			}
-			report, _ := try(t, e, Options{Origin: origin, Header: tt.add})
+			report, _ := try(t, e, Options{Origin: new(origin), Header: tt.add})
 			compare(t, report, tt.want)
 		})
 	}
 }
 
 func TestOwnOrigin(t *testing.T) {
-	report, _ := try(t, goodEndpoint(), Options{Origin: "http://demo.example"})
+	report, _ := try(t, goodEndpoint(), Options{Origin: new("http://demo.example")})
 	compare(t, report, "cors=ok")
 }
 
@@ -90,7 +90,7 @@ func TestRequests(t *testing.T) {
 			}
 			return false
 		}
-		report, took := try(t, e, Options{Origin: "https://app.example.com", Header: []string{"X-A: 1"}, AllMethods: all})
+		report, took := try(t, e, Options{Origin: new("https://app.example.com"), Header: []string{"X-A: 1"}, AllMethods: all})
 		compare(t, report, "cors=fail")
 		if took > 22*time.Second {
 			t.Errorf("took %v", took)

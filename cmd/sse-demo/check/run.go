@@ -59,6 +59,7 @@ func Run(ctx context.Context, options Options, stdout, progress io.Writer) error
 // An observation is everything that was seen of an endpoint, by these clients.
 type observation struct {
 	options         Options
+	origin          string  // of --origin; empty without it
 	client, compare *client // compare is without the proxy; nil without --compare
 
 	stream, direct                record // direct is without the proxy
@@ -108,14 +109,14 @@ func (o *observation) listenToBoth(ctx context.Context) error {
 // only, so it has the Origin, unless a browser would not send it: after an OPTIONS
 // request that forbids it.
 func (o *observation) firstAsk(ctx context.Context) ask {
-	if !o.posts() || o.options.Origin == "" {
+	if !o.posts() || o.origin == "" {
 		return ask{}
 	}
 	o.probePreflight(ctx, headTimeout)
 	if o.preflightRefusal() != "" {
 		return ask{}
 	}
-	return ask{header: origin(o.options.Origin)}
+	return ask{header: origin(o.origin)}
 }
 
 // listen opens the stream, and returns when the listening and the probes have ended.
