@@ -26,7 +26,7 @@ type Replica struct {
 	bytes     int      // what the events and their channels are counted as
 	newest    ID       // of all events, or up to which events are lost
 	skew      time.Duration
-	onDrop    func(channel string, id ID) // may be nil
+	onDrop    func(channel string, id, before ID) // may be nil
 
 	byName   map[string]*channel // those with events or subscribers
 	used     list.List           // of *channel, those with events, most recently used first
@@ -42,10 +42,10 @@ type channel struct {
 }
 
 // NewReplica returns an empty replica. It keeps as much as [NewMemory] says. It calls
-// dropped, unless that is nil, for each event that it no longer keeps; dropped must not
-// use the replica. skew is how far the clock that ids come from may be ahead of this one:
-// an id beyond that begins with a gap.
-func NewReplica(maxEvents, maxBytes int, skew time.Duration, dropped func(channel string, id ID)) *Replica {
+// dropped, unless that is nil, for each event that it no longer keeps; events of its channel
+// up to before were gone already. dropped must not use the replica. skew is how far the
+// clock that ids come from may be ahead of this one: an id beyond that begins with a gap.
+func NewReplica(maxEvents, maxBytes int, skew time.Duration, dropped func(channel string, id, before ID)) *Replica {
 	return &Replica{
 		maxEvents: max(maxEvents, 1), maxBytes: maxBytes, skew: skew, onDrop: dropped,
 		byName: map[string]*channel{}, dropped: newDropped(maxDropped),
@@ -108,7 +108,7 @@ func (r *Replica) evict(inUse *channel) {
 func (r *Replica) drop(c *channel) {
 	oldest := c.at(c.first)
 	if r.onDrop != nil {
-		r.onDrop(c.name, oldest.id)
+		r.onDrop(c.name, oldest.id, c.dropped)
 	}
 	r.bytes -= entrySize + len(oldest.frame)
 	c.drop()

@@ -32,18 +32,14 @@ type Broker struct {
 	failure   atomic.Pointer[error] // why nothing can be published
 
 	// Of the goroutine that commits:
-	db      *bbolt.DB
-	probe   *os.File // what is written to it shows whether the disk has room
-	last    pubsub.ID
-	dropped []record // without name and data; the replica has dropped them since the last commit
-	size    sizes
-	max     sizes
-}
-
-// sizes are counts of bytes.
-type sizes struct {
-	file          int64
-	jobs, dropped int // of these kinds
+	db         *bbolt.DB
+	probe      *os.File // what is written to it shows whether the disk has room
+	last       pubsub.ID
+	lost, gone []record // what the replica has dropped since the last commit: to be written, to be removed
+	account    account
+	max        [kinds]int // bytes
+	maxFile    int64      // bytes
+	loaded     int        // the number of the transaction that was loaded
 }
 
 // A publication is a record that is to be committed.
@@ -59,14 +55,18 @@ type publication struct {
 // 8 MiB.
 func New(path string, maxEvents, maxBytes int) *Broker {
 	b := &Broker{
-		path:  path,
-		queue: make(chan *publication),
-		stop:  make(chan struct{}),
-		max:   sizes{file: 4*int64(maxBytes) + 8<<20, jobs: maxBytes/2 + 1<<20, dropped: maxBytes/4 + 1<<20},
+		path:    path,
+		queue:   make(chan *publication),
+		stop:    make(chan struct{}),
+		max:     [kinds]int{lostKind: maxBytes/4 + 1<<20, messageKind: maxBytes/2 + 1<<20},
+		maxFile: 4*int64(maxBytes) + 8<<20,
 	}
-	b.replica = pubsub.NewReplica(maxEvents, maxBytes, 0, func(channel string, id pubsub.ID) {
-		b.dropped = append(b.dropped, record{id: id, channel: channel})
+	b.replica = pubsub.NewReplica(maxEvents, maxBytes, 0, func(channel string, id, before pubsub.ID) {
+		event, last := record{kind: eventKind, id: id, channel: channel}, record{kind: lostKind, id: before, channel: channel}
+		b.gone = append(b.gone, event, last)
+		b.lost = append(b.lost, record{kind: lostKind, id: id, channel: channel})
 	})
+	b.note(nil)
 	return b
 }
 
@@ -86,7 +86,10 @@ func (b *Broker) Start(ctx context.Context) error {
 func (b *Broker) Close() error {
 	close(b.stop)
 	b.running.Wait()
-	b.closeProbe()
+	if b.probe != nil {
+		_ = b.probe.Close()           // it is empty
+		_ = os.Remove(b.probe.Name()) // on Windows it still has its name
+	}
 	if b.db == nil {
 		return nil
 	}
@@ -101,11 +104,11 @@ func (b *Broker) Publish(ctx context.Context, channel, name string, data []byte)
 	if _, err := (sse.Event{Name: name}).Append(nil); err != nil { // the data may be any
 		return pubsub.Receipt{}, fmt.Errorf("publish to %q: %w", channel, err)
 	}
-	receipt, err := b.publish(ctx, record{channel: channel, name: name, data: data})
+	receipt, err := b.publish(ctx, record{kind: eventKind, channel: channel, name: name, data: data})
 	if err != nil {
-		return pubsub.Receipt{}, fmt.Errorf("publish to %q: %w", channel, err)
+		err = fmt.Errorf("publish to %q: %w", channel, err)
 	}
-	return receipt, nil
+	return receipt, err
 }
 
 func (b *Broker) publish(ctx context.Context, r record) (pubsub.Receipt, error) {
@@ -136,12 +139,7 @@ func (b *Broker) Subscribe(channels []string, start pubsub.Start) pubsub.Subscri
 func (b *Broker) Subscribers(limit int) map[string]int { return b.replica.Subscribers(limit) }
 
 // Err returns why nothing can be published at present; nil if it can.
-func (b *Broker) Err() error {
-	if err := b.failure.Load(); err != nil {
-		return *err
-	}
-	return nil
-}
+func (b *Broker) Err() error { return *b.failure.Load() }
 
 // A Journal is the one order of what happens to jobs, as routes/job needs it, in the
 // file of a broker. It keeps the newest messages, up to half of what the broker keeps
@@ -154,7 +152,7 @@ func (b *Broker) Journal() Journal { return Journal{b} }
 // Publish appends a message. It returns when the message is on the disk and was
 // observed.
 func (j Journal) Publish(ctx context.Context, name string, data []byte) error {
-	_, err := j.broker.publish(ctx, record{name: name, data: data})
+	_, err := j.broker.publish(ctx, record{kind: messageKind, name: name, data: data})
 	return err
 }
 

@@ -390,20 +390,17 @@ func TestHistory(t *testing.T) {
 }
 
 // TestForgotten: however many channels were dropped, a client that has followed a channel
-// which is kept has no gap after a restart, and one of a dropped channel has.
+// which is kept has no gap after a restart, one of a dropped channel has, and the file
+// names a limited number of them.
 func TestForgotten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "data")
 	b := open(t, path, 10, 10_000)
 	b.db.NoSync = true // it is quicker
-	b.max.dropped = 100 * (entrySize + len("channel 000"))
 	begin := publish(t, b, "channel 000", "0")
+	limit := 100 * (recordSize + len(record{channel: "channel 000"}.key()))
+	b.max[lostKind] = limit
 	var seen, newer pubsub.ID
-	order := func() (begin string) {
-		_ = b.db.View(func(tx *bbolt.Tx) error { begin = string(tx.Bucket(bucketName).Get([]byte{beginKind})); return nil })
-		return begin
-	}
-	first := order()
-	for i := 0; order() == first; i++ {
+	for i := range 300 {
 		seen, newer = newer, publish(t, b, "kept", fmt.Sprint(i))
 		publish(t, b, fmt.Sprintf("channel %03d", i), "x")
 	}
@@ -411,13 +408,19 @@ func TestForgotten(t *testing.T) {
 		if got := text(t, b.Subscribe([]string{"kept"}, pubsub.Start{After: seen.String()})); !strings.HasPrefix(got, "id: "+newer.String()) {
 			t.Errorf("kept: %q", got)
 		}
-		for _, channel := range []string{"channel 000", "channel 080"} {
+		for _, channel := range []string{"channel 000", "channel 080", "channel 280"} {
 			if got := text(t, b.Subscribe([]string{channel}, pubsub.Start{After: begin.String()})); !strings.HasPrefix(got, "event: gap\n") {
 				t.Errorf("%s: %q", channel, got)
 			}
 		}
+		if size := b.account.size[lostKind]; size < limit*9/10 || size > limit*11/10 {
+			t.Errorf("lost events take %d bytes of %d", size, limit)
+		}
+		before := b.account
 		shut(t, b)
-		b = open(t, path, 10, 10_000)
+		if b = open(t, path, 10, 10_000); b.account != before {
+			t.Errorf("%+v after a restart, %+v before", b.account, before)
+		}
 	}
 	shut(t, b)
 }

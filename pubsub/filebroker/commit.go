@@ -1,12 +1,9 @@
 package filebroker
 
 import (
-	"bytes"
+	"cmp"
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
-	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -40,32 +37,14 @@ func (b *Broker) run() {
 	}
 }
 
-// openProbe opens a file for tryRoom, which has no name: a kill leaves nothing behind, and
-// trying needs neither a free file descriptor nor the folder's name.
-func (b *Broker) openProbe(file string) (err error) {
-	b.probe, err = os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".probe-*")
-	if err == nil {
-		_ = os.Remove(b.probe.Name()) // Windows cannot yet, and does in closeProbe
-	}
-	return err
-}
-
-func (b *Broker) closeProbe() {
-	if b.probe != nil {
-		_ = b.probe.Close() // it is empty
-		_ = os.Remove(b.probe.Name())
-	}
-}
-
-// tryRoom finds out whether the disk has room. What it writes is taken back before the
-// system writes it to the disk. Room also ends the failure of a commit: another commit
-// could not tell, because a small event may fit where the next large one does not.
+// tryRoom finds out whether the disk has room, in a file without a name: a kill leaves
+// nothing behind, and trying needs neither a free file descriptor nor the folder. What it
+// writes is taken back before the system writes it to the disk. Room also ends the failure
+// of a commit: another commit could not tell, because a small event may fit where the next
+// large one does not.
 func (b *Broker) tryRoom() {
 	_, err := b.probe.WriteAt(make([]byte, probeSize), 0)
-	if back := b.probe.Truncate(0); err == nil {
-		err = back
-	}
-	b.note(err)
+	b.note(cmp.Or(err, b.probe.Truncate(0)))
 }
 
 // note keeps the reason why nothing can be published, if there is one.
@@ -101,7 +80,7 @@ func (b *Broker) commit(batch []*publication) {
 	}
 }
 
-// save writes a batch to the file, and deletes what is no longer kept.
+// save writes a batch to the file, and what the replica has dropped since the last one.
 func (b *Broker) save(batch []*publication) error {
 	if err := b.Err(); err != nil {
 		return fmt.Errorf("%w: %w", pubsub.ErrNotPublished, err)
@@ -110,82 +89,59 @@ func (b *Broker) save(batch []*publication) error {
 		b.last = b.last.Next()
 		p.id = b.last
 	}
-	before := b.size
-	err := b.db.Update(func(tx *bbolt.Tx) error { return b.write(tx, batch) })
+	before := b.transaction()
+	after, err := change(b.db, b.account, func(w *writer) { b.write(w, batch) })
+	failure := pubsub.ErrNotPublished
+	if b.transaction() != before {
+		b.account, b.lost, b.gone = after, b.lost[:0], b.gone[:0]
+		failure = pubsub.ErrUnconfirmed // only the last sync may have failed: the batch appears after a restart
+	}
 	if err == nil {
-		b.dropped = b.dropped[:0]
 		return nil
 	}
-	b.size = before
 	b.note(err)
-	if len(batch) > 0 && b.has(batch[0].key()) { // only the last sync has failed: it appears after a restart
-		return fmt.Errorf("%w: %w", pubsub.ErrUnconfirmed, err)
-	}
-	return fmt.Errorf("%w: %w", pubsub.ErrNotPublished, err)
+	return fmt.Errorf("%w: %w", failure, err)
 }
 
-func (b *Broker) has(key []byte) (has bool) {
-	_ = b.db.View(func(tx *bbolt.Tx) error { has = tx.Bucket(bucketName).Get(key) != nil; return nil })
-	return has
-}
-
-func (b *Broker) write(tx *bbolt.Tx, batch []*publication) error {
-	w := &writer{Bucket: tx.Bucket(bucketName)}
-	w.FillPercent = 1 // ids rise: nothing is inserted into a page later; and half empty pages are merged
+// write also trims the file to what is kept.
+func (b *Broker) write(w *writer, batch []*publication) {
 	for _, p := range batch {
-		if p.channel == "" {
-			b.size.jobs += p.size()
-		}
-		w.put(p.key(), p.value())
+		w.put(p.record)
 	}
-	newest := map[string]pubsub.ID{}
-	for _, d := range b.dropped {
-		w.remove(d.key())
-		newest[d.channel] = d.id
+	for _, r := range b.lost {
+		w.put(r)
 	}
-	for channel, id := range newest {
-		if w.Get(droppedKey(channel)) == nil {
-			b.size.dropped += entrySize + len(channel)
-		}
-		w.put(droppedKey(channel), appendID(nil, id))
+	for _, r := range b.gone {
+		w.remove(r.key())
 	}
-	if b.size.dropped > b.max.dropped {
-		b.forgetOlder(w)
+	w.trim(messageKind, b.max[messageKind])
+	if id := w.trim(lostKind, b.max[lostKind]); id != (pubsub.ID{}) {
+		// There are too many channels to know each: an older id begins with a gap in any, after a restart.
+		w.put(record{kind: lostKind, id: id})
 	}
-	for jobs := w.Cursor(); b.size.jobs > b.max.jobs; {
-		oldest := parseRecord(jobs.Seek([]byte{jobKind}))
-		b.size.jobs -= oldest.size()
-		w.remove(oldest.key())
-	}
-	return w.err
 }
 
-// forgetOlder removes the older half of the dropped channels, because there are too many
-// to know each. The order of ids begins after them then: in every channel, a client with
-// an older id gets a gap after the next start.
-func (b *Broker) forgetOlder(w *writer) {
-	var all []record
-	c := w.Cursor()
-	for key, id := c.Seek(droppedKey("")); bytes.HasPrefix(key, droppedKey("")); key, id = c.Next() {
-		all = append(all, record{id: parseID(id), channel: string(key[1:])})
-	}
-	slices.SortFunc(all, func(a, b record) int { return a.id.Compare(b.id) })
-	older := all[:(len(all)+1)/2]
-	for _, d := range older {
-		b.size.dropped -= entrySize + len(d.channel)
-		w.remove(droppedKey(d.channel))
-	}
-	w.put([]byte{beginKind}, appendID(nil, older[len(older)-1].id))
+// transaction returns the number of the last transaction in the file.
+func (b *Broker) transaction() (number int) {
+	_ = b.db.View(func(tx *bbolt.Tx) error { number = tx.ID(); return nil })
+	return number
 }
 
 // deliver passes a record of the file to the replica or the observers.
 func (b *Broker) deliver(r record) (pubsub.Receipt, error) {
-	if r.channel == "" {
+	after := pubsub.ID{r.id[0], r.id[1] + 1}
+	switch {
+	case r.kind == eventKind:
+		delivered, err := b.replica.Append(r.id, r.channel, r.name, r.data)
+		return pubsub.Receipt{ID: r.id, Delivered: delivered}, err
+	case r.kind == messageKind:
 		for _, see := range b.observers {
 			see(r.id, r.name, r.data)
 		}
-		return pubsub.Receipt{}, nil
+	case r.channel == "":
+		b.replica.LoseBefore(after)
+	default:
+		b.replica.LoseBefore(after, r.channel)
 	}
-	delivered, err := b.replica.Append(r.id, r.channel, r.name, r.data)
-	return pubsub.Receipt{ID: r.id, Delivered: delivered}, err
+	return pubsub.Receipt{}, nil
 }

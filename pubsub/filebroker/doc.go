@@ -26,5 +26,5 @@
 // # Damage
 //
 // Start reads the whole file first, and refuses one that is damaged, without changing
-// it: see verify.go.
+// it: see load.go.
 package filebroker

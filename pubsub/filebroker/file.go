@@ -22,16 +22,19 @@ const (
 	compactBatch = 4 << 20
 )
 
-var errContent = errors.New("it is damaged, or no data file of this version of sse-demo")
+var (
+	errContent = errors.New("it is damaged, or no data file of this version of sse-demo")
+	errHeld    = errors.New("another process has it open")
+)
 
 // plain returns an error that names the cure. Callers name the file.
 func plain(err error) error {
-	if pathError, ok := errors.AsType[*os.PathError](err); ok {
-		return pathError.Err // it may name another file
-	}
+	pathError, ok := errors.AsType[*os.PathError](err)
 	switch {
+	case ok:
+		return pathError.Err // it may name another file
 	case errors.Is(err, boltErrors.ErrTimeout):
-		return errors.New("another process has it open")
+		return errHeld
 	case errors.Is(err, boltErrors.ErrInvalid), errors.Is(err, boltErrors.ErrVersionMismatch), errors.Is(err, boltErrors.ErrChecksum):
 		return errContent
 	default:
@@ -49,43 +52,25 @@ func (b *Broker) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := check(ctx, file); err != nil {
+	if err := b.load(ctx, file); err != nil {
 		return err
 	}
 	if b.db, err = openWhole(file); err != nil {
 		return err
 	}
-	if err := b.db.View(func(tx *bbolt.Tx) error { return b.load(ctx, tx) }); err != nil {
+	if b.transaction() != b.loaded {
+		return errHeld // or had, between the two locks
+	}
+	b.probe, err = os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".probe-*")
+	if err != nil {
 		return err
 	}
-	if err := b.openProbe(file); err != nil {
-		return err
-	}
+	_ = os.Remove(b.probe.Name())
 	b.tryRoom()
 	if err := os.Chmod(file, 0o600); err != nil {
 		return err
 	}
-	return b.shrink()
-}
-
-// check refuses a file that bbolt cannot open, or should not.
-func check(ctx context.Context, path string) error {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return err
-	case !info.Mode().IsRegular():
-		return errors.New("it is no regular file")
-	case info.Size() == 0:
-		return errors.New("it is empty; remove it to begin anew")
-	}
-	// Reading, it excludes a process that writes, and needs only the meta pages.
-	db, err := bbolt.Open(path, 0, &bbolt.Options{ReadOnly: true, Timeout: lockTimeout})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = db.Close() }()
-	return db.View(func(tx *bbolt.Tx) error { return verify(ctx, tx, info.Size()) })
+	return b.shrink(file)
 }
 
 func openWhole(path string) (*bbolt.DB, error) {
@@ -102,29 +87,21 @@ func create(path string) error {
 		return errors.New("it is a link to a file that does not exist")
 	}
 	return writeAnew(path, func(db *bbolt.DB) error {
-		return db.Update(func(tx *bbolt.Tx) error {
-			bucket, err := tx.CreateBucket(bucketName)
-			if err != nil {
-				return err
-			}
-			w := writer{Bucket: bucket}
-			w.put([]byte{beginKind}, appendID(nil, pubsub.ID{}.Next()))
-			return w.err
+		_, err := change(db, account{}, func(w *writer) {
+			w.put(record{kind: lostKind, id: pubsub.ID{}.Next()}) // the order of ids begins now
 		})
+		return err
 	})
 }
 
 // shrink makes the file smaller if it was written with a larger history, which bbolt
 // itself never does. If the disk has no room for both, the file stays as it is.
-func (b *Broker) shrink() error {
-	path := b.db.Path()
+func (b *Broker) shrink(path string) error {
 	info, err := os.Stat(path)
-	if err != nil || info.Size() <= b.max.file || b.save(nil) != nil {
+	if err != nil || info.Size() <= b.maxFile || b.save(nil) != nil {
 		return err
 	}
-	if writeAnew(path, func(small *bbolt.DB) error { return bbolt.Compact(small, b.db, compactBatch) }) != nil {
-		return nil //nolint:nilerr // it was an attempt
-	}
+	_ = writeAnew(path, func(small *bbolt.DB) error { return bbolt.Compact(small, b.db, compactBatch) })
 	_ = b.db.Close()
 	b.db, err = openWhole(path)
 	return err
@@ -134,9 +111,7 @@ func (b *Broker) shrink() error {
 // written completely is never found.
 func writeAnew(path string, fill func(*bbolt.DB) error) error {
 	half := path + ".new"
-	if err := os.Remove(half); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
+	_ = os.Remove(half)
 	db, err := openWhole(half)
 	if err == nil {
 		err = errors.Join(fill(db), db.Close())

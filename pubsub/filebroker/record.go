@@ -2,7 +2,7 @@ package filebroker
 
 import (
 	"bytes"
-	"context"
+	"cmp"
 	"encoding/binary"
 	"hash/crc32"
 
@@ -11,124 +11,104 @@ import (
 	"example.com/sse-demo/pubsub"
 )
 
-// The file has one bucket. Its sequence number, which bbolt keeps for any purpose, is
-// the sum of the checksums of all entries.
-var bucketName = []byte("sse-demo")
+// The file has one bucket of records. Its sequence number, which bbolt keeps for any
+// purpose, is the sum of their checksums, so that no record can be missing.
+var bucketName = []byte("sse-demo records")
 
-// The first byte of a key is the kind of its entry. They are loaded in this order.
+// The kinds of records, in the order in which they are loaded.
 const (
-	beginKind   = 'a' // the id after which the order of ids begins
-	droppedKind = 'b' // a channel, and the id of its newest event that is no longer kept
-	eventKind   = 'c' // a record
-	jobKind     = 'd' // a record
+	lostKind    = iota // the newest event of a channel that is no longer kept; without a channel, of any
+	eventKind          // an event of a channel
+	messageKind        // a message of the journal, which has no channel
+	kinds
 )
 
-// entrySize is counted for an entry on top of what it contains.
-const entrySize = 64
+// recordSize is counted for a record on top of its key and value.
+const recordSize = 48
 
-// A record is an event, or a message of the journal, which has no channel. Its key is
-// the kind, the id and the channel, its value the name, a line feed, and the data.
+// A record is an entry of the file. Its key is the kind, the id and the channel, its
+// value the name, a line feed, and the data.
 type record struct {
+	kind          byte
 	id            pubsub.ID
 	channel, name string
 	data          []byte
 }
 
-func (r *record) key() []byte {
-	kind := byte(eventKind)
-	if r.channel == "" {
-		kind = jobKind
-	}
-	return append(appendID([]byte{kind}, r.id), r.channel...)
+func (r record) key() []byte {
+	key := binary.BigEndian.AppendUint64([]byte{r.kind}, r.id[0])
+	key = binary.BigEndian.AppendUint64(key, r.id[1])
+	return append(key, r.channel...)
 }
 
-func (r *record) value() []byte { return append([]byte(r.name+"\n"), r.data...) }
-func (r *record) size() int     { return entrySize + len(r.name) + len(r.data) }
+func (r record) value() []byte { return append([]byte(r.name+"\n"), r.data...) }
 
 // parseRecord reads a record, whose data shares the memory of value.
 func parseRecord(key, value []byte) record {
 	name, data, _ := bytes.Cut(value, []byte("\n"))
-	return record{id: parseID(key[1:]), channel: string(key[1+idSize:]), name: string(name), data: data}
+	return record{kind: key[0], id: parseID(key), channel: string(key[17:]), name: string(name), data: data}
 }
 
-func droppedKey(channel string) []byte { return append([]byte{droppedKind}, channel...) }
-
-const idSize = 16
-
-// appendID appends an id so that bytes have the order of their ids.
-func appendID(b []byte, id pubsub.ID) []byte {
-	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, id[0]), id[1])
+func parseID(key []byte) pubsub.ID {
+	return pubsub.ID{binary.BigEndian.Uint64(key[1:]), binary.BigEndian.Uint64(key[9:])}
 }
 
-func parseID(b []byte) pubsub.ID {
-	return pubsub.ID{binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])}
+// An account is what all records take and contain.
+type account struct {
+	size [kinds]int // bytes
+	sum  uint64     // of checksums
 }
 
 var checksums = crc32.MakeTable(crc32.Castagnoli)
 
-func checksum(key, value []byte) uint64 {
-	return uint64(crc32.Update(crc32.Checksum(key, checksums), checksums, value))
+// add adds a record with sign 1, and subtracts it with sign -1.
+func (a *account) add(sign int, key, value []byte) {
+	a.size[key[0]] += sign * (recordSize + len(key) + len(value))
+	a.sum += uint64(sign) * uint64(crc32.Update(crc32.Checksum(key, checksums), checksums, value))
 }
 
-// A writer changes the bucket, and the sum of its checksums. After an error it does
-// nothing more.
+// A writer changes the bucket in a transaction.
 type writer struct {
 	*bbolt.Bucket
-	err error
+	account
+	err error // the first, if any
 }
 
-func (w *writer) put(key, value []byte) {
-	w.remove(key)
-	if w.err == nil {
-		w.err = w.Put(key, value)
-		w.add(checksum(key, value))
-	}
-}
-
-func (w *writer) remove(key []byte) {
-	if old := w.Get(key); old != nil && w.err == nil {
-		w.add(-checksum(key, old))
-		w.err = w.Delete(key)
-	}
-}
-
-func (w *writer) add(sum uint64) {
-	if w.err == nil {
-		w.err = w.SetSequence(w.Sequence() + sum)
-	}
-}
-
-// load fills the replica, and passes the journal to its observers. Ids go on after the
-// newest in the file.
-func (b *Broker) load(ctx context.Context, tx *bbolt.Tx) error {
-	bucket := tx.Bucket(bucketName)
-	if bucket == nil {
-		return errContent
-	}
-	return bucket.ForEach(func(key, value []byte) error {
-		switch key[0] {
-		case beginKind:
-			b.last = parseID(value)
-			b.replica.LoseBefore(after(b.last))
-		case droppedKind:
-			channel := string(key[1:])
-			b.size.dropped += entrySize + len(channel)
-			b.replica.LoseBefore(after(parseID(value)), channel)
-		default:
-			r := parseRecord(key, value)
-			if r.id.Compare(b.last) > 0 {
-				b.last = r.id
-			}
-			if r.channel == "" {
-				b.size.jobs += r.size()
-			}
-			if _, err := b.deliver(r); err != nil {
-				return err
-			}
+// change commits what is written, and returns the account after it.
+func change(db *bbolt.DB, before account, write func(*writer)) (after account, err error) {
+	w := &writer{account: before}
+	err = db.Update(func(tx *bbolt.Tx) (err error) {
+		if w.Bucket, err = tx.CreateBucketIfNotExists(bucketName); err != nil {
+			return err
 		}
-		return ctx.Err()
+		w.FillPercent = 1 // ids rise: nothing is inserted into a page later; and half empty pages are merged
+		write(w)
+		return cmp.Or(w.err, w.SetSequence(w.sum))
 	})
+	return w.account, err
 }
 
-// after is the first id above id.
-func after(id pubsub.ID) pubsub.ID { return pubsub.ID{id[0], id[1] + 1} }
+func (w *writer) put(r record) {
+	key, value := r.key(), r.value()
+	w.add(1, key, value)
+	w.err = cmp.Or(w.err, w.Put(key, value))
+}
+
+// remove removes the record with a key, if there is one.
+func (w *writer) remove(key []byte) {
+	if value := w.Get(key); value != nil {
+		w.add(-1, key, value)
+		w.err = cmp.Or(w.err, w.Delete(key))
+	}
+}
+
+// trim removes the oldest records of a kind beyond a limit. It returns the id of the last
+// that it has removed, if any.
+func (w *writer) trim(kind byte, limit int) (last pubsub.ID) {
+	for c := w.Cursor(); w.size[kind] > limit; {
+		oldest, _ := c.Seek([]byte{kind})
+		last = parseID(oldest)
+		w.remove(oldest)
+	}
+	return last
+}
