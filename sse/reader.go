@@ -104,32 +104,24 @@ func (r *Reader) readLine() ([]byte, error) {
 	r.line = r.line[:0]
 	limit := cmp.Or(max(r.MaxEvent, 0), DefaultMaxEvent)
 	for {
-		if _, err := r.in.Peek(1); err != nil {
+		c, err := r.in.ReadByte()
+		if err != nil {
 			return r.line, err
 		}
-		ahead, _ := r.in.Peek(r.in.Buffered())
 		if r.afterCR {
 			r.afterCR = false
-			if ahead[0] == '\n' {
-				_, _ = r.in.Discard(1) // as below, it is in the buffer
+			if c == '\n' {
 				continue
 			}
 			r.fault(LoneCR, "")
 		}
-		length := bytes.IndexAny(ahead, "\r\n")
-		if length < 0 {
-			length = len(ahead)
-		}
-		r.line = append(r.line, ahead[:length]...)
-		if r.block.size += length; r.block.size > limit {
-			return r.line, fmt.Errorf("%w: over %d bytes", ErrTooLong, limit)
-		}
-		if length < len(ahead) {
-			r.afterCR = ahead[length] == '\r'
-			_, _ = r.in.Discard(length + 1)
+		if r.afterCR = c == '\r'; r.afterCR || c == '\n' {
 			return r.line, nil
 		}
-		_, _ = r.in.Discard(length)
+		if r.block.size++; r.block.size > limit {
+			return r.line, fmt.Errorf("%w: over %d bytes", ErrTooLong, limit)
+		}
+		r.line = append(r.line, c)
 	}
 }
 
