@@ -27,7 +27,8 @@
 // of the frames, which all streams share.
 //
 // The loop reads from connections to notice clients that leave: on Linux with one
-// epoll instance for all streams, elsewhere with a goroutine for each.
+// epoll instance for all streams, elsewhere, and for those that send something over TLS,
+// with a goroutine for each.
 //
 // Over TLS the server has to use [ListenTLS]; then crypto/tls encrypts into memory, and
 // the loop writes that. A request over HTTP/2 shares its connection with others, and a

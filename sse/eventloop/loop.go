@@ -58,7 +58,7 @@ func (l *Loop) Serve(w http.ResponseWriter, r *http.Request, source sse.Source, 
 	s := newSession(connection, source, o)
 	l.add(s)
 	s.setHead(w.Header(), o.Retry)
-	s.begin()
+	s.begin(r.Context())
 	return nil
 }
 

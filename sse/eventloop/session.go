@@ -1,6 +1,7 @@
 package eventloop
 
 import (
+	"context"
 	"errors"
 	"log"
 	"net/http"
@@ -51,14 +52,14 @@ func (s *session) setHead(header http.Header, retry time.Duration) {
 
 // begin makes the first step in the goroutine of the handler, so that the head and
 // the first events are one write, and gives the stream to its worker.
-func (s *session) begin() {
+func (s *session) begin(client context.Context) {
 	b := buffers.Get().(*buffer)
 	b.now = time.Now()
 	isFull := s.step(b)
 	buffers.Put(b)
 	if s.Reason == "" {
 		s.guard(func() { s.Notify(s.wake) })
-		if !s.worker.loop.watch(s) {
+		if client.Err() != nil || !s.worker.loop.watch(s) { // net/http may have read the end of TLS
 			s.worker.loop.open.Go(s.waitClosed)
 		}
 	}
@@ -143,11 +144,16 @@ func (s *session) writeRest() {
 // dropped; a client that sends more is cut off.
 const maxInput = 64 << 10
 
-// waitClosed waits until the client leaves, or the connection is closed here.
+// waitClosed waits until the client leaves, which it may say in TLS without closing the
+// connection, or the connection is closed here.
 func (s *session) waitClosed() {
+	in := s.conn.socket
+	if s.conn.sealer != nil {
+		in = s.conn.sealer.conn
+	}
 	var dropped [256]byte
 	for s.input <= maxInput {
-		n, err := s.conn.socket.Read(dropped[:])
+		n, err := in.Read(dropped[:])
 		if err != nil {
 			break
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"sync"
 
 	"example.com/sse-demo/sse/internal/stream"
 )
@@ -22,13 +23,15 @@ func (l tlsListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tlsSocket{socket, socket}, nil
+	return &tlsSocket{Conn: socket, out: socket}, nil
 }
 
 // A tlsSocket is what crypto/tls reads from and writes to.
 type tlsSocket struct {
 	net.Conn
-	out io.Writer // for what crypto/tls writes
+	mu    sync.Mutex
+	out   io.Writer    // for what crypto/tls writes; nil between writes of the loop
+	reply bytes.Buffer // to what the client has sent: it is part of the next write
 }
 
 // tlsAddr marks a tlsSocket: net/http puts this address into the context of a request.
@@ -38,10 +41,26 @@ type tlsAddr struct{ net.Addr }
 func (s *tlsSocket) LocalAddr() net.Addr { return tlsAddr{s.Conn.LocalAddr()} }
 
 // Write implements [net.Conn].
-func (s *tlsSocket) Write(p []byte) (int, error) { return s.out.Write(p) }
+func (s *tlsSocket) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.out == nil {
+		return s.reply.Write(p)
+	}
+	return s.out.Write(p)
+}
 
-// A sealer encrypts what is sent over a connection that was taken over. Nothing
-// decrypts: what the client sends after its request is dropped as it comes.
+// setOut sets what crypto/tls writes to. If there is a reply, it is written first.
+func (s *tlsSocket) setOut(out io.Writer) (err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.out = out; out != nil {
+		_, err = s.reply.WriteTo(out)
+	}
+	return err
+}
+
+// A sealer encrypts what is sent over a connection that was taken over.
 type sealer struct {
 	conn   *tls.Conn
 	socket *tlsSocket
@@ -53,15 +72,19 @@ func newSealer(conn net.Conn) *sealer {
 	if !ok {
 		return nil
 	}
-	return &sealer{secure, secure.NetConn().(*tlsSocket)} // canHijack has seen its address
+	socket := secure.NetConn().(*tlsSocket) // canHijack has seen its address
+	_ = socket.setOut(nil)
+	return &sealer{secure, socket}
 }
 
 // write writes p to out in records of TLS, each of a piece: a client takes nothing while
 // it is busy with a record. If p is the last, the alert follows that nothing is missing
 // (RFC 8446, section 6.1).
 func (s *sealer) write(out io.Writer, p []byte, isLast bool) error {
-	s.socket.out = out
-	defer func() { s.socket.out = nil }() // an idle stream holds no buffer
+	if err := s.socket.setOut(out); err != nil {
+		return err
+	}
+	defer func() { _ = s.socket.setOut(nil) }()
 	for piece := range slices.Chunk(p, stream.PieceSize) {
 		if _, err := s.conn.Write(piece); err != nil {
 			return err

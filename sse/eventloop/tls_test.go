@@ -115,6 +115,28 @@ func TestTLSIdle(t *testing.T) {
 	s.ends(sse.ClientGone)
 }
 
+// TestTLSEnd: a client that ends TLS has left, even if it keeps the connection open; one
+// that sends something else has not.
+func TestTLSEnd(t *testing.T) {
+	t.Parallel()
+	source := new(ssetest.Source).Add(1)
+	s := overTLS(t, eventloop.ListenTLS(listenTCP(t)), new(net.Dialer).DialContext, time.Second, source)
+	events := ssetest.NewReader(s.response.Body)
+	for n := range 3 {
+		if e, err := events.Next(); err != nil || e.Data != strconv.Itoa(n+1) {
+			t.Fatal(e, err)
+		}
+		if _, err := io.WriteString(s.conn, "x"); err != nil {
+			t.Fatal(err)
+		}
+		source.Add(1)
+	}
+	if err := s.conn.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	s.ends(sse.ClientGone)
+}
+
 // TestTLSOfAnotherListener: a connection that ListenTLS has not accepted is served in its
 // handler.
 func TestTLSOfAnotherListener(t *testing.T) {

@@ -7,7 +7,8 @@ import (
 )
 
 // watch has leave called when the client leaves. One epoll instance (epoll(7)) and one
-// goroutine wait for all clients: a goroutine for each would need over 2 kB. It
+// goroutine wait for all clients: a goroutine for each would need over 2 kB. A client
+// that sends something over TLS gets one: crypto/tls may have to write a reply. Watch
 // returns false if the connection is not one of the system's.
 func (l *Loop) watch(s *session) (isWatched bool) {
 	l.mu.Lock()
@@ -19,9 +20,13 @@ func (l *Loop) watch(s *session) (isWatched bool) {
 	if err != nil {
 		return false
 	}
+	events := uint32(syscall.EPOLLIN) // the end of the input, too
+	if s.conn.sealer != nil {
+		events |= syscall.EPOLLONESHOT
+	}
 	_ = epoll.Control(func(epoll uintptr) {
 		_ = s.conn.raw.Control(func(fd uintptr) { // closing the connection ends it
-			event := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(s.id), Pad: int32(s.id >> 32)} // the end of the input, too
+			event := syscall.EpollEvent{Events: events, Fd: int32(s.id), Pad: int32(s.id >> 32)}
 			isWatched = syscall.EpollCtl(int(epoll), syscall.EPOLL_CTL_ADD, int(fd), &event) == nil
 		})
 	})
@@ -58,7 +63,11 @@ func (l *Loop) awaitClients() {
 		}
 		for _, e := range events[:n] {
 			id := uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32
-			if s := l.session(id); s != nil && !s.dropInput() {
+			switch s := l.session(id); {
+			case s == nil:
+			case s.conn.sealer != nil:
+				l.running.Go(s.waitClosed)
+			case !s.dropInput():
 				s.leave()
 			}
 		}
