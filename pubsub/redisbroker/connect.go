@@ -91,6 +91,8 @@ const (
 	// maxIdle is how long a connection may be idle: less than firewalls wait before
 	// they forget it without a word.
 	maxIdle = time.Minute
+	// findInterval is how often the client of a cluster asks where the stream is.
+	findInterval = time.Second
 )
 
 // newClient returns a client of a single Redis, of the master that Sentinels name, or of
@@ -98,7 +100,7 @@ const (
 // patience is as in dialer. connected is called for each new connection.
 func newClient(o redis.UniversalOptions, timeout, patience time.Duration, connected func()) redis.UniversalClient {
 	o.Protocol = 2 // no messages but answers, so an idle connection with something to read is one that was closed
-	o.Dialer, o.TLSConfig = dialer(timeout, patience, o.TLSConfig), nil
+	o.Dialer, o.TLSConfig = dialer(patience, o.TLSConfig), nil
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = timeout, timeout, timeout, timeout
 	o.MaxRetries, o.DialerRetries, o.ContextTimeoutEnabled = -1, 1, true
 	o.PoolSize, o.PipelinePoolSize, o.ConnMaxIdleTime = cmp.Or(o.PoolSize, maxConnections), -1, maxIdle
@@ -109,25 +111,17 @@ func newClient(o redis.UniversalOptions, timeout, patience time.Duration, connec
 		return redis.NewUniversalClient(&o)
 	}
 	cluster := o.Cluster()
+	cluster.ClusterStateReloadInterval = findInterval
 	cluster.DisableRoutingPolicies = true // they would need the command COMMAND
 	return redis.NewClusterClient(cluster)
-}
-
-// relocate makes the client of a cluster look where the stream is now.
-func relocate(ctx context.Context, client redis.UniversalClient) {
-	if cluster, ok := client.(*redis.ClusterClient); ok {
-		cluster.ReloadState(ctx)
-	}
 }
 
 // dialer returns the function by which go-redis connects. What it returns differs from
 // go-redis's own in two ways: a read fails only if no byte comes for as long as patience,
 // unless that is 0, and an idle connection that Redis has closed is recognized with TLS,
 // too.
-func dialer(timeout, patience time.Duration, config *tls.Config) func(ctx context.Context, network, address string) (net.Conn, error) {
+func dialer(patience time.Duration, config *tls.Config) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		ctx, cancel := context.WithTimeout(ctx, timeout)
-		defer cancel()
 		dialed, err := new(net.Dialer).DialContext(ctx, network, address)
 		if err != nil {
 			return nil, err
