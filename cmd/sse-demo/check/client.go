@@ -34,12 +34,11 @@ var (
 
 // A client makes requests to one endpoint.
 type client struct {
-	url      *url.URL
-	header   http.Header // for the url's own origin only
-	method   string      // of the stream's request: GET, or with --data another
-	body     []byte      // of --data; nil without it
-	insecure bool
-	dial     func(ctx context.Context, network, addr string) (net.Conn, error)
+	url       *url.URL
+	header    http.Header     // for the url's own origin only
+	method    string          // of the stream's request: GET, or with --data another
+	body      []byte          // of --data; nil without it
+	transport *http.Transport // a copy for each request, because each is another client's
 }
 
 // An ask is how one request differs from the one that opens the stream.
@@ -79,13 +78,12 @@ func (c *client) open(ctx context.Context, a ask, timeout time.Duration) (head, 
 	return h, response.Body
 }
 
-// transport is a new one each time, which keeps no connection: each is another
-// client's.
-func (c *client) transport() *http.Transport {
+// newTransport returns one that keeps no connection.
+func newTransport(o Options) *http.Transport {
 	return &http.Transport{
-		DialContext:         c.dial,
+		DialContext:         o.dial,
 		Proxy:               http.ProxyFromEnvironment,
-		TLSClientConfig:     &tls.Config{InsecureSkipVerify: c.insecure},
+		TLSClientConfig:     &tls.Config{InsecureSkipVerify: o.Insecure},
 		ForceAttemptHTTP2:   true,
 		DisableCompression:  true, // it would be hidden
 		MaxIdleConnsPerHost: -1,
@@ -103,7 +101,7 @@ func (c *client) send(ctx context.Context, a ask) (*http.Response, error) {
 		return nil, err
 	}
 	c.setHeader(request, a)
-	follow := &http.Client{Transport: c.transport(), CheckRedirect: func(next *http.Request, via []*http.Request) error {
+	follow := &http.Client{Transport: c.transport.Clone(), CheckRedirect: func(next *http.Request, via []*http.Request) error {
 		if a.method != "" && a.method != http.MethodHead {
 			return http.ErrUseLastResponse // the redirect is the answer
 		}

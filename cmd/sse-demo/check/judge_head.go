@@ -73,8 +73,6 @@ func (h head) outcome() string {
 func explainStatus(code int, posts bool) (means, fix string) {
 	means = "A client gets this answer instead of a stream, and EventSource gives up for good."
 	switch {
-	case code >= 300 && code < 400:
-		return "A client follows redirects, but this one leads nowhere.", "Give the redirect a Location."
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
 		fix = "Give the check what a client sends: --header 'Authorization: Bearer …' or --header 'Cookie: …'."
 	case !posts && (code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable):

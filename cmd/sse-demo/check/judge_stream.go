@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"example.com/sse-demo/sse"
 )
@@ -53,14 +54,14 @@ var faults = []struct {
 }
 
 func judgeFormat(o *observation) Result {
-	s := &o.stream.seen
+	s, encoding := &o.stream.seen, o.stream.encoding()
 	bad, fixBad := s.faultsOf(isFail)
 	odd, fixOdd := s.faultsOf(isWarn)
 	switch {
 	case !s.hasFirst:
 		return skip("nothing came")
-	case !s.isReadable():
-		return skip("the stream is compressed with %s, which is not decoded here", quote(s.encoding()))
+	case encoding != "" && encoding != "gzip":
+		return skip("the stream is compressed with %s, which is not decoded here", quote(encoding))
 	case bad != "":
 		return fail(bad, "Clients lose or garble what the standard does not allow.", fixBad)
 	case s.tooLong:
@@ -125,8 +126,10 @@ func judgeIDs(o *observation) Result {
 			"A client that returns with it goes on at the wrong event, and loses or repeats some.",
 			"Give each event its own id, one that rises over all connections and restarts.")
 	}
-	if s.badID != "" {
-		return warn("the id "+s.badID+" cannot be sent back",
+	isBad := func(e arrival) bool { return !isSendable(e.id) || strings.ContainsFunc(e.id, unicode.IsControl) }
+	if bad := slices.IndexFunc(s.events, isBad); bad >= 0 {
+		id := s.events[bad].id
+		return warn(fmt.Sprintf("the id %s of %d bytes cannot be sent back", quote(id), len(id)),
 			"A client cannot put a control character, or more than 4,096 bytes, into the header Last-Event-ID: it resumes at an older event, or not at all.",
 			"Use short ids of printable characters, like numbers.")
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"time"
 )
 
 func judgeUnknownID(o *observation) Result {
@@ -38,18 +37,20 @@ func (o *observation) signOfLoss() string {
 	if fresh.code != http.StatusOK {
 		return ""
 	}
-	// It does not matter that a fresh client gets the oldest event, too: what is still
-	// there is not lost.
-	if from, all := unknown.withID(), stream.withID(); len(from) > 0 && len(all) > 0 && from[0].id == all[0].id && all[0].at.Before(unknown.asked) {
+	// A fresh client may get the oldest event, too: what is still there is not lost.
+	from, all := unknown.withID(), stream.withID()
+	if len(from) > 0 && len(all) > 0 && from[0].id == all[0].id && all[0].at.Before(unknown.asked) {
 		return "everything from the oldest event"
+	}
+	names := map[string]bool{}
+	for _, e := range slices.Concat(stream.events, fresh.events) {
+		names[e.name] = true
 	}
 	// An event that each client gets in its own form, with the time for example, is
 	// no sign: a fresh client has as many of them.
 	private := 0
 	for _, e := range fresh.events {
-		_, inStream := stream.find(e)
-		_, inUnknown := unknown.find(e)
-		if !inStream && !inUnknown {
+		if stream.find(e) < 0 && unknown.find(e) < 0 {
 			private++
 		}
 	}
@@ -57,17 +58,14 @@ func (o *observation) signOfLoss() string {
 	// comes at once.
 	span := max(fresh.closed.Sub(fresh.opened)-subscribed, shortPause)
 	for _, e := range unknown.events {
-		isNewName := !stream.hasName(e.name) && !fresh.hasName(e.name)
-		isLate := e.at.Sub(unknown.opened) > span && (!isNewName || !fresh.hasEnded)
-		at, inStream := stream.find(e)
-		_, inFresh := fresh.find(e)
-		isNew := inStream && !at.Before(unknown.asked.Add(-subscribed))
+		isLate := e.at.Sub(unknown.opened) > span && (names[e.name] || !fresh.hasEnded)
+		place := stream.find(e)
 		switch {
-		case isLate || inFresh:
-		case isNewName:
+		case isLate || fresh.find(e) >= 0:
+		case !names[e.name]:
 			return "an event " + quote(e.name) + ", which a new client does not get"
-		case isNew:
-		case inStream || private == 0:
+		case place >= 0 && !stream.events[place].at.Before(unknown.asked.Add(-subscribed)): // it is new
+		case place >= 0 || private == 0:
 			return "an event that a new client does not get"
 		default:
 			private--
@@ -76,16 +74,9 @@ func (o *observation) signOfLoss() string {
 	return ""
 }
 
-// find returns when the same event came, by its id or by its content.
-func (s *seen) find(e arrival) (at time.Time, found bool) {
-	for _, known := range s.events {
-		if known.sum == e.sum || e.id != "" && known.id == e.id {
-			return known.at, true
-		}
-	}
-	return time.Time{}, false
-}
-
-func (s *seen) hasName(name string) bool {
-	return slices.ContainsFunc(s.events, func(e arrival) bool { return e.name == name })
+// find returns the place of the same event, by its id or by its content, or -1.
+func (s *seen) find(e arrival) int {
+	return slices.IndexFunc(s.events, func(other arrival) bool {
+		return other.sum == e.sum || e.id != "" && other.id == e.id
+	})
 }

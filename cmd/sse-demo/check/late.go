@@ -30,21 +30,18 @@ func lateness(direct, through *seen, own bool) (worst time.Duration) {
 // overdue returns how long ago the oldest of the events came directly, which have not
 // come through; as many as spare are ignored.
 func overdue(direct, through *seen, events []arrival, spare int, shift time.Duration) time.Duration {
-	begin, end := through.latest.opened.Add(subscribed), through.end()
-	if d := direct.end(); d.Before(end) {
-		end = d
-	}
-	switch {
-	case len(through.events) == 0 && len(direct.events) >= enoughEvents:
+	begin := through.latest.opened.Add(subscribed)
+	if len(through.events) == 0 && len(direct.events) >= enoughEvents {
 		begin = through.asked
-	case through.hasEnded: // what is missing may come when the client returns
+	} else if through.hasEnded { // what is missing may come when the client returns
 		return 0
 	}
-	missing := slices.DeleteFunc(slices.Clone(events), func(e arrival) bool { return e.at.Before(begin) })
-	if len(missing) <= spare {
+	oldest := firstSince(begin, events) + spare
+	if oldest >= len(events) {
 		return 0
 	}
-	return end.Sub(missing[spare].at) - shift
+	end := slices.MinFunc([]time.Time{direct.end(), through.end()}, time.Time.Compare)
+	return end.Sub(events[oldest].at) - shift
 }
 
 // A pair is the places of one event in the lists of two clients.

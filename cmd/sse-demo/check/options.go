@@ -33,7 +33,7 @@ type Options struct {
 
 // newObservation checks the options. The error is one for the user.
 func newObservation(options Options) (_ *observation, err error) {
-	c := client{method: http.MethodGet, insecure: options.Insecure, dial: options.dial}
+	c := client{method: http.MethodGet, transport: newTransport(options)}
 	o := &observation{options: options, client: &c}
 	if options.For <= 0 {
 		return nil, errors.New("--for must be above 0")

@@ -48,7 +48,7 @@ func (r *record) follow(ctx context.Context, c *client, a ask, timeout time.Dura
 			return
 		}
 		s := r.now()
-		if !returns || s.tooLong || !h.isReadable() || !pause(ctx, s.retryDelay()) {
+		if !returns || s.tooLong || !pause(ctx, s.retryDelay()) {
 			return
 		}
 		a.lastID, timeout = s.lastID, headTimeout

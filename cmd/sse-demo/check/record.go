@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"golang.org/x/net/http/httpguts"
 
@@ -47,7 +46,6 @@ type seen struct {
 	events     []arrival
 	total, ids int                      // events, and how many have an id; those beyond the limits included
 	kept       int                      // bytes of events
-	badID      string                   // one that cannot be sent back; quoted
 	faults     map[sse.FaultKind]string // and the text of the first one
 	retries    []time.Duration          // of each connection that set one, when it had ended
 	lastID     string                   // that a client would send
@@ -73,9 +71,6 @@ func (h head) encoding() string {
 	encoding := strings.ToLower(strings.TrimSpace(h.header.Get("Content-Encoding")))
 	return strings.TrimPrefix(encoding, "identity")
 }
-
-// isReadable reports whether the body can be decoded here.
-func (h head) isReadable() bool { return h.encoding() == "" || h.encoding() == "gzip" }
 
 // An arrival is an event: when its last byte came, and enough to recognize it.
 type arrival struct {
@@ -142,14 +137,10 @@ func (s *seen) event(e sse.Event, hasID bool) {
 		id = e.ID
 		s.ids++
 	}
-	if s.badID == "" && (!isSendable(id) || strings.ContainsFunc(id, unicode.IsControl)) {
-		s.badID = fmt.Sprintf("%s of %d bytes", quote(id), len(id))
-	}
-	if s.kept > maxKept {
+	const fixed = 200 // bytes of an arrival, about
+	if s.kept += fixed + len(id) + len(e.Name); s.kept > maxKept {
 		return
 	}
-	const fixed = 200 // bytes of an arrival, about
-	s.kept += fixed + len(id) + len(e.Name)
 	sum := maphash.String(seed, e.Name+"\n"+string(e.Data))
 	s.events = append(s.events, arrival{s.last, s.latest.asked, id, e.Name, sum})
 }
