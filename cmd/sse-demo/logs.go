@@ -59,14 +59,16 @@ func formatted(f *flags, stderr io.Writer) io.Writer {
 	return stderr
 }
 
-// isTerminal is also true for /dev/null, which shows nobody what is written.
+// isTerminal reports whether w is a device that takes characters, but not /dev/null:
+// the format for people costs more time.
 func isTerminal(w io.Writer) bool {
 	file, isFile := w.(*os.File)
 	if !isFile {
 		return false
 	}
 	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	null, _ := os.Stat(os.DevNull)
+	return err == nil && info.Mode()&os.ModeCharDevice != 0 && !os.SameFile(info, null)
 }
 
 // dropped is how many lines could not be written, to either.
