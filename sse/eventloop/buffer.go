@@ -50,9 +50,6 @@ var (
 
 // join returns the first bytes of p, most of them at the most, in one slice.
 func (b *buffer) join(p pieces, most int) []byte {
-	if len(p) > 0 && len(p[0]) >= most {
-		return p[0][:most]
-	}
 	b.bytes = b.bytes[:0]
 	for _, piece := range p {
 		b.bytes = append(b.bytes, piece[:min(len(piece), most-len(b.bytes))]...)

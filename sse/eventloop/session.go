@@ -2,7 +2,6 @@ package eventloop
 
 import (
 	"context"
-	"errors"
 	"log"
 	"net/http"
 	"runtime/debug"
@@ -22,7 +21,7 @@ type session struct {
 	index   int // on the worker's clock
 	conn    conn
 	ended   func(sse.Outcome) // may be nil
-	failure error             // of a source that has panicked
+	failure *sse.PanicError   // of a source that has panicked
 
 	input int         // bytes that the client has sent after its request, for the goroutine that reads them
 	left  atomic.Bool // the client has left, or the loop was closed
@@ -74,26 +73,24 @@ func (s *session) begin(client context.Context) {
 // streams get their step.
 const batchesPerStep = 8
 
-// step sends what the source has, and the end of the response if the stream ends. It
-// returns true if the socket did not take all of it: writeRest has to go on.
-func (s *session) step(b *buffer) (isFull bool) {
-	s.guard(func() { isFull = s.sendBatches(b) })
-	return isFull
-}
-
-// guard calls what belongs to the source. If that panics, the next step ends the
-// stream.
+// guard calls what belongs to the source.
 func (s *session) guard(call func()) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.failure = &sse.PanicError{Value: p, Stack: debug.Stack()}
-			s.wake()
-		}
-	}()
+	defer s.catch()
 	call()
 }
 
-func (s *session) sendBatches(b *buffer) (isFull bool) {
+// catch is deferred: if the source panics, the next step ends the stream.
+func (s *session) catch() {
+	if p := recover(); p != nil {
+		s.failure = &sse.PanicError{Value: p, Stack: debug.Stack()}
+		s.wake()
+	}
+}
+
+// step sends what the source has, and the end of the response if the stream ends. It
+// returns true if the socket did not take all of it: writeRest has to go on.
+func (s *session) step(b *buffer) (isFull bool) {
+	defer s.catch()
 	for range batchesPerStep {
 		if s.Reason == "" && s.left.Load() {
 			s.Reason = stream.ClientGone
@@ -186,7 +183,7 @@ func (s *session) finish() {
 		s.guard(func() {
 			s.ended(sse.Outcome{Reason: sse.Reason(s.Reason), Err: s.Err, Events: s.Events, Gaps: s.Gaps, Bytes: s.Bytes})
 		})
-		if p, ok := errors.AsType[*sse.PanicError](s.failure); ok { // as net/http does with a handler
+		if p := s.failure; p != nil { // as net/http does with a handler
 			log.Printf("eventloop: Options.Ended panicked: %v\n%s", p.Value, p.Stack)
 		}
 	}()
