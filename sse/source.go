@@ -53,14 +53,12 @@ func LastEventID(r *http.Request) string {
 		return id
 	}
 	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
-		text, ok := strings.CutPrefix(pair, "lastEventId=")
-		if !ok {
-			continue
+		if text, ok := strings.CutPrefix(pair, "lastEventId="); ok {
+			if id, err := url.QueryUnescape(text); err == nil {
+				return id
+			}
+			return text // it is no id, so a gap follows
 		}
-		if id, err := url.QueryUnescape(text); err == nil {
-			return id
-		}
-		return text // it is no id, so a gap follows
 	}
 	return ""
 }

@@ -75,8 +75,7 @@ const longest = 10 * 365 * 24 * time.Hour
 // the stream ends with it. If it appends nothing, the stream waits. Due is then later
 // than now.
 func (s *Stream) Next(frames [][]byte, now time.Time) [][]byte {
-	// What is published between Next and the shutdown is still to be sent.
-	isShuttingDown := s.isShuttingDown()
+	s.noteShutdown(now) // before Next: what was published before the shutdown is still sent
 	frames, err := s.Source.Next(frames)
 	for _, frame := range frames {
 		s.Pending.Bytes += int64(len(frame))
@@ -86,7 +85,7 @@ func (s *Stream) Next(frames [][]byte, now time.Time) [][]byte {
 	}
 	s.Pending.Events = len(frames)
 	s.AddBacklog(s.Pending.Bytes, now)
-	s.Reason = s.ending(len(frames), err, isShuttingDown, now)
+	s.Reason = s.ending(len(frames), err, now)
 	if s.Reason == SourceFailed {
 		s.Err = err
 	}
@@ -98,7 +97,7 @@ func (s *Stream) Next(frames [][]byte, now time.Time) [][]byte {
 
 // ending returns the reason to end after a batch of so many frames, with which the
 // source has returned err, or "" to go on.
-func (s *Stream) ending(batch int, err error, isShuttingDown bool, now time.Time) string {
+func (s *Stream) ending(batch int, err error, now time.Time) string {
 	switch {
 	case errors.Is(err, io.EOF):
 		return SourceDone
@@ -108,7 +107,7 @@ func (s *Stream) ending(batch int, err error, isShuttingDown bool, now time.Time
 		return SourceDone
 	case !s.Deadline.IsZero() && !now.Before(s.Deadline):
 		return DeadlineReached
-	case isShuttingDown && (batch == 0 || s.isDrained(now)):
+	case !s.drainUntil.IsZero() && (batch == 0 || !now.Before(s.drainUntil)):
 		return ShutdownReached
 	default:
 		return ""
@@ -129,19 +128,14 @@ func (s *Stream) isPollOver(now time.Time) bool {
 // more. Its client continues after its last event elsewhere.
 const maxDrain = 5 * time.Second
 
-func (s *Stream) isDrained(now time.Time) bool {
-	if s.drainUntil.IsZero() {
-		s.drainUntil = now.Add(maxDrain)
+func (s *Stream) noteShutdown(now time.Time) {
+	if !s.drainUntil.IsZero() {
+		return
 	}
-	return !now.Before(s.drainUntil)
-}
-
-func (s *Stream) isShuttingDown() bool {
 	select {
 	case <-s.Shutdown:
-		return true
+		s.drainUntil = now.Add(maxDrain)
 	default:
-		return false
 	}
 }
 
