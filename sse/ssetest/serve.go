@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,7 +20,7 @@ type serveFunc = func(http.ResponseWriter, *http.Request, sse.Source, sse.Option
 // and HTTP/2. Begin is called for each test, in a bubble of testing/synctest, and
 // returns what serves its streams and a function that ends it.
 func TestServe(t *testing.T, begin func() (serve serveFunc, end func())) {
-	tests := map[string]func(s *server){
+	tests := map[string]func(s *exchange){
 		"head": testHead, "HEAD": testHEAD, "heartbeat": testHeartbeat, "endless source at shutdown": testEndlessShutdown,
 		"client that stalls": testStall, "client that stops later": testStop, "client that is slow": testSlow,
 		"client that reads in bursts": testBursts,
@@ -35,11 +34,7 @@ func TestServe(t *testing.T, begin func() (serve serveFunc, end func())) {
 				synctest.Test(t, func(t *testing.T) {
 					serve, end := begin()
 					t.Cleanup(end)
-					s := newServer(t, serve, http2)
-					t.Cleanup(s.stop)
-					test(s)
-					s.stop()
-					<-time.After(time.Second) // net/http's goroutines linger; time ends with this function
+					test(newExchange(t, serve, http2))
 				})
 			})
 		}
@@ -63,22 +58,26 @@ func newRequest(t *testing.T, method string) *http.Request {
 	return r
 }
 
-// A server serves source, the same for each request, to one client.
-type server struct {
+// An exchange is one stream: its server, and the client that reads it.
+type exchange struct {
 	*testing.T
 	source   Source
 	options  sse.Options
-	network  *Network
 	client   *http.Client
 	http     *http.Server
 	outcomes chan sse.Outcome
 	sent     sse.Outcome // what Options.Sent has reported
-	running  sync.WaitGroup
+
+	*Reader // of the response, once it is open
+	header  http.Header
+	body    io.ReadCloser
+	events  int   // that were read
+	bytes   int64 // of them
 }
 
-func newServer(t *testing.T, serve serveFunc, http2 bool) *server {
-	s := &server{T: t, network: NewNetwork(), outcomes: make(chan sse.Outcome, 10)}
-	s.client = s.network.Client(http2)
+func newExchange(t *testing.T, serve serveFunc, http2 bool) *exchange {
+	network := NewNetwork()
+	s := &exchange{T: t, client: network.Client(http2), outcomes: make(chan sse.Outcome, 10)}
 	const timeout = 10 * time.Second // of requests and other answers: it ends no stream
 	s.http = &http.Server{ReadTimeout: timeout, WriteTimeout: timeout, Protocols: new(http.Protocols)}
 	s.http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -95,15 +94,15 @@ func newServer(t *testing.T, serve serveFunc, http2 bool) *server {
 	})
 	s.http.Protocols.SetHTTP1(true)
 	s.http.Protocols.SetUnencryptedHTTP2(true)
-	s.running.Go(func() { _ = s.http.Serve(s.network) })
+	go func() { _ = s.http.Serve(network) }()
+	t.Cleanup(s.stop)
 	return s
 }
 
-func (s *server) stop() {
+func (s *exchange) stop() {
 	s.client.CloseIdleConnections()
 	_ = s.http.Close()
-	s.running.Wait()
-	synctest.Wait()
+	<-time.After(time.Second) // net/http's goroutines linger, and time ends with the test
 	if n := len(s.outcomes); n > 0 {
 		s.Errorf("ended was called %d times too often", n)
 	}
@@ -113,7 +112,7 @@ func (s *server) stop() {
 const some = -1
 
 // outcome expects the end of the stream, for this reason and after so many events.
-func (s *server) outcome(reason sse.Reason, events int) sse.Outcome {
+func (s *exchange) outcome(reason sse.Reason, events int) sse.Outcome {
 	s.Helper()
 	o := <-s.outcomes
 	if o.Reason != reason || events != some && o.Events != events {
@@ -128,64 +127,52 @@ func (s *server) outcome(reason sse.Reason, events int) sse.Outcome {
 	return o
 }
 
-// A client reads an open stream.
-type client struct {
-	*Reader
-	*server
-	header http.Header
-	body   io.ReadCloser
-	events int
-	bytes  int64
-}
-
 // open opens the stream.
-func (s *server) open() *client {
+func (s *exchange) open() {
 	s.Helper()
 	response, err := s.client.Do(newRequest(s.T, http.MethodGet))
 	if err != nil {
 		s.Fatal(err)
 	}
 	s.Cleanup(func() { _ = response.Body.Close() })
-	r := &client{server: s, header: response.Header, body: response.Body}
-	r.Reader = NewReader(r)
-	return r
+	s.Reader, s.header, s.body = NewReader(s), response.Header, response.Body
 }
 
 // Read implements [io.Reader].
-func (r *client) Read(p []byte) (int, error) {
-	n, err := r.body.Read(p)
-	r.bytes += int64(n)
+func (s *exchange) Read(p []byte) (int, error) {
+	n, err := s.body.Read(p)
+	s.bytes += int64(n)
 	return n, err
 }
 
 // reads expects so many further events.
-func (r *client) reads(events int) {
-	r.Helper()
+func (s *exchange) reads(events int) {
+	s.Helper()
 	for range events {
-		r.events++
-		if e, err := r.Next(); err != nil || e.ID != strconv.Itoa(r.events) || e.Data != e.ID {
-			r.Fatalf("event %d: %+v, %v", r.events, e, err)
+		s.events++
+		if e, err := s.Next(); err != nil || e.ID != strconv.Itoa(s.events) || e.Data != e.ID {
+			s.Fatalf("event %d: %+v, %v", s.events, e, err)
 		}
 	}
 }
 
 // ends expects that the stream ends for this reason, after the events that were read.
 // If the reason is the client, it leaves.
-func (r *client) ends(reason sse.Reason) sse.Outcome {
-	r.Helper()
+func (s *exchange) ends(reason sse.Reason) sse.Outcome {
+	s.Helper()
 	if reason == sse.ClientGone {
-		_ = r.body.Close()
-		if r.source.After != nil { // it has sent more
-			return r.outcome(reason, some)
+		_ = s.body.Close()
+		if s.source.After != nil { // it has sent more
+			return s.outcome(reason, some)
 		}
-		return r.outcome(reason, r.events)
+		return s.outcome(reason, s.events)
 	}
-	if e, err := r.Next(); !errors.Is(err, io.EOF) {
-		r.Fatalf("the stream goes on, or was cut: %+v, %v", e, err)
+	if e, err := s.Next(); !errors.Is(err, io.EOF) {
+		s.Fatalf("the stream goes on, or was cut: %+v, %v", e, err)
 	}
-	o := r.outcome(reason, r.events)
-	if o.Bytes != r.bytes || len(r.Faults) > 0 {
-		r.Errorf("%+v, but %d bytes were read; %q", o, r.bytes, r.Faults)
+	o := s.outcome(reason, s.events)
+	if o.Bytes != s.bytes || len(s.Faults) > 0 {
+		s.Errorf("%+v, but %d bytes were read; %q", o, s.bytes, s.Faults)
 	}
 	return o
 }

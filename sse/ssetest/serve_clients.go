@@ -11,13 +11,13 @@ import (
 
 // testStall: a client that takes no bytes is cut off after its patience, and an
 // eighth of it at the most.
-func testStall(s *server) {
+func testStall(s *exchange) {
 	s.options.WriteTimeout = 8 * time.Second
 	s.client.Transport.(*http.Transport).ReadBufferSize = 1
 	s.source.Batch = 1000
 	s.source.Add(1)
-	r := s.open()
-	r.reads(1)
+	s.open()
+	s.reads(1)
 	<-time.After(time.Minute)
 	began := time.Now()
 	s.source.Add(200_000) // more than the window of HTTP/2 takes
@@ -28,21 +28,20 @@ func testStall(s *server) {
 	if took := time.Since(began); took < s.options.WriteTimeout || took > most {
 		s.Errorf("cut off after %v", took)
 	}
-	_ = r.body.Close()
 }
 
 // testStop: a client that was sent much, and stops when there was time to read it, is
 // cut off after the write timeout, and an eighth of it at the most. The batch, which it
 // has taken in part, is not counted as sent.
-func testStop(s *server) {
+func testStop(s *exchange) {
 	s.options.WriteTimeout = 8 * time.Second
 	s.source.Batch = 400_000 // more than the window of HTTP/2 takes
-	r := s.open()
+	s.open()
 	s.source.Add(s.source.Batch)
 	p := make([]byte, 10_000)
 	for range 2 * sse.MaxPatience * 8 {
 		<-time.After(time.Second)
-		if _, err := io.ReadFull(r.body, p); err != nil {
+		if _, err := io.ReadFull(s.body, p); err != nil {
 			s.Fatalf("%v, %+v", err, <-s.outcomes)
 		}
 	}
@@ -51,33 +50,34 @@ func testStop(s *server) {
 	if took := time.Since(stopped); took > s.options.WriteTimeout*9/8+time.Second {
 		s.Errorf("cut off %v after its last read", took)
 	}
-	_ = r.body.Close()
 }
 
 // testSlow: a client that takes a few bytes now and then is not cut off, although
 // it needs longer than the write timeout for what one step writes.
-func testSlow(s *server) {
+func testSlow(s *exchange) {
 	s.options.WriteTimeout = 4 * time.Second
 	s.source.Add(20).End()
-	s.open().takes(10, time.Second)
+	s.open()
+	s.takes(10, time.Second)
 	s.outcome(sse.SourceDone, 20)
 }
 
 // testBursts: a client that takes much at once and then nothing until it has read
 // it is not cut off, although it takes no bytes for longer than the write timeout.
-func testBursts(s *server) {
+func testBursts(s *exchange) {
 	const events, burst = 100_000, 512 << 10 // eight seconds of a client that reads 64 KiB a second
 	s.options.WriteTimeout = time.Second
 	s.source.Batch = 1000
 	s.source.Add(events).End()
-	s.open().takes(burst, 6*time.Second)
+	s.open()
+	s.takes(burst, 6*time.Second)
 	s.outcome(sse.SourceDone, events)
 }
 
 // takes reads some bytes, and pauses, until the stream has ended.
-func (r *client) takes(bytes int, pause time.Duration) {
+func (s *exchange) takes(bytes int, pause time.Duration) {
 	for p := make([]byte, bytes); ; <-time.After(pause) {
-		if _, err := io.ReadFull(r.body, p); err != nil {
+		if _, err := io.ReadFull(s.body, p); err != nil {
 			return
 		}
 	}
