@@ -1,7 +1,6 @@
 package pubsub
 
 import (
-	"bytes"
 	"container/list"
 	"fmt"
 	"math"
@@ -25,6 +24,7 @@ type Replica struct {
 	maxBytes  int      // of all channels
 	bytes     int      // what the events and their channels are counted as
 	newest    ID       // of all events, or up to which events are lost
+	scratch   []byte   // for encoding
 	skew      time.Duration
 	onDrop    func(channel string, id, before ID) // may be nil
 
@@ -61,10 +61,12 @@ func (r *Replica) Append(id ID, channel, name string, data []byte) (delivered in
 }
 
 func (r *Replica) append(id ID, name, event string, data []byte) (delivered int, err error) {
-	frame, err := encode(id, event, data)
+	encoded, err := sse.Event{ID: id.String(), Name: event, Data: data}.Append(r.scratch[:0])
 	if err != nil {
 		return 0, fmt.Errorf("publish to %q: %w", name, err)
 	}
+	r.scratch = encoded
+	frame := append(make([]byte, 0, len(encoded)), encoded...) // no room to spare: it may be kept for long
 	r.newest = id
 	if full := r.byName[name]; full != nil && full.len() == r.maxEvents {
 		r.drop(full)
@@ -79,17 +81,6 @@ func (r *Replica) append(id ID, name, event string, data []byte) (delivered int,
 	r.bytes += entrySize + len(frame)
 	r.evict(c)
 	return len(c.subs), nil
-}
-
-// encode returns a frame with no room to spare, because it may be kept for long.
-func encode(id ID, name string, data []byte) ([]byte, error) {
-	event := sse.Event{ID: id.String(), Name: name, Data: data}
-	const fields = len("id: \nevent: \ndata: \n\n")
-	lines := bytes.Count(data, []byte("\n"))
-	if returns := bytes.Count(data, []byte("\r")); returns > 0 {
-		lines += returns - bytes.Count(data, []byte("\r\n"))
-	}
-	return event.Append(make([]byte, 0, fields+len(event.ID)+len(name)+len(data)+lines*len("data: ")))
 }
 
 // evict drops the channels used least recently until the rest fits, and then the oldest
