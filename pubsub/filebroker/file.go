@@ -18,8 +18,6 @@ const (
 	lockTimeout = time.Second
 	// growth is by how much the file grows at once.
 	growth = 1 << 20
-	// compactBatch is how many bytes of a database that is written anew share a commit.
-	compactBatch = 4 << 20
 )
 
 var (
@@ -101,7 +99,7 @@ func (b *Broker) shrink(path string) error {
 	if err != nil || info.Size() <= b.maxFile || b.save(nil) != nil {
 		return err
 	}
-	_ = writeAnew(path, func(small *bbolt.DB) error { return bbolt.Compact(small, b.db, compactBatch) })
+	_ = writeAnew(path, func(small *bbolt.DB) error { return bbolt.Compact(small, b.db, maxBatch) })
 	_ = b.db.Close()
 	b.db, err = openWhole(path)
 	return err

@@ -64,23 +64,18 @@ func (b *Broker) loadPages(ctx context.Context, tx *bbolt.Tx, file io.ReaderAt, 
 			records = t.page(root)
 		}
 		t.walk(records, nil, func(flags uint32, key, value []byte) {
-			must(flags == 0 && b.loadRecord(key, value) == nil && ctx.Err() == nil)
+			r := parseRecord(key, value)
+			b.account.add(1, key, value)
+			if r.id.Compare(b.last) > 0 {
+				b.last = r.id // new ids go on after the newest
+			}
+			_, err := b.deliver(r)
+			must(flags == 0 && err == nil && ctx.Err() == nil)
 		})
 		must(b.account.sum == machine.Uint64(bucket[8:]))
 	})
 	must(found)
 	return nil
-}
-
-// loadRecord delivers a record. New ids go on after the newest.
-func (b *Broker) loadRecord(key, value []byte) error {
-	b.account.add(1, key, value)
-	r := parseRecord(key, value)
-	if r.id.Compare(b.last) > 0 {
-		b.last = r.id
-	}
-	_, err := b.deliver(r)
-	return err
 }
 
 // must panics, which loadPages recovers from, if a file is not as it should be.
