@@ -20,7 +20,7 @@ type gate struct {
 
 	mu      sync.Mutex
 	streams int
-	writes  sync.WaitGroup // changes of what other clients see
+	writes  sync.WaitGroup // publications under way
 	open    sync.WaitGroup // requests and streams
 }
 
@@ -107,13 +107,4 @@ func (g *gate) closeStream() {
 	defer g.mu.Unlock()
 	g.streams--
 	g.open.Done()
-}
-
-// write runs do, which changes what other clients see, unless the service is draining.
-func (s *Server) write(do func() error) error {
-	if !s.gate.begin(&s.gate.writes) {
-		return errDraining
-	}
-	defer s.gate.writes.Done()
-	return do()
 }

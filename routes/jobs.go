@@ -47,11 +47,8 @@ func (s *Server) startJob(c echo.Context) error {
 }
 
 // start starts a job and returns its events from the first, to be closed after use.
-func (s *Server) start(c echo.Context, p jobParams) (watch *job.Watch, err error) {
-	err = s.write(func() error {
-		watch, err = s.config.Jobs.Start(c.Request().Context(), p.ID, p.Kind, p.request())
-		return err
-	})
+func (s *Server) start(c echo.Context, p jobParams) (*job.Watch, error) {
+	watch, err := s.config.Jobs.Start(c.Request().Context(), p.ID, p.Kind, p.request())
 	if err == nil {
 		c.Response().Header().Set(echo.HeaderLocation, "/stream/progress?id="+url.QueryEscape(p.ID))
 	}
@@ -123,8 +120,7 @@ func (s *Server) cancelJob(c echo.Context) error {
 		return err
 	}
 	id := strings.TrimPrefix(c.Request().URL.Path, "/jobs/") // c.Param may be as it was sent, like %2D
-	cancel := func() error { return s.config.Jobs.Cancel(c.Request().Context(), id) }
-	if err := s.write(cancel); err != nil {
+	if err := s.config.Jobs.Cancel(c.Request().Context(), id); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)

@@ -133,7 +133,7 @@ func (s *Server) problemOf(err error, c echo.Context) *problem {
 	case errors.Is(err, job.ErrTooMany):
 		return unavailable(fmt.Sprintf("%d jobs are running, and no more can be started now; try again", job.MaxRunning))
 	case errors.Is(err, job.ErrClosed):
-		return unavailable("the service is shutting down; try again")
+		return errDraining
 	}
 	level := zerolog.ErrorLevel
 	if errors.Is(err, context.Canceled) { // the client has left; nothing is wrong with the broker

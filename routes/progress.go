@@ -46,14 +46,11 @@ func (s *Server) watch(c echo.Context, id, lastEventID string) (sse.Source, erro
 		if r.Method == http.MethodHead {
 			return sse.SourceOf(), s.config.Jobs.Ready()
 		}
-		err = s.write(func() error {
-			started, err := s.config.Jobs.Start(r.Context(), id, job.BuildKind, job.Request{})
-			if err == nil {
-				started.Close()
-			}
-			return err
-		})
-		if err != nil && !errors.Is(err, job.ErrRunning) { // another client was faster
+		started, err := s.config.Jobs.Start(r.Context(), id, job.BuildKind, job.Request{})
+		switch {
+		case err == nil:
+			started.Close()
+		case !errors.Is(err, job.ErrRunning): // another client was faster
 			return nil, err
 		}
 	}

@@ -9,8 +9,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
-
-	"example.com/sse-demo/pubsub"
 )
 
 // publishParams are a JSON object, or the query of a request whose body is the payload
@@ -40,11 +38,11 @@ func (s *Server) publish(c echo.Context) error {
 	if p.Event != nil {
 		name = *p.Event
 	}
-	var receipt pubsub.Receipt
-	err := s.write(func() (err error) {
-		receipt, err = s.config.Broker.Publish(c.Request().Context(), p.Channel, name, p.Payload)
-		return err
-	})
+	if !s.gate.begin(&s.gate.writes) {
+		return errDraining
+	}
+	defer s.gate.writes.Done()
+	receipt, err := s.config.Broker.Publish(c.Request().Context(), p.Channel, name, p.Payload)
 	if err != nil {
 		return err
 	}

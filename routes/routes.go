@@ -134,15 +134,19 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.echo.ServeHTTP(s.newAnswer(w, r), r)
 }
 
-// admit refuses requests whose body was not read, and those by which pages of other sites
-// would publish, or start or cancel jobs.
+// admit refuses requests whose body was not read, and those that would publish, or start or
+// cancel jobs, if a page of another site sends them or the service is shutting down.
 func (s *Server) admit(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if err := answerOf(c).bodyErr; err != nil {
-			return err
-		}
-		if s.crossOrigin.Check(c.Request()) != nil {
+		r := c.Request()
+		isRead := r.Method == http.MethodGet || r.Method == http.MethodHead
+		switch {
+		case answerOf(c).bodyErr != nil:
+			return answerOf(c).bodyErr
+		case s.crossOrigin.Check(r) != nil:
 			return errCrossSite
+		case !isRead && s.gate.isDraining():
+			return errDraining
 		}
 		return next(c)
 	}
