@@ -43,9 +43,7 @@ func answerOf(c echo.Context) *answer { return c.Response().Writer.(*answer) }
 // waits for a client, and net/http notices when the client of a stream leaves.
 func (s *Server) newAnswer(w http.ResponseWriter, r *http.Request) *answer {
 	a := &answer{ResponseWriter: w, gate: s.gate, control: http.NewResponseController(w), timeout: s.config.Stream.WriteTimeout}
-	if r.ProtoMajor > 1 { // net/http's own deadline would end the stream of HTTP/2; over HTTP/1.1 a later one replaces it
-		_ = a.control.SetWriteDeadline(time.Time{})
-	}
+	_ = a.control.SetWriteDeadline(time.Time{}) // net/http's own would end a stream of HTTP/2, also while nothing is written
 	if r.ContentLength != 0 {
 		a.body, a.bodyErr = a.readBody(r)
 	}

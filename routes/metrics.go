@@ -71,24 +71,22 @@ func newMetrics(config *Config) *metrics {
 
 // addStream adds the metrics of a stream.
 func (m *metrics) addStream(name string) {
-	add := promauto.With(m.registry)
-	labels := prometheus.Labels{"stream": name}
-	counter := func(name, help string) prometheus.CounterOpts {
-		return prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels}
-	}
+	add := promauto.With(prometheus.WrapRegistererWith(prometheus.Labels{"stream": name}, m.registry))
 	stream := &streamMetrics{
 		name:   name,
-		opened: add.NewCounter(counter("sse_connections_opened_total", "Streams that were opened.")),
-		events: add.NewCounter(counter("sse_events_sent_total", "Events that were sent, gap events included.")),
-		bytes:  add.NewCounter(counter("sse_bytes_sent_total", "Bytes that were sent, without the framing of HTTP.")),
-		gaps:   add.NewCounter(counter("sse_gaps_total", "Gap events that were sent.")),
-		closed: add.NewCounterVec(counter("sse_connections_closed_total", "Streams that have ended, by reason."), []string{"reason"}),
+		opened: add.NewCounter(prometheus.CounterOpts{Name: "sse_connections_opened_total", Help: "Streams that were opened."}),
+		events: add.NewCounter(prometheus.CounterOpts{Name: "sse_events_sent_total", Help: "Events that were sent, gap events included."}),
+		bytes:  add.NewCounter(prometheus.CounterOpts{Name: "sse_bytes_sent_total", Help: "Bytes that were sent, without the framing of HTTP."}),
+		gaps:   add.NewCounter(prometheus.CounterOpts{Name: "sse_gaps_total", Help: "Gap events that were sent."}),
+		closed: add.NewCounterVec(
+			prometheus.CounterOpts{Name: "sse_connections_closed_total", Help: "Streams that have ended, by reason."}, []string{"reason"},
+		),
 	}
 	for _, reason := range endings { // a counter that is there from the beginning has a rate from its first event
 		stream.closed.WithLabelValues(reason)
 	}
 	add.NewGaugeFunc(
-		prometheus.GaugeOpts{Name: "sse_connections", Help: "Open streams.", ConstLabels: labels},
+		prometheus.GaugeOpts{Name: "sse_connections", Help: "Open streams."},
 		func() float64 { return float64(stream.open.Load()) },
 	)
 	m.streams[name] = stream
