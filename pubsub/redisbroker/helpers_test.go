@@ -151,8 +151,8 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// publishers publish to the replicas until stop is called, which returns what was
-// acknowledged: for each publisher, in its order.
+// publishers publish to the replicas, some hundred events a second each, until stop is
+// called, which returns what was acknowledged: for each publisher, in its order.
 func publishers(t *testing.T, replicas ...*Broker) (stop func() [][]string) {
 	t.Helper()
 	over := make(chan struct{})
@@ -160,11 +160,13 @@ func publishers(t *testing.T, replicas ...*Broker) (stop func() [][]string) {
 	var working sync.WaitGroup
 	for n := range acknowledged {
 		working.Go(func() {
+			pace := time.NewTicker(2 * time.Millisecond) // without Redis a publication fails at once
+			defer pace.Stop()
 			for i := 0; ; i++ {
 				select {
 				case <-over:
 					return
-				default:
+				case <-pace.C:
 				}
 				data := strconv.Itoa(n) + " " + strconv.Itoa(i)
 				if _, err := replicas[n%len(replicas)].Publish(t.Context(), "a", "", []byte(data)); err == nil {
