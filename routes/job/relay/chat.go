@@ -1,31 +1,25 @@
 package relay
 
-import (
-	"net/http"
-
-	"example.com/sse-demo/routes/job"
-)
+import "encoding/json"
 
 // chat is OpenAI's chat completions, which most servers speak. Of several choices only
 // the first counts; an event without any says nothing.
 var chat = dialect{
-	key: "Authorization: Bearer ",
-	ask: func(_ http.Header, question map[string]any, conversation []job.Message) {
-		question["messages"] = conversation
-	},
-	read: func(a *answer, _ string, event any) {
-		choices, isList := at(event, "choices").([]any)
-		if !isList && isSet(at(event, "choices")) {
-			a.fail("its choices are no list")
+	key:          "Authorization: Bearer ",
+	conversation: "messages",
+	read: func(a *answer, _ string, event value) {
+		var choices []value
+		if list := a.at(event, "choices"); list != nil && json.Unmarshal(list, &choices) != nil {
+			a.fail(malformed + string(event))
 		}
 		for _, choice := range choices {
-			if isSet(at(choice, "index")) {
+			if a.at(choice, "index") != nil {
 				continue
 			}
-			a.add(at(choice, "delta", "content"))
-			a.why += words(at(choice, "delta", "refusal"))
-			a.end(words(at(choice, "finish_reason")))
-			if failure := at(choice, "error"); isSet(failure) {
+			a.add(a.at(choice, "delta", "content"))
+			a.why += words(a.at(choice, "delta", "refusal"))
+			a.end(a.at(choice, "finish_reason"))
+			if failure := a.at(choice, "error"); failure != nil {
 				a.fail(words(failure))
 			}
 		}

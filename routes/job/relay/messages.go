@@ -9,24 +9,25 @@ import (
 // messages is Anthropic's Messages. Its text comes in blocks, each of which begins with
 // some, mostly none, and goes on with deltas.
 var messages = dialect{
-	key: "X-Api-Key: ",
-	ask: func(header http.Header, question map[string]any, conversation []job.Message) {
+	key:          "X-Api-Key: ",
+	conversation: "messages",
+	prepare: func(header http.Header, question map[string]any, conversation []job.Message) {
 		header.Set("Anthropic-Version", "2023-06-01")
-		if conversation[0].Role == "system" {
-			question["system"], conversation = conversation[0].Content, conversation[1:]
-		}
-		question["messages"] = conversation
 		question["max_tokens"] = 4096 // it must be given, and every model can write as much
+		if conversation[0].Role == "system" {
+			question["system"], question["messages"] = conversation[0].Content, conversation[1:]
+		}
 	},
 	isTyped: true,
-	read: func(a *answer, kind string, event any) {
+	read: func(a *answer, kind string, event value) {
 		switch kind {
-		case "content_block_start", "content_block_delta":
-			a.add(at(event, "content_block"))
-			a.add(at(event, "delta"))
+		case "content_block_start":
+			a.add(a.at(event, "content_block"))
+		case "content_block_delta":
+			a.add(a.at(event, "delta"))
 		case "message_delta":
-			a.why += words(at(event, "delta", "stop_details", "explanation"))
-			a.end(words(at(event, "delta", "stop_reason")))
+			a.why += words(a.at(event, "delta", "stop_details", "explanation"))
+			a.end(a.at(event, "delta", "stop_reason"))
 		}
 	},
 }

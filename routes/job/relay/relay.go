@@ -55,14 +55,13 @@ type Upstream struct {
 func New(u Upstream) (job.Kind, error) {
 	parsed, err := url.Parse(u.URL)
 	switch {
-	case err != nil, parsed.Scheme != "http" && parsed.Scheme != "https", parsed.Hostname() == "":
-		return job.Kind{}, errors.New("it must be like https://host/v1/chat/completions")
-	case parsed.User != nil:
-		return job.Kind{}, errors.New("it must have no user and password; a key goes into SSE_ANSWER_KEY")
+	case err != nil, parsed.Scheme != "http" && parsed.Scheme != "https", parsed.Hostname() == "", parsed.User != nil:
+		return job.Kind{}, errors.New("it must be like https://host/v1/chat/completions; a key goes into SSE_ANSWER_KEY")
 	case strings.ContainsFunc(u.Key, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return job.Kind{}, errors.New("SSE_ANSWER_KEY has characters that a key cannot have, such as spaces")
 	}
 	u.Silence = cmp.Or(u.Silence, DefaultSilence)
+	u.dialect = cmp.Or(dialects[u.API], dialects[path.Base(parsed.Path)], &chat)
 	if u.Transport == nil {
 		own := http.DefaultTransport.(*http.Transport).Clone()
 		own.DisableKeepAlives = true // an answer takes seconds, and a connection kept for the next may be dead by then
@@ -71,7 +70,6 @@ func New(u Upstream) (job.Kind, error) {
 		}
 		u.Transport = own
 	}
-	u.dialect = cmp.Or(dialects[u.API], dialects[path.Base(parsed.Path)], &chat)
 	return job.Kind{Write: u.answer}, nil
 }
 
@@ -82,61 +80,55 @@ func (u *Upstream) answer(ctx context.Context, r job.Request, write func(piece s
 	defer cancel(nil)
 	silence := time.AfterFunc(u.Silence, func() { cancel(fmt.Errorf("the upstream sent nothing for %v; try again", u.Silence)) })
 	defer silence.Stop()
-	body, err := u.open(ctx, r.Messages)
+	response, err := u.ask(ctx, r.Messages)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = body.Close() }()
+	defer func() { _ = response.Body.Close() }()
+	if err := u.refusal(response); err != nil {
+		return err
+	}
 	overdue := time.AfterFunc(MaxTime, func() { cancel(fmt.Errorf("the answer was not complete after %v; ask for a shorter one", MaxTime)) })
 	defer overdue.Stop()
 
-	a := &answer{Upstream: u, body: http.MaxBytesReader(nil, body, MaxResponse), silence: silence}
-	events := a.events()
-	for {
-		event, err := events.Next()
-		if err != nil {
-			a.isOver = true
-		} else {
-			a.read(event.Name, event.Data)
+	a := &answer{Upstream: u, silence: silence}
+	events := a.events(response.Body)
+	for a.err == nil {
+		a.read(events.Next())
+		if firstHalf.MatchString(a.text[max(0, len(a.text)-6):]) && a.err == nil {
+			continue // the second half of the surrogate pair may follow
 		}
-		if err := write(a.take()); err != nil {
+		if err := write(text(value(`"` + a.text + `"`))); err != nil {
 			return err
 		}
-		if a.isOver {
-			return a.judge(ctx, err)
-		}
+		a.text = ""
 	}
+	return a.judge(ctx)
 }
 
-// open asks the upstream and returns the event stream that it answers with, to be
-// closed after use.
-func (u *Upstream) open(ctx context.Context, conversation []job.Message) (io.ReadCloser, error) {
-	question := map[string]any{"stream": true}
+// ask sends the conversation to the upstream. The body of the response is to be closed.
+func (u *Upstream) ask(ctx context.Context, conversation []job.Message) (*http.Response, error) {
+	question := map[string]any{"stream": true, u.dialect.conversation: conversation}
+	header := http.Header{"Content-Type": {"application/json"}, "Accept": {sse.MediaType}, "Accept-Encoding": {"identity"}}
+	if u.dialect.prepare != nil {
+		u.dialect.prepare(header, question, conversation)
+	}
 	if u.Model != "" {
 		question["model"] = u.Model
 	}
-	header := http.Header{"Content-Type": {"application/json"}, "Accept": {sse.MediaType}, "Accept-Encoding": {"identity"}}
-	u.dialect.ask(header, question, conversation)
 	if u.Key != "" {
 		name, scheme, _ := strings.Cut(u.dialect.key, ": ")
 		header.Set(name, scheme+u.Key)
 	}
-	body, _ := json.Marshal(question) // it is made of strings
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, u.URL, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
+	body, _ := json.Marshal(question)                                                      // it is made of strings
+	r, _ := http.NewRequestWithContext(ctx, http.MethodPost, u.URL, bytes.NewReader(body)) // New has parsed the URL
 	r.Header = header
 	response, err := u.Transport.RoundTrip(r) // follows no redirect
 	if err != nil {
 		err = fmt.Errorf("the upstream cannot be reached (%s); see whether it runs, and whether --answer-url is right", u.reason(err))
 		return nil, cmp.Or(context.Cause(ctx), err)
 	}
-	if err := u.refusal(response); err != nil {
-		_ = response.Body.Close()
-		return nil, err
-	}
-	return response.Body, nil
+	return response, nil
 }
 
 // refusal returns an error with what the upstream says, and what to do, unless it answers
@@ -144,17 +136,10 @@ func (u *Upstream) open(ctx context.Context, conversation []job.Message) (io.Rea
 func (u *Upstream) refusal(response *http.Response) error {
 	code := response.StatusCode
 	media, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
-	if code == http.StatusOK && media == sse.MediaType {
-		return nil
-	}
-	says := fmt.Sprintf("%d %s", code, http.StatusText(code))
-	body, _ := io.ReadAll(io.LimitReader(response.Body, 16<<10)) // what was read of it will do
-	failure, _ := parse(body)
-	if text := cmp.Or(words(failure), string(body)); text != "" && media != "text/html" && code != http.StatusUnauthorized {
-		says += ": " + text // with 401 it may show a part of the key
-	}
-	todo := "see whether --answer-url, --answer-api and --answer-model are right"
+	says, todo := fmt.Sprintf("%d %s", code, http.StatusText(code)), "see whether --answer-url, --answer-api and --answer-model are right"
 	switch seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); {
+	case code == http.StatusOK && media == sse.MediaType:
+		return nil
 	case code == http.StatusOK:
 		says = cmp.Or(media, "something without a Content-Type") + " instead of an event stream, " + says
 	case code >= 300 && code < 400:
@@ -165,6 +150,10 @@ func (u *Upstream) refusal(response *http.Response) error {
 		todo = fmt.Sprintf("try again in %d s", seconds)
 	case code == http.StatusTooManyRequests, code >= 500:
 		todo = "try again later"
+	}
+	body, _ := io.ReadAll(io.LimitReader(response.Body, 16<<10))                  // what was read of it will do
+	if len(body) > 0 && media != "text/html" && code != http.StatusUnauthorized { // which may show a part of the key
+		says += ": " + words(body)
 	}
 	return fmt.Errorf("the upstream answers %s; %s", u.quote(says), todo)
 }

@@ -170,8 +170,8 @@ func TestFailures(t *testing.T) {
 		text     string
 		says     string
 	}{
-		"clean end":    {answers(""), "Hel", "ended its answer without saying that it is complete; try again"},
-		"cut":          {func(w http.ResponseWriter, _ *http.Request) { send(w, begun); panic(http.ErrAbortHandler) }, "Hel", "broke in the middle of the answer (it was closed); try again"},
+		"clean end":    {answers(""), "Hel", "ended its answer without saying that it is complete (it was closed); try again"},
+		"cut":          {func(w http.ResponseWriter, _ *http.Request) { send(w, begun); panic(http.ErrAbortHandler) }, "Hel", "ended its answer without saying that it is complete (it was closed); try again"},
 		"huge event":   {answers("data: " + strings.Repeat("x", relay.MaxEvent)), "Hel", "or 2 MiB for a part of it"},
 		"huge comment": {answers(":" + strings.Repeat("x", relay.MaxEvent)), "Hel", "or 2 MiB for a part of it"},
 		"no end":       {endless(begun, ": more\n\n"), "Hel", "more than 32 MiB"},
@@ -201,7 +201,7 @@ func TestFailures(t *testing.T) {
 		"503":            {status(503, `{"detail":"loading `+key+`"}`, "Retry-After", "5"), "", "loading [key]; try again in 5 s"},
 		"no type":        {status(200, object, "Content-Type", ""), "", "answers something without a Content-Type instead of an event stream, 200 OK"},
 		"302 in text":    {status(302, "", "Content-Type", "text/plain"), "", "answers 302 Found; set --answer-url"},
-		"error":          {answers(`data: {"error":{"message":"boom","type":"x"}}` + "\n\n"), "Hel", "ended the answer with \"error\": boom, x; try again"},
+		"error":          {answers(`data: {"error":{"message":"boom","type":"x"}}` + "\n\n"), "Hel", "ended the answer with \"error\": boom, x"},
 		"302":            {status(302, "", "Location", "https://user:secret@evil.test/x?secret"), "", "answers 302 Found; set --answer-url to the address of the endpoint itself"},
 		"307":            {status(307, "", "Location", "/other"), "", "answers 307 Temporary Redirect; set --answer-url"},
 		"hanging error":  {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500); send(w, "x"); <-r.Context().Done() }, "", "answers 500 Internal Server Error: x; try again later"},

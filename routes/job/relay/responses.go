@@ -2,37 +2,27 @@ package relay
 
 import (
 	"cmp"
-	"net/http"
 	"strings"
-
-	"example.com/sse-demo/routes/job"
 )
 
-// responses is OpenAI's Responses. A text comes in pieces and then as a whole, or only as a
-// whole, as does a refusal.
+// responses is OpenAI's Responses. A refusal comes in pieces, and then as a whole.
 var responses = dialect{
-	key: "Authorization: Bearer ",
-	ask: func(_ http.Header, question map[string]any, conversation []job.Message) {
-		question["input"] = conversation
-	},
-	isTyped: true,
-	read: func(a *answer, kind string, event any) {
+	key:          "Authorization: Bearer ",
+	conversation: "input",
+	isTyped:      true,
+	read: func(a *answer, kind string, event value) {
 		switch kind {
 		case "response.output_text.delta":
-			a.add(at(event, "delta"))
-			a.inPieces = true
-		case "response.output_text.done":
-			if !a.inPieces {
-				a.add(at(event, "text"))
-			}
+			a.add(a.at(event, "delta"))
 		case "response.refusal.delta":
-			a.why += words(at(event, "delta"))
+			a.why += words(a.at(event, "delta"))
 		case "response.refusal.done":
-			a.why = cmp.Or(words(at(event, "refusal")), a.why)
+			a.why = cmp.Or(words(a.at(event, "refusal")), a.why)
 		case "response.completed", "response.incomplete", "response.failed", "response.cancelled":
-			response := at(event, "response")
-			a.why += words(at(response, "error"))
-			a.end(cmp.Or(words(at(response, "incomplete_details", "reason")), words(at(response, "status")), strings.TrimPrefix(kind, "response.")))
+			a.why += words(a.at(event, "response", "error"))
+			a.end(a.at(event, "response", "incomplete_details", "reason"))
+			a.end(a.at(event, "response", "status"))
+			a.end(value(`"` + strings.TrimPrefix(kind, "response.") + `"`))
 		}
 	},
 }
