@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -105,8 +106,11 @@ func (c *client) send(ctx context.Context, a ask) (*http.Response, error) {
 		if a.method != "" && a.method != http.MethodHead {
 			return http.ErrUseLastResponse // the redirect is the answer
 		}
+		if len(via) > maxRedirects {
+			return fmt.Errorf("%w: over %d of them", errRedirect, maxRedirects)
+		}
 		c.setHeader(next, a)
-		return checkRedirect(next.URL, len(via))
+		return nil
 	}}
 	response, err := follow.Do(request)
 	if problem, ok := errors.AsType[*url.Error](err); ok {
@@ -134,16 +138,6 @@ func (c *client) setHeader(request *http.Request, a ask) {
 	request.Header, request.Host = header, header.Get("Host") // empty means the URL's
 }
 
-func checkRedirect(to *url.URL, redirects int) error {
-	if redirects > maxRedirects {
-		return fmt.Errorf("%w: over %d of them", errRedirect, maxRedirects)
-	}
-	if to.Scheme != "http" && to.Scheme != "https" {
-		return fmt.Errorf("%w to %s", errRedirect, quote(to.Redacted()))
-	}
-	return nil
-}
-
 func sameOrigin(a, b *url.URL) bool {
 	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
 }
@@ -153,6 +147,10 @@ func port(u *url.URL) string {
 	return cmp.Or(u.Port(), standard[u.Scheme])
 }
 
+// badLocation matches errors for which net/http has no value: a Location that is no
+// URL, or one of another scheme.
+var badLocation = regexp.MustCompile("Location header|unsupported protocol scheme")
+
 // classify returns the error of a request as an errUnreachable if there was no
 // connection.
 func classify(err error, connected bool) error {
@@ -160,7 +158,7 @@ func classify(err error, connected bool) error {
 	network, isNetwork := errors.AsType[*net.OpError](err)
 	isAlert := isNetwork && network.Op == "remote error" // of TLS 1.3, which may come after the handshake
 	switch {
-	case strings.Contains(err.Error(), "Location header"): // net/http has no error value for it
+	case badLocation.MatchString(err.Error()):
 		return fmt.Errorf("%w: %w", errRedirect, err)
 	case connected && !isAlert || errors.Is(err, errRedirect):
 		return err

@@ -21,19 +21,19 @@ const fixBuffering = "Turn the buffering of what is in front off: X-Accel-Buffer
 	"or proxy_buffering off in nginx; no compression of event streams. In the server, flush after each event."
 
 func judgeFirstByte(o *observation) Result {
-	const means = "A proxy may hold the stream back until it has collected enough; a client cannot tell that it is connected."
-	const fix = "Send a retry field or a comment right after the head, and flush it. " + fixBuffering
 	s := &o.stream.seen
+	seen := fmt.Sprintf("the first byte came %s after the request", seconds(s.firstDelay))
 	switch {
 	case !s.hasFirst && s.ends > 0:
 		return warn(s.endings()+", without a byte", "Clients get nothing, and come back again and again.",
 			"Keep the stream open until the client leaves: in Go, do not return from the handler before the request's context is done. Look into the log if the handler fails.")
 	case !s.hasFirst:
-		return warn(fmt.Sprintf("nothing came in %s", seconds(s.closed.Sub(s.latest.asked))), means, fix)
-	case s.firstDelay > slowFirstByte:
-		return warn(fmt.Sprintf("the first byte came %s after the request", seconds(s.firstDelay)), means, fix)
+		seen = "nothing came in " + seconds(s.closed.Sub(s.latest.asked))
+	case s.firstDelay <= slowFirstByte:
+		return ok("%s", seen)
 	}
-	return ok("the first byte came %s after the request", seconds(s.firstDelay))
+	return warn(seen, "A proxy may hold the stream back until it has collected enough; a client cannot tell that it is connected.",
+		"Send a retry field or a comment right after the head, and flush it. "+fixBuffering)
 }
 
 func judgeDelivery(o *observation) Result {
@@ -72,9 +72,8 @@ func judgeCompression(o *observation) Result {
 	const fix = "Do not compress text/event-stream, or flush the compressor after each event; Cache-Control: no-transform forbids it to proxies."
 	encoding := o.stream.encoding()
 	isGzip, late := o.gzip.encoding() == "gzip", lateness(&o.stream.seen, &o.gzip.seen, false)
-	wasAccepted := encoding == ""
+	wasAccepted := strings.Contains(o.client.header.Get("Accept-Encoding"), encoding)
 	if o.posts() {
-		wasAccepted = strings.Contains(o.client.header.Get("Accept-Encoding"), encoding)
 		isGzip = encoding == "gzip" && wasAccepted
 		late, _ = heldBackDelay(o.stream.events)
 	}

@@ -76,12 +76,10 @@ func (o *observation) refusal(h head, to string) string {
 		return to + h.outcome()
 	case allowed == "":
 		return to + "no Access-Control-Allow-Origin"
-	case o.hasCookie() && allowed == "*":
-		return to + `Access-Control-Allow-Origin is "*", which does not allow cookies`
 	case allowed != "*" && allowed != o.origin:
 		return to + "Access-Control-Allow-Origin is " + quote(allowed)
-	case o.hasCookie() && !allowsCredentials(h):
-		return to + "Access-Control-Allow-Credentials is not true, so cookies are not allowed"
+	case o.hasCookie() && (allowed == "*" || !allowsCredentials(h)):
+		return to + "cookies need Access-Control-Allow-Credentials: true, and the origin itself instead of *"
 	}
 	return ""
 }

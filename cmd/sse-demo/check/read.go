@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strings"
 	"sync"
 	"time"
 
@@ -47,20 +46,15 @@ func (r *record) follow(ctx context.Context, c *client, a ask, timeout time.Dura
 		} else if h.err == nil || !r.now().latest.sent() {
 			return
 		}
-		s := r.now()
-		if !returns || s.tooLong || !pause(ctx, s.retryDelay()) {
+		s, retry := r.now(), defaultRetry
+		if set := len(s.retries); set > 0 {
+			retry = max(s.retries[set-1], minRetry)
+		}
+		if !returns || s.tooLong || !pause(ctx, retry) {
 			return
 		}
 		a.lastID, timeout = s.lastID, headTimeout
 	}
-}
-
-// retryDelay is what the stream has said last.
-func (s *seen) retryDelay() time.Duration {
-	if len(s.retries) == 0 {
-		return defaultRetry
-	}
-	return max(s.retries[len(s.retries)-1], minRetry)
 }
 
 // pause reports whether d has passed before ctx ended.
@@ -89,12 +83,18 @@ func (r *record) read(ctx context.Context, body io.ReadCloser, encoding string) 
 	_ = body.Close()
 }
 
-func (r *record) readEvents(body io.Reader, encoding string) error {
-	in, err := decode(body, encoding)
-	if err != nil {
+func (r *record) readEvents(body io.Reader, encoding string) (err error) {
+	switch encoding {
+	case "":
+	case "gzip":
+		if body, err = gzip.NewReader(body); err != nil {
+			return err
+		}
+	default: // it is not decoded here
+		_, err = io.Copy(io.Discard, body)
 		return err
 	}
-	reader := sse.NewReader(in)
+	reader := sse.NewReader(body)
 	reader.MaxEvent = maxEvent
 	reader.OnFault = func(f sse.Fault) { r.change(func(s *seen) { s.fault(f) }) }
 	lastID := ""
@@ -114,17 +114,4 @@ func (r *record) readEvents(body io.Reader, encoding string) error {
 		r.change(func(s *seen) { s.retries = append(s.retries, retry) })
 	}
 	return err
-}
-
-// decode returns what is in a body with this Content-Encoding. If it cannot be
-// decoded, decode reads the body to its end.
-func decode(body io.Reader, encoding string) (io.Reader, error) {
-	switch encoding {
-	case "":
-		return body, nil
-	case "gzip":
-		return gzip.NewReader(body)
-	}
-	_, err := io.Copy(io.Discard, body)
-	return strings.NewReader(""), err
 }

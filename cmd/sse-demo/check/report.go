@@ -34,20 +34,15 @@ const (
 )
 
 func ok(format string, args ...any) Result {
-	return Result{Result: isOK, Seen: fmt.Sprintf(format, args...)}
+	return Result{"", isOK, fmt.Sprintf(format, args...), "", ""}
 }
 
 func skip(format string, args ...any) Result {
-	return Result{Result: isSkip, Seen: fmt.Sprintf(format, args...)}
+	return Result{"", isSkip, fmt.Sprintf(format, args...), "", ""}
 }
 
-func warn(seen, means, fix string) Result {
-	return Result{Result: isWarn, Seen: seen, Means: means, Fix: fix}
-}
-
-func fail(seen, means, fix string) Result {
-	return Result{Result: isFail, Seen: seen, Means: means, Fix: fix}
-}
+func warn(seen, means, fix string) Result { return Result{"", isWarn, seen, means, fix} }
+func fail(seen, means, fix string) Result { return Result{"", isFail, seen, means, fix} }
 
 // checks are all checks, in the order of the report. The trap is the section of
 // docs/traps.md that a finding refers to. Those for GET only say nothing about a
