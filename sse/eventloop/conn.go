@@ -119,7 +119,7 @@ func (c *conn) tryWrite(b *buffer, frames [][]byte, last bool) (isFull bool, err
 // flush writes what tryWrite has kept, and waits for the client. If it takes no bytes
 // for its patience, the error wraps [os.ErrDeadlineExceeded].
 func (c *conn) flush(s *stream.Stream) error {
-	out := &patient{c, s}
+	out := &slowWriter{c, s}
 	_, err := out.Write(c.rest)
 	for b := (buffer{}); err == nil && len(c.unsent) > 0; {
 		p := b.join(c.unsent, stream.PieceSize)
@@ -137,8 +137,8 @@ func (c *conn) flush(s *stream.Stream) error {
 	return nil
 }
 
-// A patient writes to the socket of a connection, and waits for the client.
-type patient struct {
+// A slowWriter writes to the socket of a connection, and waits for the client.
+type slowWriter struct {
 	*conn
 	stream *stream.Stream
 }
@@ -146,7 +146,7 @@ type patient struct {
 // Write implements [io.Writer]. The patience for the client begins anew with the bytes
 // that it takes. Whether it has taken some is looked at eight times in a timeout; a
 // timeout of 0 is for ever. The deadline stays: tryWrite does not use it.
-func (w *patient) Write(p []byte) (written int, err error) {
+func (w *slowWriter) Write(p []byte) (written int, err error) {
 	now := time.Now()
 	held, stallsAt := w.unacknowledged(), now.Add(w.stream.Patience(now))
 	for written < len(p) {
