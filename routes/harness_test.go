@@ -41,6 +41,7 @@ func options() routes.Config {
 		MaxStreams: 10_000,
 		Version:    "test",
 		Broker:     history{events: 1024},
+		BrokerKind: "memory",
 	}
 }
 

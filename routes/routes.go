@@ -4,7 +4,6 @@
 package routes
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -30,7 +29,7 @@ type Config struct {
 	Version    string
 	Logger     zerolog.Logger
 	Broker     pubsub.Broker
-	BrokerKind string // for /health: memory, file or redis; "" is memory
+	BrokerKind string // for /health: memory, file or redis
 	Jobs       *job.Manager
 	Logs       []LogFile              // the first is the default
 	Serve      Serve                  // nil is sse.Serve
@@ -55,7 +54,7 @@ type Server struct {
 	market  *market.Market
 	gate    *gate
 
-	crossOrigin *http.CrossOriginProtection
+	crossOrigin http.CrossOriginProtection
 }
 
 // New returns a server, to be ended by Drain and Wait. It fails if there is no
@@ -67,15 +66,12 @@ func New(config Config) (*Server, error) {
 	if config.Serve == nil {
 		config.Serve = sse.Serve
 	}
-	config.BrokerKind = cmp.Or(config.BrokerKind, "memory")
 	s := &Server{
 		config:  config,
 		echo:    echo.New(),
 		started: time.Now(),
 		market:  market.New(),
 		gate:    newGate(config.MaxStreams),
-
-		crossOrigin: http.NewCrossOriginProtection(),
 	}
 	s.metrics = newMetrics(&config)
 	s.echo.HTTPErrorHandler = s.answerError
