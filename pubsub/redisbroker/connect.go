@@ -91,8 +91,6 @@ const (
 	// maxIdle is how long a connection may be idle: less than firewalls wait before
 	// they forget it without a word.
 	maxIdle = time.Minute
-	// findInterval is how often the client of a cluster asks where the stream is.
-	findInterval = time.Second
 )
 
 // newClient returns a client of a single Redis, of the master that Sentinels name, or of
@@ -111,15 +109,22 @@ func newClient(o redis.UniversalOptions, timeout, patience time.Duration, connec
 		return redis.NewUniversalClient(&o)
 	}
 	cluster := o.Cluster()
-	cluster.ClusterStateReloadInterval = findInterval
 	cluster.DisableRoutingPolicies = true // they would need the command COMMAND
 	return redis.NewClusterClient(cluster)
 }
 
+// relocate makes the client of a cluster look where the stream is now: after a failure at
+// once, because the next attempt at a node that hangs may take seconds.
+func relocate(ctx context.Context, client redis.UniversalClient) {
+	if cluster, ok := client.(*redis.ClusterClient); ok {
+		cluster.ReloadState(ctx)
+	}
+}
+
 // dialer returns the function by which go-redis connects. What it returns differs from
-// go-redis's own in two ways: a read fails only if no byte comes for as long as patience,
-// unless that is 0, and an idle connection that Redis has closed is recognized with TLS,
-// too.
+// go-redis's own in two ways: an answer that has begun fails only if no byte comes for as
+// long as patience, unless that is 0, and an idle connection that Redis has closed is
+// recognized with TLS, too.
 func dialer(patience time.Duration, config *tls.Config) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		dialed, err := new(net.Dialer).DialContext(ctx, network, address)
@@ -146,8 +151,9 @@ type socket interface {
 	syscall.Conn
 }
 
-// A conn gives each read its own deadline, so that a large answer may take its time over
-// a slow line while one that has stopped is noticed. go-redis has one for an answer.
+// A conn moves the deadline of an answer with every byte that comes, so that a large one may
+// take its time over a slow line while one that has stopped is noticed. go-redis has one
+// deadline for all of it, which holds until the first byte.
 type conn struct {
 	socket
 	patience time.Duration
@@ -157,16 +163,18 @@ type conn struct {
 // SetReadDeadline implements [net.Conn].
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.limited = c.patience > 0 && !t.IsZero()
+	if silent := time.Now().Add(c.patience); c.limited && silent.Before(t) {
+		t = silent
+	}
 	return c.socket.SetReadDeadline(t)
 }
 
 func (c *conn) Read(p []byte) (int, error) {
-	if c.limited {
-		if err := c.socket.SetReadDeadline(time.Now().Add(c.patience)); err != nil {
-			return 0, err
-		}
+	n, err := c.socket.Read(p)
+	if n > 0 && c.limited {
+		_ = c.socket.SetReadDeadline(time.Now().Add(c.patience)) // the next read fails if this does
 	}
-	return c.socket.Read(p)
+	return n, err
 }
 
 // A tlsConn lets go-redis look at the socket below.

@@ -31,6 +31,7 @@ func (s *stream) follow(ctx context.Context) {
 	for ctx.Err() == nil {
 		if _, err := s.read(ctx, s.options.timing.block); err != nil && ctx.Err() == nil {
 			s.note(err)
+			relocate(ctx, s.reads)
 			pause(ctx, retryInterval)
 		}
 	}

@@ -71,6 +71,7 @@ func (s *stream) watch(ctx context.Context) {
 		s.note(err)
 		wait = s.options.timing.probe
 		if err != nil {
+			relocate(ctx, s.commands)
 			wait = retryInterval
 		}
 	}
