@@ -1,12 +1,14 @@
 package check
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -219,21 +221,21 @@ func lots(w http.ResponseWriter, r *http.Request, first, period time.Duration, s
 // TestProgressWidth: the line that says what goes on fits a narrow terminal, so that
 // it does not wrap.
 func TestProgressWidth(t *testing.T) {
-	s, err := newObservation(Options{URL: "http://demo.example/", For: time.Hour})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, state := range []func(m *seen){
-		func(*seen) {},
-		func(m *seen) {
-			m.latest, m.total, m.last = head{asked: time.Now()}, 1_234_567, time.Now().Add(-55*time.Second)
-		},
-	} {
-		s.stream.change(state)
-		for _, elapsed := range []time.Duration{0, time.Minute, 59 * time.Minute, 61 * time.Minute} {
-			if line := s.progress(elapsed); len([]rune(line)) > 60 {
-				t.Errorf("%d characters: %s", len(line), line)
+	synctest.Test(t, func(t *testing.T) {
+		var o observation
+		o.stream.total = 1_234_567
+		ctx, cancel := context.WithTimeout(t.Context(), 61*time.Minute)
+		defer cancel()
+		var shown strings.Builder
+		o.showProgress(ctx, &shown)
+		lines := strings.Split(shown.String(), "\r\x1b[K")
+		for _, line := range lines {
+			if len([]rune(line)) > 60 {
+				t.Fatalf("%d characters: %s", len(line), line)
 			}
 		}
-	}
+		if last := lines[len(lines)-2]; !strings.HasPrefix(last, "3660 s: 1234567 events, silent for 3660 s") {
+			t.Error(last)
+		}
+	})
 }

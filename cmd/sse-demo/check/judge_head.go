@@ -73,14 +73,12 @@ func (h head) outcome() string {
 func explainStatus(code int, posts bool) (means, fix string) {
 	means = "A client gets this answer instead of a stream, and EventSource gives up for good."
 	switch {
-	case code == http.StatusUnauthorized || code == http.StatusForbidden:
-		fix = "Give the check what a client sends: --header 'Authorization: Bearer …' or --header 'Cookie: …'."
 	case !posts && (code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable):
 		fix = "Answer 200 with a long retry field and end the stream, so that clients come back later."
 	case code >= 400 && code < 500 && posts:
-		fix = "Check the URL, and what else the endpoint asks for: another --method, other --data, or a --header such as its Content-Type."
+		fix = "Check the URL, and what else the endpoint asks for: another --method, other --data, or a --header such as Authorization or Content-Type."
 	case code >= 400 && code < 500:
-		fix = "Check the URL, and what else the endpoint asks for, such as a --header. EventSource can only GET; --data checks a stream that answers a POST."
+		fix = "Check the URL, and what else the endpoint asks for, such as --header 'Authorization: Bearer …' or --header 'Cookie: …'. EventSource can only GET; --data checks a stream that answers a POST."
 	case code >= 500:
 		fix = "Look into the log of the server, or of the proxy in front of it."
 	default:

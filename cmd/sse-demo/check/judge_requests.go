@@ -56,13 +56,11 @@ func (o *observation) preflightRefusal() string {
 // isListed reports whether the answer to OPTIONS allows the method or header.
 func (o *observation) isListed(what, name string) bool {
 	allowed := strings.Join(o.preflight.header.Values("Access-Control-Allow-"+what), ",")
-	for item := range strings.FieldsFuncSeq(allowed, func(c rune) bool { return c == ',' || c == ' ' || c == '\t' }) {
-		isAny := item == "*" && !o.hasCookie() && name != "authorization" // Fetch, "CORS non-wildcard request-header name"
-		if isAny || item == name || what == "Headers" && strings.EqualFold(item, name) {
-			return true
-		}
-	}
-	return false
+	items := strings.FieldsFunc(allowed, func(c rune) bool { return c == ',' || c == ' ' || c == '\t' })
+	return slices.ContainsFunc(items, func(item string) bool {
+		isAny := item == "*" && !o.hasCookie() && name != "Authorization" // Fetch, "CORS non-wildcard request-header name"
+		return isAny || item == name || what == "Headers" && strings.EqualFold(item, name)
+	})
 }
 
 func (o *observation) hasCookie() bool { return o.client.header.Get("Cookie") != "" }

@@ -21,13 +21,12 @@ const (
 func judgeHeartbeat(o *observation) Result {
 	const fix = "Send a comment (a line \": heartbeat\") after every 15 s of silence, and flush it."
 	silence := o.stream.silence
-	seen := fmt.Sprintf("the longest silence was %s", seconds(silence))
+	seen := "the longest silence was " + seconds(silence)
 	switch {
 	case o.posts() && o.stream.hasEnded:
 		return skip("the stream has ended")
 	case silence > deadlySilence:
-		return fail(fmt.Sprintf("the stream was silent for %s", seconds(silence)),
-			"nginx, load balancers and many platforms cut a connection after 60 s of silence, and no client can tell a quiet stream from a dead one.", fix)
+		return fail(seen, "nginx, load balancers and many platforms cut a connection after 60 s of silence, and no client can tell a quiet stream from a dead one.", fix)
 	case silence > longSilence:
 		return warn(seen, "Some proxies and mobile networks cut a connection after 30 s of silence.", fix)
 	case silence < shortSilence:
@@ -96,10 +95,7 @@ func judgeRetry(o *observation) Result {
 	if len(own) == 0 {
 		return warn("no retry field", "Each client uses its own delay, and some use none at all.", fix)
 	}
-	all := own
-	for _, p := range []*record{&o.fresh, &o.unknown, &o.gzip, &o.resumed} {
-		all = append(slices.Clip(all), p.retries...)
-	}
+	all := slices.Concat(own, o.fresh.retries, o.unknown.retries, o.gzip.retries, o.resumed.retries)
 	lowest := slices.Min(all)
 	if lowest < shortRetry {
 		return warn(fmt.Sprintf("retry is %s", seconds(lowest)), "When the server is away for a moment, all clients call on it many times a second.", fix)
@@ -121,8 +117,8 @@ func judgeIDs(o *observation) Result {
 			"A client that was away cannot ask for what it missed, so it is lost.",
 			"Give each event an id, and continue after the Last-Event-ID of a client that returns.")
 	}
-	if e, found := repeatedID(s); found {
-		return fail(fmt.Sprintf("the id %s came with more than one event", quote(e.id)),
+	if id := repeatedID(s); id != "" {
+		return fail(fmt.Sprintf("the id %s came with more than one event", quote(id)),
 			"A client that returns with it goes on at the wrong event, and loses or repeats some.",
 			"Give each event its own id, one that rises over all connections and restarts.")
 	}
@@ -136,15 +132,15 @@ func judgeIDs(o *observation) Result {
 	return ok("%d of %d events have an id, each its own", s.ids, s.total)
 }
 
-// repeatedID returns an event whose id another event has, too. The same event may
-// come again on another connection.
-func repeatedID(s *seen) (arrival, bool) {
+// repeatedID returns the id of an event that another event has, too, or "". The same
+// event may come again on another connection.
+func repeatedID(s *seen) string {
 	known := map[string]arrival{}
 	for _, e := range s.withID() {
 		if other, found := known[e.id]; found && (other.sum != e.sum || other.asked.Equal(e.asked)) {
-			return e, true
+			return e.id
 		}
 		known[e.id] = e
 	}
-	return arrival{}, false
+	return ""
 }

@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"maps"
 	"mime"
 	"net/http"
 	"slices"
@@ -10,20 +11,13 @@ import (
 	"time"
 )
 
-// How long a probe waits, at least and at most.
 const (
-	minPatience = 2 * time.Second
-	maxPatience = 15 * time.Second
+	minPatience   = 2 * time.Second // of a probe, for its head and then for events
+	maxPatience   = 15 * time.Second
+	resumeAfter   = 4                                // events with an id: then the probe for resume returns to the middle of them
+	unknownID     = "sse-demo-check-unknown-id"      // which no endpoint has given out
+	strangeOrigin = "https://sse-demo-check.invalid" // is nobody's (RFC 6761, 6.4)
 )
-
-// resumeAfter events with an id, the probe for resume returns to the middle of them.
-const resumeAfter = 4
-
-// unknownID is what no endpoint has given out.
-const unknownID = "sse-demo-check-unknown-id"
-
-// strangeOrigin is no one's (RFC 6761, 6.4).
-const strangeOrigin = "https://sse-demo-check.invalid"
 
 // probe starts the probes, which last until ctx ends or longer than the listening.
 func (o *observation) probe(ctx, listening context.Context, all *sync.WaitGroup) {
@@ -118,7 +112,7 @@ func (o *observation) probePreflight(ctx context.Context, patience time.Duration
 	header := origin(o.origin)
 	header.Set("Access-Control-Request-Method", o.client.method)
 	if len(unsafe) > 0 {
-		header.Set("Access-Control-Request-Headers", strings.Join(unsafe, ","))
+		header.Set("Access-Control-Request-Headers", strings.ToLower(strings.Join(unsafe, ",")))
 	}
 	o.preflight = o.headOf(ctx, ask{method: http.MethodOptions, header: header}, patience)
 }
@@ -132,14 +126,9 @@ var (
 )
 
 // unsafeHeaders returns the headers of the user for which a browser asks first.
-func unsafeHeaders(header http.Header) (names []string) {
+func unsafeHeaders(header http.Header) []string {
 	mediaType, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
-	for name := range header {
-		isSimple := slices.Contains(simpleHeaders, name) || name == "Content-Type" && slices.Contains(simpleTypes, mediaType)
-		if !isSimple {
-			names = append(names, strings.ToLower(name))
-		}
-	}
-	slices.Sort(names)
-	return names
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(header)), func(name string) bool {
+		return slices.Contains(simpleHeaders, name) || name == "Content-Type" && slices.Contains(simpleTypes, mediaType)
+	})
 }

@@ -113,22 +113,16 @@ func (r Report) write(w io.Writer, asJSON bool) error {
 	return nil
 }
 
-// showProgress keeps one line on a terminal up to date until ctx ends.
+// showProgress keeps one line on a terminal up to date until ctx ends. It is short: a
+// line that wraps cannot be cleared.
 func (o *observation) showProgress(ctx context.Context, w io.Writer) {
 	const interval, clearLine = 250 * time.Millisecond, "\r\x1b[K"
 	for began := time.Now(); pause(ctx, interval); {
-		_, _ = fmt.Fprint(w, clearLine, o.progress(time.Since(began)))
+		s, elapsed := o.stream.now(), time.Since(began)
+		silence := min(elapsed, time.Since(s.last)) // also before there is a head
+		_, _ = fmt.Fprintf(w, "%s%.0f s: %s, silent for %.0f s", clearLine, elapsed.Seconds(), count(s.total, "event", "events"), silence.Seconds())
 	}
 	_, _ = fmt.Fprint(w, clearLine)
-}
-
-// progress is short: a line that wraps cannot be cleared.
-func (o *observation) progress(elapsed time.Duration) string {
-	s := o.stream.now()
-	if !s.latest.sent() {
-		return fmt.Sprintf("%.0f s: waiting for the head", elapsed.Seconds())
-	}
-	return fmt.Sprintf("%.0f s: %s, silent for %.0f s", elapsed.Seconds(), count(s.total, "event", "events"), time.Since(s.last).Seconds())
 }
 
 // quote quotes and shortens what comes from elsewhere, so that it is one short

@@ -94,13 +94,12 @@ func (o *observation) observe(parent context.Context, progress io.Writer) error 
 // that is a finding.
 func (o *observation) listenToBoth(ctx context.Context) error {
 	first := o.firstAsk(ctx)
-	if o.compare == nil {
-		return o.listen(ctx, first)
-	}
-	_, stop := o.direct.start(ctx, o.compare, first, headTimeout, !o.posts())
-	defer stop()
-	if h := o.direct.now().head; h.code != http.StatusOK && !errors.Is(h.err, errNoAnswer) {
-		return fmt.Errorf("--compare: %s", h.outcome())
+	if o.compare != nil {
+		_, stop := o.direct.start(ctx, o.compare, first, headTimeout, !o.posts())
+		defer stop()
+		if h := o.direct.now().head; h.code != http.StatusOK && !errors.Is(h.err, errNoAnswer) {
+			return fmt.Errorf("--compare: %s", h.outcome())
+		}
 	}
 	return o.listen(ctx, first)
 }
@@ -109,14 +108,13 @@ func (o *observation) listenToBoth(ctx context.Context) error {
 // only, so it has the Origin, unless a browser would not send it: after an OPTIONS
 // request that forbids it.
 func (o *observation) firstAsk(ctx context.Context) ask {
-	if !o.posts() || o.origin == "" {
-		return ask{}
+	if o.posts() && o.origin != "" {
+		o.probePreflight(ctx, headTimeout)
+		if o.preflightRefusal() == "" {
+			return ask{header: origin(o.origin)}
+		}
 	}
-	o.probePreflight(ctx, headTimeout)
-	if o.preflightRefusal() != "" {
-		return ask{}
-	}
-	return ask{header: origin(o.origin)}
+	return ask{}
 }
 
 // listen opens the stream, and returns when the listening and the probes have ended.
