@@ -111,7 +111,7 @@ func TestLogPollEndsAtShutdown(t *testing.T) {
 		defer close(polls)
 		h.answer(http.MethodGet, "/stream/log?wait=0&lines=1000&grep="+url.QueryEscape("(?:.?){240}~"), "") // 0.2 s a line
 	}()
-	for stacks := make([]byte, 1<<20); !strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), "tail.(*search)"); {
+	for stacks := make([]byte, 1<<20); !strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), "tail.(*Feed).search"); {
 		runtime.Gosched()
 	}
 	h.app.Drain()

@@ -175,7 +175,7 @@ func TestWorkersEnd(t *testing.T) {
 	}
 	f.stop()
 	stacks := make([]byte, 1<<20)
-	if stacks := string(stacks[:runtime.Stack(stacks, true)]); strings.Contains(stacks, "tail.(*search)") {
+	if stacks := string(stacks[:runtime.Stack(stacks, true)]); strings.Contains(stacks, "tail.(*Feed).search") {
 		t.Error(stacks)
 	}
 	if n := f.OpenFiles(); n > 0 {

@@ -94,9 +94,9 @@ func (c *Feed) Next(frames [][]byte) ([][]byte, error) {
 	}
 	lines, isNear := f.memory.after(c.at)
 	if !isNear || c.grep != nil && len(lines) > 0 {
+		at := c.at
 		c.isSearching = true
-		s := &search{feed: c, at: c.at}
-		f.searches.Go(s.run)
+		f.searches.Go(func() { c.search(at) })
 		return frames, nil
 	}
 	for _, l := range lines {
@@ -107,6 +107,16 @@ func (c *Feed) Next(frames [][]byte) ([][]byte, error) {
 		c.wake() // there may be more
 	}
 	return frames, nil
+}
+
+// matches reports whether the client wants the line.
+func (c *Feed) matches(l line) bool {
+	if c.grep == nil {
+		return true
+	}
+	matching <- struct{}{}
+	defer func() { <-matching }()
+	return c.grep.Match(sse.FrameData(l.frame))
 }
 
 // isOver reports whether the feed or its follower has ended.
