@@ -32,7 +32,6 @@ type Follower struct {
 	// Only the goroutine of Run uses these.
 	reader  *lineReader   // of the current generation
 	queue   []*generation // to be read after it
-	seen    []*generation // files beside at the last look, which have no new lines unless they change
 	problem string        // that was logged last
 
 	// mu guards these, and the state of the feeds. It is never held while a file is

@@ -59,17 +59,6 @@ func (g *generation) isFile(opened *generation) bool {
 	return g.info != nil && os.SameFile(g.info, opened.info) && g.isIn(opened.file, g.end)
 }
 
-// isUnchanged reports whether nothing was written to a file since it was listed, by
-// whatever name.
-func (g *generation) isUnchanged(listed *generation) bool {
-	return os.SameFile(g.info, listed.info) && g.info.ModTime().Equal(listed.info.ModTime()) && g.info.Size() == listed.info.Size()
-}
-
-// isOpenIn reports whether the file is the one that another generation has open.
-func (g *generation) isOpenIn(other *generation) bool {
-	return other.file != nil && os.SameFile(g.info, other.info)
-}
-
 // modTime is when the file was written last; the zero time if it is missing.
 func (g *generation) modTime() (t time.Time) {
 	if g.file != nil {

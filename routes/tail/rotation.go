@@ -14,8 +14,9 @@ import (
 // app.log.1 and app.log-20261121T0300. Compressed files do not match.
 var rotatedSuffix = regexp.MustCompile(`^[.-][0-9][0-9TZ:._-]*$`)
 
-// rotated lists the files that may have been the followed one, by rising numbers or
-// times in their names.
+// rotated lists the files that may have been the followed one, the oldest first. Files of
+// one tick of the system's clock are ordered by their names: numbers rise with each
+// rotation, like times, or all are shifted by one.
 func (f *Follower) rotated() (beside []*generation) {
 	path := f.path
 	if target, err := filepath.EvalSymlinks(path); err == nil {
@@ -29,51 +30,48 @@ func (f *Follower) rotated() (beside []*generation) {
 			continue
 		}
 		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
-			beside = append(beside, &generation{path: filepath.Join(dir, entry.Name()), info: info})
+			beside = append(beside, &generation{path: filepath.Join(dir, entry.Name()), info: info, inode: inodeOf(info)})
 		}
 	}
 	slices.SortFunc(beside, func(a, b *generation) int {
 		return cmp.Or(cmp.Compare(len(a.path), len(b.path)), strings.Compare(a.path, b.path))
 	})
+	byTime := func(a, b *generation) int { return a.info.ModTime().Compare(b.info.ModTime()) }
+	byInode := func(a, b *generation) int { return cmp.Compare(a.inode, b.inode) } // most file systems count them up
+	if n := len(beside); n > 0 && cmp.Or(byTime(beside[0], beside[n-1]), byInode(beside[0], beside[n-1])) > 0 {
+		slices.Reverse(beside)
+	}
+	slices.SortStableFunc(beside, byTime)
 	return beside
 }
 
-// unknown opens the files that were written since that time and have not been read,
-// the oldest first. Files of one tick of the system's clock are ordered by their
-// names: numbers rise with each rotation, like times, or all are shifted by one.
-func (f *Follower) unknown(beside []*generation, since time.Time) (found []*generation) {
+// unread opens the files that were written since that time and have not been read.
+func (f *Follower) unread(beside []*generation, since time.Time) (found []*generation) {
 	for _, g := range beside {
-		isOld := g.info.ModTime().Before(since) || slices.ContainsFunc(f.seen, g.isUnchanged)
-		isRead := len(f.gens) > 0 && g.isOpenIn(f.current()) || slices.ContainsFunc(f.queue, g.isOpenIn)
-		if !isOld && !isRead && f.open(g) == nil {
-			found = append(found, g)
+		isSame := func(other *generation) bool { return os.SameFile(other.info, g.info) }
+		isBeingRead := len(f.gens) > 0 && isSame(f.current()) || slices.ContainsFunc(f.queue, isSame)
+		if isBeingRead || g.info.ModTime().Before(since) || f.open(g) != nil {
+			continue
 		}
+		if n := f.readBefore(g); n > 0 && n == g.info.Size() {
+			f.shut(g)
+			continue
+		}
+		found = append(found, g)
 	}
-	if len(found) == 0 {
-		return nil
-	}
-	byTime := func(a, b *generation) int { return a.info.ModTime().Compare(b.info.ModTime()) }
-	byInode := func(a, b *generation) int { return cmp.Compare(a.inode, b.inode) } // most file systems count them up
-	first, last := found[0], found[len(found)-1]
-	if first == beside[0] && (last != beside[len(beside)-1] || cmp.Or(byTime(first, last), byInode(first, last)) > 0) {
-		slices.Reverse(found)
-	}
-	slices.SortStableFunc(found, byTime)
 	return found
 }
 
 // begin makes generations of the rotated files that are there at the start: they have
 // no new lines, but clients that return may have to read them. Then it follows the file.
 func (f *Follower) begin() {
-	beside := f.rotated()
-	for _, g := range f.unknown(beside, time.Time{}) {
+	for _, g := range f.unread(f.rotated(), time.Time{}) {
 		g.epoch = f.nextEpoch()
 		g.start = g.idAt(0, nil)
 		window, _ := windowBefore(g.file, g.info.Size())
 		g.end = g.idAt(g.info.Size(), window)
 		f.gens = append(f.gens, g)
 	}
-	f.seen = beside
 	f.shut(f.gens...)
 	g, offset := &generation{path: f.path}, int64(0)
 	if err := f.open(g); err == nil { // or else readAll tries again, and reports it
@@ -93,47 +91,36 @@ func (f *Follower) look() (more bool, err error) {
 	if n := len(f.queue); n > 0 {
 		newest = f.queue[n-1]
 	}
-	info, _ := os.Stat(f.path)
-	if sameFile(info, newest.info) {
+	if info, err := os.Stat(f.path); err == nil && os.SameFile(info, newest.info) {
 		return false, nil
 	}
 	beside := f.rotated()
-	found := f.unknown(beside, newest.modTime())
+	found := f.unread(beside, newest.modTime())
 	named := &generation{path: f.path}
 	if err = f.open(named); err == nil {
 		found = append(found, named)
 	}
-	again, _ := os.Stat(f.path)
 	isSame := func(a, b *generation) bool { return a.path == b.path && os.SameFile(a.info, b.info) }
-	if !sameFile(info, again) || !slices.EqualFunc(beside, f.rotated(), isSame) {
+	if !slices.EqualFunc(beside, f.rotated(), isSame) {
 		f.shut(found...)
 		return false, nil
 	}
-	f.queue, f.seen = append(f.queue, found...), beside
+	f.queue = append(f.queue, found...)
 	return len(found) > 0, err
 }
 
-// sameFile reports whether two files are the same; nil is a missing one.
-func sameFile(a, b os.FileInfo) bool {
-	return a == nil && b == nil || a != nil && b != nil && os.SameFile(a, b)
-}
-
 // truncated goes on after a truncation. If there is a copy of what the file had, the
-// rest of that is read first. Other files beside that are not younger were there before
-// the truncation, so they have no new lines.
+// rest of that is read first.
 func (f *Follower) truncated() {
 	old := f.current()
-	written := old.modTime()
-	beside := f.rotated()
 	var copied generation
-	for _, g := range f.unknown(beside, time.Time{}) {
+	for _, g := range f.unread(f.rotated(), time.Time{}) {
 		if copied.file == nil && old.isIn(g.file, f.reader.id()) {
 			copied = *g
 		} else {
 			f.shut(g)
 		}
 	}
-	f.seen = slices.DeleteFunc(beside, func(g *generation) bool { return g.info.ModTime().After(written) })
 	f.queue = slices.Insert(f.queue, 0, &generation{path: old.path, file: old.file, info: old.info, inode: old.inode})
 	f.mu.Lock()
 	old.file, old.info = copied.file, copied.info

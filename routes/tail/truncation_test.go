@@ -90,7 +90,9 @@ func TestCopyIsNotNew(t *testing.T) {
 			content, err := os.ReadFile(f.path)
 			f.must(err)
 			f.must(os.WriteFile(f.path+".1", content, 0o600))
-			f.sameTime(".1")
+			if len(late) == 0 {
+				f.sameTime(".1")
+			}
 			for _, line := range late {
 				f.write(line + "\n")
 				c.expect(line)
@@ -98,7 +100,9 @@ func TestCopyIsNotNew(t *testing.T) {
 			f.must(os.Truncate(f.path, 0))
 			f.write("after\n")
 			c.expect("after")
-			f.sameTime("")
+			if len(late) == 0 {
+				f.sameTime("")
+			}
 			f.rename(".2")
 			f.write("three\n")
 			c.expect("three")
