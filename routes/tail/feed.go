@@ -56,10 +56,10 @@ func (f *Follower) gap(after string) (frame []byte, before lineID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	oldest := ""
-	if len(f.memory.lines) > 0 {
-		oldest = f.memory.lines[0].id.String()
+	if len(f.memory.lines) > 1 {
+		oldest = f.memory.lines[1].id.String()
 	}
-	return sse.AppendGap(nil, after, oldest), f.memory.start
+	return sse.AppendGap(nil, after, oldest), f.memory.start()
 }
 
 // Position returns the id right before what the feed has first.

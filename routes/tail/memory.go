@@ -7,9 +7,8 @@ const lineCost = 96
 
 // memory holds the newest lines of a follower, for the feeds that are near the end.
 type memory struct {
-	lines []line // the oldest first
+	lines []line // the oldest first, after the place where they begin, which has no frame
 	bytes int
-	start lineID // of what it holds: the newest line that was dropped
 }
 
 func (m *memory) append(lines []line) {
@@ -17,18 +16,24 @@ func (m *memory) append(lines []line) {
 		m.lines = append(m.lines, l)
 		m.bytes += lineCost + len(l.frame)
 	}
-	for len(m.lines) > keptLines || m.bytes > keptBytes && len(m.lines) > 1 {
-		m.start = m.lines[0].id
-		m.bytes -= lineCost + len(m.lines[0].frame)
+	for len(m.lines)-1 > keptLines || m.bytes > keptBytes && len(m.lines) > 2 {
 		m.lines[0] = line{} // the array lives on
 		m.lines = m.lines[1:]
+		m.bytes -= lineCost + len(m.lines[0].frame)
+		m.lines[0].frame = nil
 	}
 }
+
+// start is the place after which memory has the lines.
+func (m *memory) start() lineID { return m.lines[0].id }
+
+// end is the place after the newest line.
+func (m *memory) end() lineID { return m.lines[len(m.lines)-1].id }
 
 // after returns a batch of the lines that follow at; ok is false if memory has
 // dropped some of them.
 func (m *memory) after(at lineID) (lines []line, ok bool) {
-	if at.before(m.start) {
+	if at.before(m.start()) {
 		return nil, false
 	}
 	i, isLine := slices.BinarySearchFunc(m.lines, at, func(l line, at lineID) int { return l.id.compare(at) })
@@ -43,24 +48,13 @@ func (m *memory) after(at lineID) (lines []line, ok bool) {
 	return slices.Clone(m.lines[i:end]), true
 }
 
-// find returns the id of a line with the epoch, if that is not 0, and the offset and
+// find returns the end of a line with the epoch, if that is not 0, and the offset and
 // checksum of an id.
 func (m *memory) find(id lineID) (found lineID, ok bool) {
-	isIt := func(l line) bool {
-		return l.id.offset == id.offset && l.id.sum == id.sum && (id.epoch == 0 || l.id.epoch == id.epoch)
-	}
 	for _, l := range slices.Backward(m.lines) {
-		if isIt(l) {
+		if l.id.offset == id.offset && l.id.sum == id.sum && (id.epoch == 0 || l.id.epoch == id.epoch) {
 			return l.id, true
 		}
 	}
-	return m.start, id.offset > 0 && isIt(line{id: m.start})
-}
-
-// end returns the id of the newest line.
-func (m *memory) end() lineID {
-	if n := len(m.lines); n > 0 {
-		return m.lines[n-1].id
-	}
-	return m.start
+	return lineID{}, false
 }

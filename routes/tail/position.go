@@ -36,9 +36,6 @@ func backfillStart(file io.ReaderAt, end int64, n int) (int64, error) {
 		if _, err := file.ReadAt(chunk, at); err != nil {
 			return 0, err
 		}
-		if bytes.IndexByte(chunk, '\n') < 0 { // much faster than LastIndexByte
-			continue
-		}
 		for i := bytes.LastIndexByte(chunk, '\n'); i >= 0; i = bytes.LastIndexByte(chunk[:i], '\n') {
 			if start = at + int64(i) + 1; n == 0 {
 				return start, nil
@@ -91,7 +88,7 @@ func (f *Follower) resume(lastEventID string) (at lineID, ok bool) {
 	f.mu.Lock()
 	at, ok = f.memory.find(id)
 	f.mu.Unlock()
-	if ok {
+	if ok && id.offset > 0 {
 		return at, true
 	}
 	found := 0

@@ -79,7 +79,7 @@ func (f *Follower) begin() {
 	}
 	f.follow(g, offset)
 	f.first = g.epoch
-	f.memory.start = f.reader.end
+	f.memory.lines = []line{{id: f.reader.end}}
 	g.start = g.idAt(0, nil) // the feeds can read what is before
 }
 
