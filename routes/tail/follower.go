@@ -70,7 +70,7 @@ func (f *Follower) current() *generation { return f.gens[len(f.gens)-1] }
 // Run follows the file until ctx is cancelled, and then ends all feeds.
 func (f *Follower) Run(ctx context.Context) {
 	defer f.end()
-	watcher, err := fsnotify.NewBufferedWatcher(1024)
+	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
 		f.logger.Warn().Err(err).Msg("no notices of changes to log files, checking every " + pollInterval.String())
 		watcher = &fsnotify.Watcher{} // its nil channels never receive
@@ -92,9 +92,6 @@ func (f *Follower) Run(ctx context.Context) {
 		case err := <-watcher.Errors:
 			f.logger.Debug().Err(err).Msg("notices of changes were lost")
 		case <-watcher.Events:
-			for len(watcher.Events) > 0 { // one check serves all that have come
-				<-watcher.Events
-			}
 		}
 	}
 }

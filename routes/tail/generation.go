@@ -30,11 +30,9 @@ type generation struct {
 	end  lineID      // up to which it was read as lines
 }
 
-// epochUnit is shorter than it takes to begin a generation, so that epochs are not ahead
+// epochOf counts units of 10 µs. To begin a generation takes longer, so epochs are not ahead
 // of the clock, and after a restart no epoch is given again.
-const epochUnit = 10 * time.Microsecond
-
-func epochOf(t time.Time) int64 { return t.UnixNano() / int64(epochUnit) }
+func epochOf(t time.Time) int64 { return t.UnixMicro() / 10 }
 
 // idAt returns the id of an offset, which stands after the bytes of window.
 func (g *generation) idAt(offset int64, window []byte) lineID {
