@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"iter"
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -125,9 +123,9 @@ func (f *Follower) step() (more bool, err error) {
 	case err != nil:
 		return false, err
 	case n > 0:
-		f.add(f.reader.lines(false))
+		f.add(f.reader.lines(false, math.MaxInt))
 	case isReplaced:
-		f.add(f.reader.lines(true))
+		f.add(f.reader.lines(true, math.MaxInt))
 		next := f.queue[0]
 		f.queue = f.queue[1:]
 		f.follow(next, f.readBefore(next))
@@ -149,14 +147,13 @@ func (f *Follower) isReplaced() bool {
 
 // add puts lines into memory and wakes the feeds. The end of the generation rises
 // with them, so that a feed that has read as far as the follower goes on in memory.
-func (f *Follower) add(lines iter.Seq[line]) {
-	added := slices.Collect(lines)
-	if len(added) == 0 {
+func (f *Follower) add(lines []line) {
+	if len(lines) == 0 {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.memory.append(added)
+	f.memory.append(lines)
 	f.current().end = f.reader.end
 	f.wakeFeeds()
 }

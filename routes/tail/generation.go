@@ -39,22 +39,11 @@ func (g *generation) idAt(offset int64, window []byte) lineID {
 	return lineID{g.epoch, offset, checksum(g.inode, window)}
 }
 
-// isIn reports whether the bytes before an id of the generation are in a file.
+// isIn reports whether the bytes before an id of the generation are in a file. The same
+// inode is not enough: if a file is gone, another one may get its inode.
 func (g *generation) isIn(f io.ReaderAt, id lineID) bool {
 	window, err := windowBefore(f, id.offset)
 	return err == nil && g.idAt(id.offset, window) == id
-}
-
-// has reports whether the follower has read a line that ends at the offset, or a first line
-// if that is 0.
-func (g *generation) has(offset int64) bool {
-	return g.start.offset < max(offset, 1) && max(offset, 1) <= g.end.offset
-}
-
-// isFile reports whether a file that is open is the one of this generation. The inode
-// of a file that was closed may have been given to another one, so the content must agree.
-func (g *generation) isFile(opened *generation) bool {
-	return g.info != nil && os.SameFile(g.info, opened.info) && g.isIn(opened.file, g.end)
 }
 
 // modTime is when the file was written last; the zero time if it is missing.
@@ -112,16 +101,15 @@ func (f *Follower) use(g *generation, read func(io.ReaderAt) error) error {
 	if g.file != nil {
 		return read(g.file)
 	}
-	beside := f.rotated()
-	i := slices.IndexFunc(beside, func(found *generation) bool { return g.info != nil && os.SameFile(g.info, found.info) })
-	if i < 0 || f.open(beside[i]) != nil {
-		return fs.ErrNotExist
+	for _, found := range f.rotated() {
+		if os.SameFile(g.info, found.info) && f.open(found) == nil {
+			defer f.shut(found)
+			if g.isIn(found.file, g.end) {
+				return read(found.file)
+			}
+		}
 	}
-	defer f.shut(beside[i])
-	if !g.isFile(beside[i]) {
-		return fs.ErrNotExist
-	}
-	return read(beside[i].file)
+	return fs.ErrNotExist
 }
 
 // generations returns copies of those that are known.
@@ -139,18 +127,12 @@ func indexOf(gens []generation, epoch int64) int {
 	return slices.IndexFunc(gens, func(g generation) bool { return g.epoch == epoch })
 }
 
-// nextEpoch is the epoch of a generation that begins now.
-func (f *Follower) nextEpoch() int64 {
-	epoch := epochOf(time.Now())
-	if n := len(f.gens); n > 0 {
-		epoch = max(epoch, f.gens[n-1].epoch+1)
-	}
-	return epoch
-}
-
 // follow makes g the generation that is read, from the offset on.
 func (f *Follower) follow(g *generation, offset int64) {
-	g.epoch = f.nextEpoch()
+	g.epoch = epochOf(time.Now())
+	if n := len(f.gens); n > 0 {
+		g.epoch = max(g.epoch, f.gens[n-1].epoch+1)
+	}
 	f.reader, _ = newLineReader(g, g.file, offset) // if the file has shrunk, fill finds that
 	g.start, g.end = f.reader.end, f.reader.end
 	f.mu.Lock()
@@ -166,7 +148,7 @@ func (f *Follower) follow(g *generation, offset int64) {
 // before.
 func (f *Follower) readBefore(g *generation) int64 {
 	for _, old := range slices.Backward(f.gens) {
-		if g.file != nil && old.isFile(g) {
+		if g.file != nil && os.SameFile(old.info, g.info) && old.isIn(g.file, old.end) {
 			return old.end.offset
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"iter"
 	"unicode/utf8"
 
 	"example.com/sse-demo/sse"
@@ -93,26 +92,22 @@ func (r *lineReader) skipHole() {
 	}
 }
 
-// lines iterates over the complete lines of the chunk. If nothing will be added to
-// the file, what follows the last line end is a line, too.
-func (r *lineReader) lines(isComplete bool) iter.Seq[line] {
-	return func(yield func(line) bool) {
-		for r.taken < len(r.chunk) {
-			piece, _, hasEnd := bytes.Cut(r.chunk[r.taken:], []byte("\n"))
-			r.line = append(r.line, piece[:min(len(piece), maxRead-len(r.line))]...)
-			r.taken += len(piece)
-			if !hasEnd {
-				break
-			}
+// lines returns the complete lines of the chunk, up to a limit. If nothing will be added
+// to the file, what follows the last line end is a line, too.
+func (r *lineReader) lines(isComplete bool, limit int) (lines []line) {
+	for r.taken < len(r.chunk) && len(lines) < limit {
+		piece, _, hasEnd := bytes.Cut(r.chunk[r.taken:], []byte("\n"))
+		r.line = append(r.line, piece[:min(len(piece), maxRead-len(r.line))]...)
+		r.taken += len(piece)
+		if hasEnd {
 			r.taken++
-			if !yield(r.complete()) {
-				return
-			}
-		}
-		if isComplete && len(r.line) > 0 {
-			yield(r.complete())
+			lines = append(lines, r.complete())
 		}
 	}
+	if isComplete && len(r.line) > 0 {
+		lines = append(lines, r.complete())
+	}
+	return lines
 }
 
 // complete returns the line that was taken.

@@ -160,7 +160,7 @@ func (f *Follower) resume(lastEventID string) (at lineID, ok bool) {
 		if id == g.start || id == g.end {
 			return id, true
 		}
-		if !g.has(id.offset) {
+		if offset := max(id.offset, 1); offset <= g.start.offset || offset > g.end.offset {
 			continue
 		}
 		var window []byte

@@ -66,11 +66,8 @@ func (f *Follower) unread(beside []*generation, since time.Time) (found []*gener
 // no new lines, but clients that return may have to read them. Then it follows the file.
 func (f *Follower) begin() {
 	for _, g := range f.unread(f.rotated(), time.Time{}) {
-		g.epoch = f.nextEpoch()
+		f.follow(g, g.info.Size())
 		g.start = g.idAt(0, nil)
-		window, _ := windowBefore(g.file, g.info.Size())
-		g.end = g.idAt(g.info.Size(), window)
-		f.gens = append(f.gens, g)
 	}
 	f.shut(f.gens...)
 	g, offset := &generation{path: f.path}, int64(0)

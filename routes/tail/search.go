@@ -86,11 +86,7 @@ func (c *Feed) readLines(g *generation, file io.ReaderAt, at lineID) (lines []li
 			return nil, cmp.Or(err, errChanged) // it is shorter than it was
 		}
 		isComplete := reader.read == g.end.offset // the follower never stops within a line but at the end of a file
-		for l := range reader.lines(isComplete) {
-			if lines = append(lines, l); len(lines) == batchEvents {
-				break
-			}
-		}
+		lines = reader.lines(isComplete, batchEvents)
 	}
 	return lines, nil
 }
