@@ -98,11 +98,8 @@ func (f *Follower) Run(ctx context.Context) {
 func (f *Follower) readAll(ctx context.Context) error {
 	for ctx.Err() == nil {
 		asked := f.asked.Load()
-		more, err := f.step()
-		if !more || f.reader.atEnd && len(f.queue) == 0 {
+		if more, err := f.step(); !more {
 			f.answer(asked)
-		}
-		if !more {
 			return err
 		}
 	}
@@ -113,26 +110,27 @@ func (f *Follower) readAll(ctx context.Context) error {
 // one. It reports whether there may be more.
 func (f *Follower) step() (more bool, err error) {
 	isReplaced := f.isReplaced() // before the read that must come after it
-	n := 0
-	if f.reader.file != nil {
-		n, err = f.reader.fill(math.MaxInt64)
-	}
-	switch {
-	case errors.Is(err, errChanged):
+	_, err = f.reader.fill(math.MaxInt64)
+	if errors.Is(err, errChanged) {
 		f.truncated()
-	case err != nil:
+		return true, nil
+	}
+	if err != nil {
 		return false, err
-	case n > 0:
-		f.add(f.reader.lines(false, math.MaxInt))
-	case isReplaced:
-		f.add(f.reader.lines(true, math.MaxInt))
+	}
+	isOver := isReplaced && f.reader.atEnd
+	f.add(f.reader.lines(isOver, math.MaxInt))
+	switch {
+	case isOver:
 		next := f.queue[0]
 		f.queue = f.queue[1:]
 		f.follow(next, f.readBefore(next))
-	default:
+		return true, nil
+	case f.reader.atEnd:
 		return f.look()
+	default:
+		return true, nil
 	}
-	return true, nil
 }
 
 // isReplaced reports whether the file that is next is written to. As long as it is

@@ -28,7 +28,7 @@ var errChanged = errors.New("tail: the file was truncated")
 // file, and lines takes the lines out of the chunk.
 type lineReader struct {
 	generation *generation
-	file       io.ReaderAt
+	file       io.ReaderAt // nil if it is missing
 
 	read  int64  // offset up to which the file was read
 	buf   []byte // of chunk
@@ -64,6 +64,10 @@ func (r *lineReader) id() lineID { return r.generation.idAt(r.read, r.window()) 
 func (r *lineReader) fill(limit int64) (int, error) {
 	old := copy(r.buf, r.window())
 	r.chunk, r.taken = r.buf[:old], old
+	if r.file == nil {
+		r.atEnd = true
+		return 0, nil
+	}
 	n, err := r.file.ReadAt(r.buf[old:int64(old)+min(chunkSize, max(limit-r.read, 0))], r.read)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return 0, err
