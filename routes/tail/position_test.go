@@ -3,9 +3,14 @@ package tail_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rs/zerolog"
+
+	"example.com/sse-demo/routes/tail"
 )
 
 // TestPosition comes back with the position before any line, in the same process
@@ -298,6 +303,31 @@ func TestLongPolling(t *testing.T) {
 	if got, _ := f.poll("", ""); fmt.Sprint(got) != fmt.Sprint(lines[59_990:]) {
 		t.Errorf("the first poll gives %q", got)
 	}
+}
+
+// TestLongPollingOverARotation polls when the file was just rotated: what is in the new
+// file was there, too.
+func TestLongPollingOverARotation(t *testing.T) {
+	f := &fixture{T: t, path: filepath.Join(t.TempDir(), "app.log")}
+	f.write("one\n")
+	opened, next := 0, make(chan struct{})
+	f.Follower = tail.NewWith(f.path, zerolog.Nop(), func(path string) (tail.File, error) {
+		if opened++; opened > 1 {
+			<-next
+		}
+		return os.Open(path)
+	})
+	f.write("two\n")
+	f.rename(".1")
+	f.write("three\n")
+	c := f.client(1, "", "")
+	f.run()
+	c.expect("one", "two")
+	if !c.feed.Behind() {
+		t.Error("the poll ends before the new file was read")
+	}
+	close(next)
+	c.expect("three")
 }
 
 // TestLongPollingAfterAGap has the gap and lines in one batch, so that the next
