@@ -38,7 +38,6 @@ type lineReader struct {
 
 	isHole bool   // the file has only NULs so far
 	line   []byte // the start of a line whose end was not read yet, at most maxRead bytes
-	data   []byte // reused for each line
 	end    lineID // of the last line that was taken, or where the reader began
 }
 
@@ -124,8 +123,8 @@ func (r *lineReader) complete() line {
 		}
 		text, mark = text[:end], truncated
 	}
-	r.data = append(sse.AppendUTF8(r.data[:0], text), mark...)
+	data := append(sse.AppendUTF8(nil, text), mark...)
 	r.line = r.line[:0]
 	r.end = r.generation.idAt(r.read-int64(len(r.chunk)-r.taken), r.chunk[:r.taken])
-	return line{r.end, sse.MustFrame(sse.Event{ID: r.end.String(), Name: "log", Data: r.data})}
+	return line{r.end, sse.MustFrame(sse.Event{ID: r.end.String(), Name: "log", Data: data})}
 }

@@ -53,13 +53,6 @@ func windowBefore(file io.ReaderAt, offset int64) ([]byte, error) {
 	return window, err
 }
 
-// firstLine reads the first line of a file, or the first bytes if it is longer than a window.
-func firstLine(file io.ReaderAt) ([]byte, error) {
-	window, err := io.ReadAll(io.NewSectionReader(file, 0, windowSize))
-	line, _, _ := bytes.Cut(window, []byte("\n"))
-	return line, err
-}
-
 // inodeOf returns the number that a file keeps under another name; 0 on a system that
 // has none. Reflection finds it without a file of code for each system.
 func inodeOf(info os.FileInfo) uint64 {
@@ -123,15 +116,28 @@ func (f *Follower) position(at lineID) string {
 	case at.offset > 0 || i < 0:
 	case gens[i].end.offset > 0:
 		at.sum = 0
-		_ = f.use(&gens[i], func(file io.ReaderAt) error {
-			line, err := firstLine(file)
+		if line, err := f.windowAt(&gens[i], 0); err == nil {
 			at.sum = checksum(gens[i].inode, line)
-			return err
-		})
+		}
 	case i > 0 && gens[i-1].end.offset > 0 && gens[i-1].info != nil:
 		at = gens[i-1].end
 	}
 	return at.String()
+}
+
+// windowAt reads what the checksum of a client's id covers: the window of the offset, or at
+// the start of the file the first line, up to the size of a window.
+func (f *Follower) windowAt(g *generation, offset int64) (window []byte, err error) {
+	err = f.use(g, func(file io.ReaderAt) (err error) {
+		if offset > 0 {
+			window, err = windowBefore(file, offset)
+			return err
+		}
+		window, err = io.ReadAll(io.NewSectionReader(file, 0, windowSize))
+		window, _, _ = bytes.Cut(window, []byte("\n"))
+		return err
+	})
+	return window, err
 }
 
 // resume returns the place in this process of a client's id; ok is false if it is unknown,
@@ -163,13 +169,7 @@ func (f *Follower) resume(lastEventID string) (at lineID, ok bool) {
 		if offset := max(id.offset, 1); offset <= g.start.offset || offset > g.end.offset {
 			continue
 		}
-		var window []byte
-		err := f.use(&g, func(file io.ReaderAt) (err error) {
-			if window, err = windowBefore(file, id.offset); id.offset == 0 {
-				window, err = firstLine(file)
-			}
-			return err
-		})
+		window, err := f.windowAt(&g, id.offset)
 		isOf := func(original generation) bool { return id.sum == checksum(original.inode, window) }
 		if err != nil || !slices.ContainsFunc(gens, isOf) {
 			continue

@@ -337,7 +337,7 @@ func (r *reader) got(h *history, e ssetest.Event) {
 	if e.Name == "gap" {
 		h.note("gap for %s", r.name)
 		// Nothing shows which of several files was the one that was empty or missing.
-		if r.gap = true; !h.lossy && !(h.begunEmpty && strings.HasSuffix(r.id, "-0")) {
+		if r.gap = true; !h.lossy && (!h.begunEmpty || !strings.HasSuffix(r.id, "-0")) {
 			h.Fatalf("%s: %s, and nothing was destroyed", r.name, e.Data)
 		}
 		return
