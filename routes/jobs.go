@@ -33,7 +33,7 @@ func (s *Server) startJob(c echo.Context) error {
 	if err := s.bindBody(c, &p); err != nil {
 		return err
 	}
-	if accepts(c.Request(), sse.MediaType) {
+	if acceptsStream(c.Request()) {
 		return s.stream(c, progressStream, nil, func(string) (sse.Source, error) {
 			return s.start(c, p)
 		})

@@ -76,8 +76,9 @@ func (s *Server) log(c echo.Context) error {
 	})
 }
 
-// untilShutdown is a source that has nothing more to send when the service shuts
-// down: its clients get the rest after the restart, because the file is still there.
+// untilShutdown is a source that has nothing more to send when the service shuts down.
+// The end of each stream is a line of the service's own log, which all the others would
+// still send; their clients get it after the restart.
 type untilShutdown struct {
 	*tail.Feed
 	shutdown <-chan struct{}

@@ -108,7 +108,7 @@ func (s *Server) answerError(err error, c echo.Context) {
 // It returns false for any other client.
 func (s *Server) answerBusy(c echo.Context, p *problem, retry time.Duration) bool {
 	method := c.Request().Method
-	if method != http.MethodGet && method != http.MethodHead || !accepts(c.Request(), sse.MediaType) {
+	if method != http.MethodGet && method != http.MethodHead || !acceptsStream(c.Request()) {
 		return false
 	}
 	o := s.config.Stream

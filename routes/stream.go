@@ -118,11 +118,11 @@ func (n *session) end(outcome sse.Outcome) {
 		Str("reason", reason).AnErr("error", outcome.Err).Msg("stream ended")
 }
 
-// accepts reports whether the request's Accept header names the media type.
-func accepts(r *http.Request, media string) bool {
+// acceptsStream reports whether the request's Accept header names event streams.
+func acceptsStream(r *http.Request) bool {
 	for _, line := range r.Header.Values(echo.HeaderAccept) {
 		for one := range strings.SplitSeq(line, ",") {
-			if name, params, err := mime.ParseMediaType(one); err == nil && name == media && params["q"] != "0" {
+			if name, params, err := mime.ParseMediaType(one); err == nil && name == sse.MediaType && params["q"] != "0" {
 				return true
 			}
 		}
