@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -24,7 +25,7 @@ type dialect struct {
 	conversation string // the member of the question that has it
 	prepare      func(header http.Header, question map[string]any, conversation []job.Message)
 	isTyped      bool // an event has a type, or a name in its place; otherwise it has choices and no name
-	read         func(a *answer, kind string, event value)
+	read         func(a *answer, kind string, event object)
 }
 
 // dialects have the names of --answer-api.
@@ -35,7 +36,7 @@ type answer struct {
 	*Upstream
 	silence *time.Timer
 
-	text  string // that is not written yet, with the escapes of JSON
+	text  []byte // with the escapes of JSON; what take has not returned yet
 	begun bool   // there was a text
 	word  string // with which the answer ends
 	why   string // it ends so, or what the model refuses
@@ -60,70 +61,75 @@ func (a *answer) events(body io.ReadCloser) *sse.Reader {
 		switch {
 		case f.Kind != sse.UnknownField:
 		case isError: // of llama.cpp
-			a.read(sse.Event{Name: "error", Data: []byte(text)}, nil)
+			a.read("error", []byte(text))
 		case text[0] == '{': // an object without a field, mostly an error
-			a.read(sse.Event{Data: []byte(text)}, nil)
+			a.read("", []byte(text))
 		}
 	}
 	return events
 }
 
-// read handles an event, or notes why no more can be read.
-func (a *answer) read(e sse.Event, err error) {
-	if e.Name == "message" { // as if it had none
-		e.Name = ""
+// read handles an event.
+func (a *answer) read(name string, data []byte) {
+	data = bytes.TrimSpace(data)
+	if name == "message" { // as if it had none
+		name = ""
 	}
-	data, event := bytes.TrimSpace(e.Data), map[string]value(nil)
-	notJSON := json.Unmarshal(data, &event)
+	var event object
+	err := json.Unmarshal(data, &event)
 	switch {
 	case a.err != nil:
-	case err != nil:
-		a.err = err
 	case string(data) == "[DONE]": // in every dialect; it counts if no word was before it
 		a.end(value(`"stop"`))
 		a.err = io.EOF
-	case a.dialect.isError(e.Name, event):
+	case a.dialect.isError(name, event):
 		a.fail(cmp.Or(words(data), "no reason is given"))
-	case len(data) == 0, e.Name != "" && (!a.dialect.isTyped || data[0] != '{'):
+	case len(data) == 0, name != "" && (!a.dialect.isTyped || data[0] != '{'):
 		// such as a ping with the time
-	case notJSON != nil:
+	case err != nil:
 		a.fail(malformed + string(data))
 	default:
-		a.dialect.read(a, cmp.Or(text(event["type"]), e.Name), data)
+		a.dialect.read(a, cmp.Or(text(event["type"]), name), event)
 	}
 }
 
-// add adds a text: a string, a part of a message, or a list of them. Parts of types other
-// than text have none.
+// add adds a text, or what is text in a part of a message or in a list of them.
 func (a *answer) add(v value) {
 	parts := []value{v}
 	_ = json.Unmarshal(v, &parts) // it may be a list
 	for _, part := range parts {
+		kind, said := "text", part
 		if bytes.HasPrefix(part, []byte("{")) {
-			if !slices.Contains([]string{"", "text", "output_text", "text_delta"}, text(a.at(part, "type"))) {
-				continue
-			}
-			part = a.at(part, "text")
+			members := decode[object](a, part)
+			kind, said = text(members["type"]), members["text"]
 		}
 		switch {
-		case !isSet(part):
-		case part[0] == '"':
-			a.text += string(part[1 : len(part)-1])
+		case !isSet(said), !slices.Contains([]string{"", "text", "output_text", "text_delta"}, kind):
+		case said[0] == '"':
+			a.text = append(a.text, said[1:len(said)-1]...)
 			a.begun = true
 		default:
-			a.fail(malformed + string(part))
+			a.fail(malformed + string(said))
 		}
 	}
 }
 
-// firstHalf finds the first half of a surrogate pair at the end of a text.
+// firstHalf finds what may be the first half of a surrogate pair at the end of a text.
 var firstHalf = regexp.MustCompile(`\\u[dD][89abAB][0-9a-fA-F]{2}$`)
+
+// take returns the text that has come since the last call, once no second half may follow.
+func (a *answer) take() (piece string) {
+	if firstHalf.Match(a.text[max(0, len(a.text)-6):]) && a.err == nil {
+		return ""
+	}
+	piece, a.text = text(value(`"`+string(a.text)+`"`)), nil
+	return piece
+}
 
 // complete are the words that mean that the answer is complete. Any other does not.
 var complete = []string{"stop", "eos", "end_turn", "stop_sequence", "completed"}
 
-// lastWords is how long the stream may go on after the word with which the answer ends.
-// Some servers report an error only then.
+// lastWords is how long the stream may go on after its last word. Some errors come only then.
 const lastWords = 5 * time.Second
 
 // end notes a word with which the answer ends. After a bad one no other counts.
@@ -168,24 +174,27 @@ func (a *answer) judge(ctx context.Context) error {
 // over two strings.
 type value = json.RawMessage
 
-// at returns the value at a path of members, nil if there is none. If something else than
-// an object is on the path, the answer fails.
-func (a *answer) at(v value, path ...string) value {
-	for _, member := range path {
-		var object map[string]value
-		if json.Unmarshal(v, &object) != nil && v != nil {
-			a.fail(malformed + string(v))
-		}
-		if v = object[member]; !isSet(v) {
-			v = nil
-		}
-	}
-	return v
+// An object has the members that are set.
+type object map[string]value
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (o *object) UnmarshalJSON(data []byte) error {
+	err := json.Unmarshal(data, (*map[string]value)(o))
+	maps.DeleteFunc(*o, func(_ string, v value) bool { return !isSet(v) })
+	return err
 }
 
 // isSet reports whether a value is other than those that stand for none.
 func isSet(v value) bool {
 	return !slices.Contains([]string{"", "null", "false", "0", `""`, "[]"}, string(v))
+}
+
+// decode decodes a value, if there is one. If it has another shape, the answer fails.
+func decode[T any](a *answer, v value) (decoded T) {
+	if v != nil && json.Unmarshal(v, &decoded) != nil {
+		a.fail(malformed + string(v))
+	}
+	return decoded
 }
 
 // text decodes a string. Half a surrogate pair becomes U+FFFD.
@@ -198,14 +207,14 @@ func text(v value) (s string) {
 var eventType = regexp.MustCompile(`^[a-z0-9_.-]+$`)
 
 // isError reports whether an event is an error, in one of the forms that servers use.
-func (d *dialect) isError(name string, event map[string]value) bool {
+func (d *dialect) isError(name string, event object) bool {
 	kind := text(event["type"])
-	has := func(member string) bool { return isSet(event[member]) }
+	has := func(member string) bool { return event[member] != nil }
 	isErrorName := func(s string) bool { return strings.HasSuffix(strings.ToLower(s), "error") }
 	isNamed := slices.ContainsFunc([]string{name, kind, text(event["object"])}, isErrorName) ||
 		slices.ContainsFunc([]string{"error", "errors", "error_code", "error_type", "error_msg", "error_message"}, has)
 	isKnown := name != "" || has("choices") || d.isTyped && eventType.MatchString(kind)
-	complains := text(event["message"]) != "" || has("msg") || has("detail") || has("title") && has("status")
+	complains := has("message") && event["message"][0] != '{' || has("msg") || has("detail") || has("title") && has("status")
 	return isNamed || complains && !isKnown
 }
 
@@ -217,7 +226,7 @@ var complaints = regexp.MustCompile(
 // {"error":{"type":"overloaded_error","message":"Overloaded"}}, or else the whole of it.
 func words(v value) string {
 	var says []string
-	for _, member := range complaints.FindAllSubmatch(v, -1) {
+	for _, member := range complaints.FindAllSubmatch(v, 20) {
 		if said := cmp.Or(text(member[1]), string(member[1])); !slices.Contains(append(says, "error", "about:blank"), said) {
 			says = append(says, said)
 		}

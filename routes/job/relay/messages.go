@@ -19,15 +19,16 @@ var messages = dialect{
 		}
 	},
 	isTyped: true,
-	read: func(a *answer, kind string, event value) {
+	read: func(a *answer, kind string, event object) {
 		switch kind {
 		case "content_block_start":
-			a.add(a.at(event, "content_block"))
+			a.add(event["content_block"])
 		case "content_block_delta":
-			a.add(a.at(event, "delta"))
+			a.add(event["delta"])
 		case "message_delta":
-			a.why += words(a.at(event, "delta", "stop_details", "explanation"))
-			a.end(a.at(event, "delta", "stop_reason"))
+			delta := decode[object](a, event["delta"])
+			a.why += words(decode[object](a, delta["stop_details"])["explanation"])
+			a.end(delta["stop_reason"])
 		}
 	},
 }

@@ -46,8 +46,7 @@ type Upstream struct {
 	Silence time.Duration // how long it may say nothing; 0 for DefaultSilence
 
 	Transport http.RoundTripper // for tests; nil is one that connects to the host of URL
-
-	dialect *dialect // as API says
+	dialect   *dialect          // as API says
 }
 
 // New returns the kind of jobs that relay the answers of the upstream. Its error contains
@@ -94,14 +93,12 @@ func (u *Upstream) answer(ctx context.Context, r job.Request, write func(piece s
 	a := &answer{Upstream: u, silence: silence}
 	events := a.events(response.Body)
 	for a.err == nil {
-		a.read(events.Next())
-		if firstHalf.MatchString(a.text[max(0, len(a.text)-6):]) && a.err == nil {
-			continue // the second half of the surrogate pair may follow
-		}
-		if err := write(text(value(`"` + a.text + `"`))); err != nil {
+		event, err := events.Next()
+		a.err = cmp.Or(a.err, err)
+		a.read(event.Name, event.Data)
+		if err := write(a.take()); err != nil {
 			return err
 		}
-		a.text = ""
 	}
 	return a.judge(ctx)
 }
@@ -168,8 +165,7 @@ func (u *Upstream) reason(err error) string {
 	return u.quote(text)
 }
 
-// quote returns the first 200 characters of a text of the upstream on one line, without
-// the key.
+// quote returns the first 200 characters of a text on one line, without the key.
 func (u *Upstream) quote(text string) string {
 	if u.Key != "" {
 		text = strings.ReplaceAll(text, u.Key, "[key]")

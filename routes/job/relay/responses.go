@@ -10,18 +10,19 @@ var responses = dialect{
 	key:          "Authorization: Bearer ",
 	conversation: "input",
 	isTyped:      true,
-	read: func(a *answer, kind string, event value) {
+	read: func(a *answer, kind string, event object) {
 		switch kind {
 		case "response.output_text.delta":
-			a.add(a.at(event, "delta"))
+			a.add(event["delta"])
 		case "response.refusal.delta":
-			a.why += words(a.at(event, "delta"))
+			a.why += words(event["delta"])
 		case "response.refusal.done":
-			a.why = cmp.Or(words(a.at(event, "refusal")), a.why)
+			a.why = cmp.Or(words(event["refusal"]), a.why)
 		case "response.completed", "response.incomplete", "response.failed", "response.cancelled":
-			a.why += words(a.at(event, "response", "error"))
-			a.end(a.at(event, "response", "incomplete_details", "reason"))
-			a.end(a.at(event, "response", "status"))
+			response := decode[object](a, event["response"])
+			a.why += words(response["error"])
+			a.end(decode[object](a, response["incomplete_details"])["reason"])
+			a.end(response["status"])
 			a.end(value(`"` + strings.TrimPrefix(kind, "response.") + `"`))
 		}
 	},
