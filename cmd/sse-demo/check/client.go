@@ -147,12 +147,10 @@ func port(u *url.URL) string {
 	return cmp.Or(u.Port(), standard[u.Scheme])
 }
 
-// badLocation matches errors for which net/http has no value: a Location that is no
-// URL, or one of another scheme.
+// badLocation matches errors of a redirect for which net/http has no value.
 var badLocation = regexp.MustCompile("Location header|unsupported protocol scheme")
 
-// classify returns the error of a request as an errUnreachable if there was no
-// connection.
+// classify makes err an errUnreachable if there was no connection.
 func classify(err error, connected bool) error {
 	certificate, isCertificate := errors.AsType[*tls.CertificateVerificationError](err)
 	network, isNetwork := errors.AsType[*net.OpError](err)

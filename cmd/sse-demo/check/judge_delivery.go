@@ -89,8 +89,7 @@ func judgeCompression(o *observation) Result {
 	return ok("not compressed")
 }
 
-// split cuts the events before each new connection and after each pause that is longer
-// than longest.
+// split cuts the events before each new connection and after each pause over longest.
 func split(events []arrival, longest time.Duration) (parts [][]arrival) {
 	begin := 0
 	for i, e := range events {

@@ -3,7 +3,6 @@ package check
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -94,10 +93,10 @@ func judgeMethods(o *observation) Result {
 			opensStream = opensStream || p.code == http.StatusOK
 		}
 	}
-	problem := headProblem(o.headMethod, o.stream.head)
+	toHead, toGet := o.headMethod.withType(), o.stream.withType()
 	switch {
-	case problem != "":
-		return warn(problem+others, "What asks with HEAD (monitoring, caches, link checkers) takes the stream for broken.",
+	case toHead != toGet:
+		return warn("HEAD: "+toHead+"; GET: "+toGet+others, "What asks with HEAD (monitoring, caches, link checkers) takes the stream for broken.",
 			"Answer HEAD with the head of GET, and nothing else.")
 	case opensStream:
 		return warn("HEAD answers like GET"+others, "A request that should change something opens a stream instead, or changes something.",
@@ -106,17 +105,7 @@ func judgeMethods(o *observation) Result {
 	return ok("HEAD answers like GET%s", others)
 }
 
-// headProblem describes how the answer to HEAD differs from the one to GET.
-func headProblem(head, get head) string {
-	switch {
-	case head.err != nil:
-		return "no answer to HEAD: " + head.outcome()
-	case head.code != get.code:
-		return fmt.Sprintf("HEAD answers %s, GET %s", head.outcome(), get.outcome())
-	}
-	ofHead, ofGet := head.header.Get("Content-Type"), get.header.Get("Content-Type")
-	if ofHead != ofGet {
-		return fmt.Sprintf("the Content-Type is %s for HEAD, and %s for GET", quote(ofHead), quote(ofGet))
-	}
-	return ""
+// withType describes the result of a request with its Content-Type.
+func (h head) withType() string {
+	return h.outcome() + ", Content-Type " + quote(h.header.Get("Content-Type"))
 }

@@ -72,9 +72,8 @@ func placeOf(id string, events []arrival) int {
 	return slices.IndexFunc(events, func(e arrival) bool { return e.id == id })
 }
 
-// isOverdue reports whether the returning client should have got e, which follows
-// what it got. If the stream has ended, the rest comes when the client returns again,
-// unless it got nothing.
+// isOverdue reports whether the returning client should have got e, which is next. If
+// the stream has ended, it comes at the next return, unless the client got nothing.
 func (o *observation) isOverdue(e arrival, gotSome bool) bool {
 	r := &o.resumed.seen
 	missed := e.at.Before(r.latest.asked) // while the client was away

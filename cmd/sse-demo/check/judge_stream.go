@@ -36,20 +36,16 @@ func judgeHeartbeat(o *observation) Result {
 }
 
 // faults are what is judged of the format, and what to do about it.
-var faults = []struct {
-	kind   sse.FaultKind
-	result string
-	fix    string
-}{
-	{sse.NotUTF8, isFail, "Encode the data as UTF-8, and do not cut it in the middle of a character."},
-	{sse.NulID, isFail, "Leave NUL out of ids."},
-	{sse.BadRetry, isFail, "Write retry as whole milliseconds, in ASCII digits only."},
-	{sse.Unfinished, isFail, "End every event with a blank line before the stream ends; a proxy with a time limit may have cut it off."},
-	{sse.LoneCR, isWarn, "End lines with LF, and write data that contains CR as several data lines."},
-	{sse.ByteOrderMark, isWarn, "Leave the byte order mark out."},
-	{sse.EmptyID, isWarn, "Leave the id field out if an event has no id: an empty one makes the client forget its last id."},
-	{sse.UnknownField, isWarn, "Begin each line with data:, event:, id:, retry: or a colon; after a line break inside the data, write data: again."},
-	{sse.NoData, isWarn, "Write a data line in every event, an empty one if need be, and no blank line after a retry field alone."},
+var faults = map[sse.FaultKind]struct{ result, fix string }{
+	sse.NotUTF8:       {isFail, "Encode the data as UTF-8, and do not cut it in the middle of a character."},
+	sse.NulID:         {isFail, "Leave NUL out of ids."},
+	sse.BadRetry:      {isFail, "Write retry as whole milliseconds, in ASCII digits only."},
+	sse.Unfinished:    {isFail, "End every event with a blank line before the stream ends; a proxy with a time limit may have cut it off."},
+	sse.LoneCR:        {isWarn, "End lines with LF, and write data that contains CR as several data lines."},
+	sse.ByteOrderMark: {isWarn, "Leave the byte order mark out."},
+	sse.EmptyID:       {isWarn, "Leave the id field out if an event has no id: an empty one makes the client forget its last id."},
+	sse.UnknownField:  {isWarn, "Begin each line with data:, event:, id:, retry: or a colon; after a line break inside the data, write data: again."},
+	sse.NoData:        {isWarn, "Write a data line in every event, an empty one if need be, and no blank line after a retry field alone."},
 }
 
 func judgeFormat(o *observation) Result {
@@ -76,15 +72,15 @@ func judgeFormat(o *observation) Result {
 // faultsOf describes the faults that were seen and have this result, and what to do.
 func (s *seen) faultsOf(result string) (text, fix string) {
 	var all, fixAll []string
-	for _, f := range faults {
-		text, found := s.faults[f.kind]
-		if !found || f.result != result {
+	for _, f := range s.faults {
+		if faults[f.Kind].result != result {
 			continue
 		}
-		if text != "" {
-			text = " (" + quote(text) + ")"
+		text := string(f.Kind)
+		if f.Text != "" {
+			text += " (" + quote(f.Text) + ")"
 		}
-		all, fixAll = append(all, string(f.kind)+text), append(fixAll, f.fix)
+		all, fixAll = append(all, text), append(fixAll, faults[f.Kind].fix)
 	}
 	return strings.Join(all, "; "), strings.Join(fixAll, " ")
 }

@@ -69,8 +69,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// read notes what comes in a body with this Content-Encoding until it or ctx ends,
-// and closes it.
+// read notes what comes in a body until it or ctx ends, and closes it.
 func (r *record) read(ctx context.Context, body io.ReadCloser, encoding string) {
 	err := r.readEvents(io.TeeReader(body, r), encoding)
 	r.change(func(s *seen) {

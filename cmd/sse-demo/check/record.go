@@ -16,8 +16,7 @@ import (
 	"example.com/sse-demo/sse"
 )
 
-// Limits of a record. An endpoint may send anything, for as long as it is listened
-// to.
+// Limits of a record, because an endpoint may send anything.
 const (
 	maxKept   = 4 << 20 // bytes of all events, without their data: 20,000 with short ids
 	maxSentID = 4 << 10 // bytes of an id that a client can send back
@@ -44,12 +43,12 @@ type seen struct {
 	firstDelay time.Duration // of the first byte, from the request that it answers
 	silence    time.Duration // the longest, within a connection
 	events     []arrival
-	total, ids int                      // events, and how many have an id; those beyond the limits included
-	kept       int                      // bytes of events
-	faults     map[sse.FaultKind]string // and the text of the first one
-	retries    []time.Duration          // of each connection that set one, when it had ended
-	lastID     string                   // that a client would send
-	tooLong    bool                     // an event was over maxEvent
+	total, ids int             // events, and how many have an id; those beyond the limits included
+	kept       int             // bytes of events
+	faults     []sse.Fault     // the first of each kind
+	retries    []time.Duration // of each connection that set one, when it had ended
+	lastID     string          // that a client would send
+	tooLong    bool            // an event was over maxEvent
 }
 
 // A head is what came of a request before its body.
@@ -150,11 +149,9 @@ func (s *seen) event(e sse.Event, hasID bool) {
 func isSendable(id string) bool { return len(id) <= maxSentID && httpguts.ValidHeaderFieldValue(id) }
 
 func (s *seen) fault(f sse.Fault) {
-	if s.faults == nil {
-		s.faults = map[sse.FaultKind]string{}
-	}
-	if _, known := s.faults[f.Kind]; !known {
-		s.faults[f.Kind] = f.Text[:min(len(f.Text), maxQuoted+1)]
+	if !slices.ContainsFunc(s.faults, func(known sse.Fault) bool { return known.Kind == f.Kind }) {
+		f.Text = f.Text[:min(len(f.Text), maxQuoted+1)]
+		s.faults = append(s.faults, f)
 	}
 }
 

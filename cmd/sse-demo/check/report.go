@@ -45,8 +45,7 @@ func warn(seen, means, fix string) Result { return Result{"", isWarn, seen, mean
 func fail(seen, means, fix string) Result { return Result{"", isFail, seen, means, fix} }
 
 // checks are all checks, in the order of the report. The trap is the section of
-// docs/traps.md that a finding refers to. Those for GET only say nothing about a
-// stream that answers another method.
+// docs/traps.md that a finding refers to.
 var checks = []struct {
 	name, trap string
 	judge      func(o *observation) Result
@@ -68,8 +67,7 @@ var checks = []struct {
 	{"methods", "methods", judgeMethods, true},
 }
 
-// judge makes the report of what was seen. If head fails, there is nothing more to
-// judge.
+// judge makes the report. If head fails, there is nothing more to judge.
 func (o *observation) judge() Report {
 	report := Report{URL: o.options.URL}
 	for i, c := range checks {

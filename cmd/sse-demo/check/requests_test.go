@@ -148,6 +148,21 @@ func TestAllMethods(t *testing.T) {
 	}
 }
 
+// TestAllMethodsUnanswered: each method is waited for, although the probes of a slow
+// stream last for longer than one of them may.
+func TestAllMethodsUnanswered(t *testing.T) {
+	e := goodEndpoint()
+	e.delay = 6 * time.Second
+	e.before = func(_ http.ResponseWriter, r *http.Request) bool {
+		return r.Method != http.MethodGet && r.Method != http.MethodHead && !pause(r.Context(), time.Hour)
+	}
+	report, _ := try(t, e, Options{AllMethods: true, For: time.Second})
+	const want = "HEAD answers like GET; POST: no answer in 12 s; PUT: no answer in 12 s; DELETE: no answer in 12 s"
+	if seen := report.Results[13].Seen; seen != want {
+		t.Errorf("%s, want %s", seen, want)
+	}
+}
+
 // TestRedirects: as many as browsers follow, and no more.
 func TestRedirects(t *testing.T) {
 	for redirects, want := range map[int]string{20: "", 21: onlyHead()} {
