@@ -6,6 +6,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"example.com/sse-demo/sse"
 )
 
@@ -16,12 +18,6 @@ import (
 // 1 kB/s is safe. It also bounds the memory that slow clients hold, and the age of
 // the events that they get.
 const maxUnsent = 16 << 10
-
-// Options of TCP that package syscall does not name on every processor (linux/tcp.h).
-const (
-	tcpUserTimeout  = 18
-	tcpNotSentLowat = 25
-)
 
 // deadPeer is how long the kernel waits for a client that has vanished to
 // acknowledge what was sent, heartbeats included. It is more than the patience of
@@ -49,8 +45,8 @@ func listenConfig(writeTimeout time.Duration) net.ListenConfig {
 
 func setOptions(fd int, writeTimeout time.Duration) error {
 	return cmp.Or(
-		syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1),
-		syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, tcpUserTimeout, int(deadPeer(writeTimeout).Milliseconds())),
-		syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, tcpNotSentLowat, maxUnsent),
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1),
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(deadPeer(writeTimeout).Milliseconds())),
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent),
 	)
 }

@@ -117,24 +117,6 @@ func TestOwnLogOnAFullDisk(t *testing.T) {
 	})
 }
 
-// TestIsTerminal: what is thrown away is not formatted for people.
-func TestIsTerminal(t *testing.T) {
-	for name, want := range map[string]bool{os.DevNull: false, filepath.Join(t.TempDir(), "file"): false, "/dev/ptmx": true} {
-		file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
-		if err != nil {
-			t.Logf("%s is not tried: %v", name, err)
-			continue
-		}
-		if isTerminal(file) != want {
-			t.Errorf("%s is a terminal: %v", name, !want)
-		}
-		_ = file.Close()
-	}
-	if isTerminal(new(bytes.Buffer)) {
-		t.Error("a buffer is a terminal")
-	}
-}
-
 // TestLogsAreWhole: with both queues, in both formats, every line arrives.
 func TestLogsAreWhole(t *testing.T) {
 	for format, want := range map[string]string{"json": `"n":999`, "console": "n=999"} {

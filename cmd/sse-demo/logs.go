@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
 )
 
@@ -52,23 +53,12 @@ func newLogging(f *flags, stderr, file io.Writer) *logging {
 
 // formatted is stderr in the format that the flags ask for.
 func formatted(f *flags, stderr io.Writer) io.Writer {
-	isForPeople := isTerminal(stderr)
-	if f.LogFormat == "console" || f.LogFormat == "auto" && isForPeople {
-		return zerolog.ConsoleWriter{Out: stderr, TimeFormat: "15:04:05.000", NoColor: !isForPeople}
+	file, isFile := stderr.(*os.File)
+	isTerminal := isFile && isatty.IsTerminal(file.Fd())
+	if f.LogFormat == "console" || f.LogFormat == "auto" && isTerminal {
+		return zerolog.ConsoleWriter{Out: stderr, TimeFormat: "15:04:05.000", NoColor: !isTerminal}
 	}
 	return stderr
-}
-
-// isTerminal reports whether w is a device that takes characters, but not /dev/null:
-// the format for people costs more time.
-func isTerminal(w io.Writer) bool {
-	file, isFile := w.(*os.File)
-	if !isFile {
-		return false
-	}
-	info, err := file.Stat()
-	null, _ := os.Stat(os.DevNull)
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && !os.SameFile(info, null)
 }
 
 // dropped is how many lines could not be written, to either.

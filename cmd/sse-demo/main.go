@@ -119,11 +119,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	switch parsed.Selected().Name {
 	case "check":
-		var progress io.Writer
-		if isTerminal(stderr) {
-			progress = stderr
-		}
-		return check.Run(ctx, c.Check, stdout, progress)
+		return check.Run(ctx, c.Check, stdout, stderr)
 	case "healthcheck":
 		return checkHealth(ctx, c.Healthcheck)
 	default:

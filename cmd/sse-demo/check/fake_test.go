@@ -177,7 +177,7 @@ func tryIfItCan(t *testing.T, handler http.Handler, o Options) (report Report, t
 			t.Fatal(parseErr)
 		}
 		began := time.Now()
-		err = s.observe(t.Context(), nil)
+		err = s.observe(t.Context(), io.Discard)
 		took = time.Since(began)
 		report = s.judge()
 		_ = server.Close()

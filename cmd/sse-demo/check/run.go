@@ -18,8 +18,11 @@ import (
 	"io"
 	"log"
 	"net/http"
+	"os"
 	"sync"
 	"time"
+
+	"github.com/mattn/go-isatty"
 )
 
 const (
@@ -35,13 +38,13 @@ var (
 	ErrNotTried = errors.New("not checked")
 )
 
-// Run checks the endpoint and prints the report to stdout. Meanwhile it shows what goes
-// on, if progress is not nil.
-func Run(ctx context.Context, options Options, stdout, progress io.Writer) error {
+// Run checks the endpoint and prints the report to stdout. If stderr is a terminal,
+// it shows what goes on there.
+func Run(ctx context.Context, options Options, stdout, stderr io.Writer) error {
 	log.SetOutput(io.Discard) // net/http's, to which it writes what a broken server sends
 	o, err := newObservation(options)
 	if err == nil {
-		err = o.observe(ctx, progress)
+		err = o.observe(ctx, stderr)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotTried, err)
@@ -75,11 +78,11 @@ func (o *observation) posts() bool { return o.client.body != nil }
 
 // observe listens to the stream and sends the probes. It returns an error for the
 // user if the endpoint could not be tried.
-func (o *observation) observe(parent context.Context, progress io.Writer) error {
+func (o *observation) observe(parent context.Context, stderr io.Writer) error {
 	ctx, cancel := context.WithCancel(parent)
 	var showing sync.WaitGroup
-	if progress != nil {
-		showing.Go(func() { o.showProgress(ctx, progress) })
+	if f, isFile := stderr.(*os.File); isFile && isatty.IsTerminal(f.Fd()) {
+		showing.Go(func() { o.showProgress(ctx, stderr) })
 	}
 	err := o.listenToBoth(ctx)
 	cancel()
