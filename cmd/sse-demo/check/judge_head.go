@@ -78,7 +78,8 @@ func explainStatus(code int, posts bool) (means, fix string) {
 	case code >= 400 && code < 500 && posts:
 		fix = "Check the URL, and what else the endpoint asks for: another --method, other --data, or a --header such as Authorization or Content-Type."
 	case code >= 400 && code < 500:
-		fix = "Check the URL, and what else the endpoint asks for, such as --header 'Authorization: Bearer …' or --header 'Cookie: …'. EventSource can only GET; --data checks a stream that answers a POST."
+		fix = "Check the URL, and what else the endpoint asks for, such as --header 'Authorization: Bearer …' or --header 'Cookie: …'. " +
+			"EventSource can only GET; --data checks a stream that answers a POST."
 	case code >= 500:
 		fix = "Look into the log of the server, or of the proxy in front of it."
 	default:
