@@ -125,7 +125,7 @@ func TestTrimIsBounded(t *testing.T) {
 	client := server.Client()
 	const events, size, limit = 3000, 20_000, 1 << 20
 	fill(t, server, defaultKey, events, size)
-	b, err := New(options(server.URL, func(o *Options) { o.MaxBytes, o.timing.publish = limit, patience }))
+	b, err := New(options(server.URL, func(o *Options) { o.MaxBytes = limit }))
 	if err != nil {
 		t.Fatal(err)
 	}

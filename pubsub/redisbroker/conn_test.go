@@ -61,7 +61,7 @@ func TestSilence(t *testing.T) {
 func TestManyPublishers(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	b := replica(t, server.URL, patient)
+	b := replica(t, server.URL)
 	server.Pause()
 	var working sync.WaitGroup
 	for range 2 * maxConnections {

@@ -41,22 +41,22 @@ func replica(t testing.TB, url string, change ...func(*Options)) *Broker {
 	return b
 }
 
+// options give publishers time: a machine that is busy is no failure.
 func options(url string, change ...func(*Options)) Options {
 	o := Options{URL: url, ReplicaEvents: plenty, ReplicaBytes: plenty << 10, timing: defaultTiming}
+	o.timing.publish = patience
 	for _, f := range change {
 		f(&o)
 	}
 	return o
 }
 
-// quick makes the times shorter that tests wait for.
+// quick makes the times shorter that tests wait for, for those of what goes wrong.
 func quick(o *Options) {
+	o.timing.publish = defaultTiming.publish
 	o.timing.probe = 200 * time.Millisecond
 	o.timing.recover = 500 * time.Millisecond
 }
-
-// patient gives publishers time, for tests that are not about their deadline.
-func patient(o *Options) { o.timing.publish = patience }
 
 // publish publishes again, for a while, what was not published: a machine that is busy is
 // no failure.

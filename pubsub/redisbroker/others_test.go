@@ -97,7 +97,7 @@ func TestOtherForms(t *testing.T) {
 func TestOtherTotals(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	b := replica(t, server.URL, patient)
+	b := replica(t, server.URL)
 	s := subscribe(t, b, "a", pubsub.Start{})
 	want := []string{"first"}
 	first := publish(t, b, "a", "first")
@@ -125,7 +125,7 @@ func TestOtherTotals(t *testing.T) {
 func TestOtherEntryIsHuge(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	b := replica(t, server.URL, patient)
+	b := replica(t, server.URL)
 	s := subscribe(t, b, "a", pubsub.Start{})
 	publish(t, b, "a", "first")
 	server.Do("XADD", defaultKey, "*", "x", strings.Repeat("x", 40_000_000))

@@ -66,7 +66,7 @@ func TestSlowLine(t *testing.T) {
 		t.Error("the history was not loaded")
 	}
 	fill(t, server, defaultKey, events, size) // as if it had been cut off meanwhile
-	end := publish(t, replica(t, server.URL, patient), "a", "end")
+	end := publish(t, replica(t, server.URL), "a", "end")
 	eventually(t, "it has caught up", func() bool { return far.arrivals.position().String() == end })
 	eventually(t, "it is well", func() bool { return far.Err() == nil })
 }
@@ -157,8 +157,8 @@ func TestOneLargeEvent(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	data := strings.Repeat("x", 3<<20)
-	publish(t, replica(t, server.URL, patient), "a", data)
-	far := replica(t, slowLine(t, server, 20_000, 10*time.Millisecond), func(o *Options) { o.timing.publish = 500 * time.Millisecond })
+	publish(t, replica(t, server.URL), "a", data)
+	far := replica(t, slowLine(t, server, 20_000, 20*time.Millisecond), func(o *Options) { o.timing.publish = defaultTiming.publish })
 	if got := await(t, subscribe(t, far, "a", pubsub.Start{Replay: 1}), 1); got[0] != data {
 		t.Errorf("%d bytes have come", len(got[0]))
 	}
