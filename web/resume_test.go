@@ -1,12 +1,13 @@
 package web_test
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
+
+	"example.com/sse-demo/sse/ssetest"
 )
 
 // numbers is what the channel panel lists if the payloads from 0 to n-1 came, each once.
@@ -32,7 +33,7 @@ func TestManyCuts(t *testing.T) {
 	s := startService(t)
 	p := startBrowser(t).open(s)
 	p.until(state("channel", "open"))
-	const cuts = 10
+	const cuts = 5
 	for i := range cuts {
 		s.publish("news", fmt.Sprint(4*i))
 		s.publish("chat", fmt.Sprint(4*i+1))
@@ -102,11 +103,13 @@ func TestLongPolling(t *testing.T) {
 	p.wantNumbers(21)
 }
 
-// TestRestart ends the service while the page is open. The page comes back by
-// itself, and has every event; a loss is said.
+// TestRestart ends the service while the page is open. For a while nobody answers, and
+// then a proxy with 502, at which an EventSource gives up for good. The page says so,
+// comes back by itself, and has every event; a loss is said.
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
+	s.files = map[string][]string{"hub.js": {"const healthEvery = 2_000;", "const healthEvery = 200;"}}
 	p := startBrowser(t).open(s)
 	p.until(all("open"))
 	for i := range 5 {
@@ -117,15 +120,31 @@ func TestRestart(t *testing.T) {
 	for _, stream := range []string{"tick", "log", "channel"} {
 		p.until(state(stream, "reconnecting"))
 	}
+	const stale = `document.querySelector(".counts").dataset.stale`
+	const age = `document.querySelector(".counts-age").textContent`
 	p.until(`document.querySelector("header").dataset.status === "unreachable"`)
+	p.until(stale + ` === "true" && /^as of \d+ s ago$/.test(` + age + `)`)
+	p.publish("news", `"lost"`)
+	p.until(text("channel", `.publish [data-for=""]`) + ` === "The service cannot be reached."`)
+
+	proxy := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "Bad Gateway", http.StatusBadGateway)
+	}))
+	_ = proxy.Listener.Close()
+	proxy.Listener = ssetest.Listen(t, s.addr)
+	proxy.Start()
+	p.until(text("channel", ".problem") + `.includes("Bad Gateway")`)
+	proxy.Close()
+
 	s.start()
 	for i := range 5 {
 		s.publish("news", fmt.Sprint(5+i))
 	}
 	for _, stream := range []string{"tick", "log", "channel"} {
 		p.until(state(stream, "open"))
+		p.showsNoProblem(stream)
 	}
-	p.until(`document.querySelector("header").dataset.status === "ok"`)
+	p.until(`document.querySelector("header").dataset.status === "ok" && ` + stale + ` === "false" && ` + age + ` === ""`)
 	p.wantNumbers(10)
 	if notices := p.eval(`document.querySelectorAll(".events .notice").length`); notices != "1" {
 		t.Errorf("%s gaps are shown, one was sent", notices)
@@ -133,51 +152,10 @@ func TestRestart(t *testing.T) {
 	p.until(`document.querySelector('[data-stream="channel"] [data-mark="gap"]') && ` + text("channel", ".summary") + `.endsWith("a gap was reported: events are lost.")`)
 }
 
-// TestBadGateway: while the service is away a proxy answers 502, at which an
-// EventSource gives up for good; the page does not.
-func TestBadGateway(t *testing.T) {
-	t.Parallel()
-	s := startService(t)
-	p := startBrowser(t).open(s)
-	p.until(all("open"))
-	s.stop()
-	refused := make(chan struct{}, 100)
-	proxy := &http.Server{Addr: s.addr, ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		http.Error(w, "Bad Gateway", http.StatusBadGateway)
-		if strings.HasPrefix(r.URL.Path, "/stream/channel") {
-			refused <- struct{}{}
-		}
-	})}
-	over := make(chan error, 1)
-	go func() { over <- proxy.ListenAndServe() }()
-	for range 2 {
-		select {
-		case <-refused:
-		case err := <-over:
-			t.Fatal(err)
-		case <-time.After(patience):
-			t.Fatal("the page does not come back")
-		}
-	}
-	p.until(text("channel", ".problem") + `.includes("Bad Gateway")`)
-	_ = proxy.Close()
-	if err := <-over; !errors.Is(err, http.ErrServerClosed) {
-		t.Fatal(err)
-	}
-	s.start()
-	for _, stream := range []string{"tick", "log", "channel"} {
-		p.until(state(stream, "open"))
-		p.showsNoProblem(stream)
-	}
-}
-
 // TestBusy: a panel that the service has no room for says so, until it is open.
 func TestBusy(t *testing.T) {
 	t.Parallel()
-	s := startService(t)
-	s.stop()
-	s.maxStreams = 1
-	s.start()
+	s := startService(t, func(s *service) { s.maxStreams = 1 })
 	b := startBrowser(t)
 	p := b.open(s)
 	const says = "The service is busy: no more streams can be opened now. A new connection follows."
@@ -193,7 +171,7 @@ func TestBusy(t *testing.T) {
 // TestBlackHole: a proxy that lets nothing through any more, and closes nothing.
 func TestBlackHole(t *testing.T) {
 	t.Parallel()
-	s := startService(t)
+	s := startService(t, everySecond)
 	hole := startProxy(t, s.addr)
 	p := startBrowser(t).open(&service{T: t, addr: hole.addr})
 	p.until(all("open"))

@@ -36,10 +36,7 @@ func TestScreenshot(t *testing.T) {
 }
 
 func takeScreenshots(t *testing.T, dir string) {
-	s := startService(t)
-	s.stop()
-	s.heartbeat = 3 * time.Second
-	s.start()
+	s := startService(t, func(s *service) { s.heartbeat = 3 * time.Second })
 	for _, line := range []string{
 		`{"level":"info","time":"2026-11-21T18:00:00Z","stream":"tick","client":"127.0.0.1","message":"stream opened"}`,
 		`{"level":"warn","time":"2026-11-21T18:00:02Z","message":"the disk is nearly full","free":"2 GB"}`,

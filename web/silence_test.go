@@ -118,10 +118,7 @@ func TestWorkerEnds(t *testing.T) {
 // panel says that it hears nothing, asks anew, and has lost nothing.
 func TestDeafPanel(t *testing.T) {
 	t.Parallel()
-	s := startService(t)
-	s.stop()
-	s.heartbeat = 500 * time.Millisecond
-	s.start()
+	s := startService(t, func(s *service) { s.heartbeat = 500 * time.Millisecond })
 	s.files = map[string][]string{"freshness.js": {"const every = 500;", "const every = 100;"}, "panel.js": {"const askEvery = 5_000;", "const askEvery = 500;"}}
 	p := startBrowser(t).open(s, beforeScripts(`{
 		const real = Object.getOwnPropertyDescriptor(MessagePort.prototype, "onmessage");

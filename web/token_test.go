@@ -27,11 +27,7 @@ func (s *service) tokenFor(life time.Duration, streams ...string) string {
 
 func startServiceWithSecret(t *testing.T) *service {
 	t.Helper()
-	s := startService(t)
-	s.stop()
-	s.secret = []byte("a secret of at least thirty-two bytes")
-	s.start()
-	return s
+	return startService(t, func(s *service) { s.secret = []byte("a secret of at least thirty-two bytes") })
 }
 
 const (
@@ -61,7 +57,7 @@ func TestToken(t *testing.T) {
 	p.until(tokenShown)
 	p.giveToken("")
 	p.until(tokenProblem + `.startsWith("Paste the token")`)
-	p.giveToken(s.token(time.Minute))
+	p.giveToken(s.token(time.Hour))
 	p.until(all("open") + ` && !(` + tokenShown + `)`)
 	for _, stream := range streams {
 		p.showsNoProblem(stream)
@@ -86,7 +82,7 @@ func TestToken(t *testing.T) {
 	// The field is emptied once its token is accepted. On a slow machine the token has expired by then.
 	p.until(`document.querySelector('` + tokenForm + ` input').value === "" || ` + tokenProblem + `.startsWith("Refused")`)
 	p.until(tokenShown) // it has expired
-	p.giveToken(s.token(time.Minute))
+	p.giveToken(s.token(time.Hour))
 	p.until(state("channel", "open"))
 	p.publish("news", "3")
 	p.until(`document.querySelector(".events li:last-child .data")?.textContent === "3"`)
@@ -102,10 +98,10 @@ func TestTokenWithoutRights(t *testing.T) {
 	s := startServiceWithSecret(t)
 	p := startBrowser(t).open(s)
 	p.until(tokenShown)
-	p.giveToken(s.tokenFor(time.Minute, "log", "channel", "progress"))
+	p.giveToken(s.tokenFor(time.Hour, "log", "channel", "progress"))
 	p.until(state("log", "open") + ` && ` + state("channel", "open") + ` && ` + state("progress", "open"))
 	p.until(state("tick", "closed") + ` && ` + text("tick", `[role="alert"]`) + ` === "the token does not give access to tick"`)
 	p.until(tokenShown + ` && ` + tokenProblem + ` === "the token does not give access to tick"`)
-	p.giveToken(s.token(time.Minute))
+	p.giveToken(s.token(time.Hour))
 	p.until(all("open") + ` && !(` + tokenShown + `) && ` + text("tick", `[role="alert"]`) + ` === ""`)
 }
