@@ -15,15 +15,10 @@ channel();
 
 /** The health of the service, and how many streams it has open, of whatever kinds it names. */
 function header() {
-  const protocols = {h2: "HTTP/2", h2c: "HTTP/2", h3: "HTTP/3", "http/1.1": "HTTP/1.1"};
   const staleAfter = 8_000; // ms: polls come every two seconds
   const root = document.querySelector("header");
   const find = (selector) => root.querySelector(selector);
   let newest = null; // {health, at}: the last answer, or none since
-
-  const [navigation] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
-  const protocol = navigation?.nextHopProtocol;
-  setText(find(".protocol"), protocols[protocol] ?? (protocol || "unknown"));
 
   onMessage("health", (message) => {
     newest = message;

@@ -10,9 +10,6 @@ const leastRest = 90; // ms
  */
 export const visible = (text) => String(text).replace(turning, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
-/** An id, with a word in place of the greatest sequence number: it stands for the end, of a millisecond or of a job. @param {string} id */
-export const named = (id) => id.replace(/-18446744073709551615$/, "-max (the end)");
-
 /** @param {string} tag @param {string} [className] @param {string} [text] */
 export function element(tag, className, text) {
   const e = document.createElement(tag);

@@ -174,16 +174,3 @@ func TestAnswer(t *testing.T) {
 		t.Errorf("what was written before the stop is %q", got)
 	}
 }
-
-// TestJobNamedByDots: a browser takes /jobs/.. for /, so the page says that it cannot
-// stop this job, and sends nothing.
-func TestJobNamedByDots(t *testing.T) {
-	t.Parallel()
-	s := startService(t)
-	p := startBrowser(t).open(s, beforeScripts(`localStorage["sse-demo.job"] = '{"id":"..","lastEventId":"","status":""}'`))
-	p.until(state("progress", "open") + ` && ` + jobID + ` === ".." && !` + in("progress", `[data-action="stop-job"]`) + `.disabled`)
-	p.click("progress", "stop-job")
-	p.until(text("progress", `form [data-for=""]`) + `.startsWith("A browser cannot send the name")`)
-	p.until(state("progress", "open"))
-	p.clean(s)
-}

@@ -2,7 +2,7 @@
 
 import {onMessage, onReady, send} from "./connect.js";
 import {copyButtons} from "./copy.js";
-import {buttonsOf, draw, named, setText, template} from "./dom.js";
+import {buttonsOf, draw, setText, template} from "./dom.js";
 import {showProblem} from "./forms.js";
 import {freshness} from "./freshness.js";
 import {streamIsOpen} from "./requests.js";
@@ -172,7 +172,7 @@ export class Panel {
 
   #draw = () => {
     setText(this.find(".received"), this.#received);
-    setText(this.find(".last-id"), named(this.#lastId) || "none");
+    setText(this.find(".last-id"), this.#lastId || "none");
     this.#changed();
   };
 

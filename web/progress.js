@@ -131,7 +131,7 @@ export function progress() {
   }
 
   self.find('[data-action="stop-job"]').addEventListener("click", async () => {
-    const {problem} = /^\.\.?$/.test(id) ? unnameable : await request("DELETE", `/jobs/${encodeURIComponent(id)}`);
+    const {problem} = await request("DELETE", `/jobs/${encodeURIComponent(id)}`);
     showProblem(form, problem);
   });
   const chooseKind = () => (form.dataset.kind = value("kind"));
@@ -140,9 +140,6 @@ export function progress() {
   onToken(() => !id && self.section.dataset.state === "closed" && self.open()); // nothing could be started without
   self.open();
 }
-
-// Every browser takes the path /jobs/.. for /, however it is written.
-const unnameable = {problem: {title: "A browser cannot send the name of this job in a path. Stop it with curl --path-as-is -X DELETE, or let it end."}};
 
 const lost = (id, another) =>
   `The job ${id} is lost: the service that ran it has ended or restarted. ` +

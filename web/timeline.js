@@ -2,7 +2,7 @@
 // says of losses is what the page can know: from ids that count, whether numbers are missing; from the head of the
 // response, where it begins; from the service, whether there is a gap. More is not said.
 
-import {draw, element, named, setText} from "./dom.js";
+import {draw, element, setText} from "./dom.js";
 
 const keep = 60; // marks
 
@@ -49,7 +49,7 @@ export function timeline(list, summary, ids) {
   function begin({lastEventId, date}) {
     now = response(sent, lastEventId, date);
     number = Number(sent || lastEventId || NaN);
-    if (cut) mark("sent", sent ? `Last-Event-ID: ${named(sent)}` : "no Last-Event-ID", "What the client has sent to go on");
+    if (cut) mark("sent", sent ? `Last-Event-ID: ${sent}` : "no Last-Event-ID", "What the client has sent to go on");
     cut = "";
   }
 
@@ -107,7 +107,7 @@ export function timeline(list, summary, ids) {
     if (closed) return `${cut && `${cut}. `}The stream is closed.`;
     if (cut) return `${cut}. The client waits, and will ask for what follows its last id.`;
     if (cuts === 0 && !gap && !missing) return "No cut yet. Try one of the buttons.";
-    const begin = after ? `Resumed after ${named(after)}` : cuts > 0 ? "Opened again" : "Opened";
+    const begin = after ? `Resumed after ${after}` : cuts > 0 ? "Opened again" : "Opened";
     const came = events === 1 ? "1 event has come since" : `${events || "no"} events have come since`;
     return `${begin}: ${came}${missed ? `, at least ${missed} of them published before the return` : ""}; ${loss()}.`;
   }
@@ -116,7 +116,7 @@ export function timeline(list, summary, ids) {
     const {after, position, events, missing, gap} = now;
     if (missing) return `${missing} ${missing === 1 ? "number is" : "numbers are"} missing, and no gap was reported for that`;
     if (gap) return "a gap was reported: events are lost";
-    if (after && position && after !== position) return `no gap was reported, but the response begins after ${named(position)}`;
+    if (after && position && after !== position) return `no gap was reported, but the response begins after ${position}`;
     return ids.count && events > 0 ? "no number is missing" : "no gap was reported";
   }
 }

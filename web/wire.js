@@ -13,7 +13,6 @@ export function wire(details, open) {
   const explanation = details.querySelector(".explanation");
   const chips = buttonsOf(details, ".legend button");
   const end = stickToEnd(pre);
-  const counts = new Map(); // by kind of line
   let pending = []; // {kind, text}
   let rest = ""; // the beginning of a line that has not ended
 
@@ -24,8 +23,6 @@ export function wire(details, open) {
   });
   for (const chip of chips) {
     const {kind} = chip.dataset;
-    chip.append(" ", element("span", "count", "0"));
-    counts.set(kind, 0);
     for (const event of ["mouseenter", "focus", "click"]) chip.addEventListener(event, () => explain(kind));
   }
   pre.addEventListener("mouseover", ({target}) => explain(/** @type {HTMLElement} */ (/** @type {HTMLElement} */ (target).closest("[data-kind]"))?.dataset.kind));
@@ -57,8 +54,6 @@ export function wire(details, open) {
     pending = [];
     rest = "";
     pre.replaceChildren();
-    for (const kind of counts.keys()) counts.set(kind, 0);
-    draw(show);
   }
 
   function addHead(kind, first, headers) {
@@ -73,7 +68,6 @@ export function wire(details, open) {
   }
 
   function addLine(kind, text) {
-    counts.set(kind, counts.get(kind) + 1);
     pending.push({kind, text: shorten(text)});
     if (pending.length > keep) pending.shift();
     draw(show);
@@ -81,7 +75,6 @@ export function wire(details, open) {
 
   function show() {
     if (!details.open) return;
-    for (const chip of chips) setText(chip.querySelector(".count"), counts.get(chip.dataset.kind));
     pre.append(...pending.map(line));
     pending = [];
     while (pre.children.length > keep) pre.firstElementChild.remove();
