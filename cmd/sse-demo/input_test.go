@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -77,6 +78,32 @@ func TestTooMuchInput(t *testing.T) {
 	_, _ = conn.Write(make([]byte, 64<<10+1))
 	_, _ = io.Copy(io.Discard, in) // until it is cut off
 	p.eventually("it is gone", func() bool { return p.connections() == 0 })
+}
+
+// TestEndAfterInput: what a client of HTTP/1.0 sends after its request must be read, or
+// the kernel resets the connection at the end, and what is on its way is lost.
+func TestEndAfterInput(t *testing.T) {
+	p := start(t, nil, "--heartbeat", "1h")
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", p.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	_, _ = io.WriteString(conn, "GET /stream/channel?name=a HTTP/1.0\r\nHost: x\r\n\r\n")
+	in := bufio.NewReader(conn)
+	_, _ = in.ReadString('\n')
+	_, _ = conn.Write(make([]byte, 10_000))
+	if err := p.publish("1"); err != nil {
+		t.Fatal(err)
+	}
+	for line := ""; err == nil && !strings.HasPrefix(line, "data: 1"); {
+		line, err = in.ReadString('\n')
+	}
+	p.signal(syscall.SIGTERM)
+	if _, err := io.Copy(io.Discard, in); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestPollingOverTLS: one connection serves long polling, again and again.

@@ -21,15 +21,19 @@ type buffer struct {
 
 var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
-// fill puts together what the response consists of: the head, frames as one chunk (RFC
-// 9112, section 7.1), and the end, if last. No data is no chunk: an empty one would be the
-// last.
-func (b *buffer) fill(head []byte, frames [][]byte, last bool) pieces {
+// fill puts together what the response consists of: the head, if it was not written,
+// frames as one chunk (RFC 9112, section 7.1), and the end, if last. No data is no chunk:
+// an empty one would be the last.
+func (b *buffer) fill(c *conn, frames [][]byte, last bool) pieces {
+	b.framing = append(b.framing[:0], c.head...)
+	if !c.isChunked {
+		b.pieces = append(append(b.pieces[:0], b.framing), frames...)
+		return b.pieces
+	}
 	size := 0
 	for _, frame := range frames {
 		size += len(frame)
 	}
-	b.framing = append(b.framing[:0], head...)
 	if size > 0 {
 		b.framing = append(strconv.AppendUint(b.framing, uint64(size), 16), "\r\n"...)
 	}

@@ -18,19 +18,20 @@ import (
 // would take all, and it would have been put together in vain.
 const maxWrite = 64 << 10
 
-// A conn is a connection of HTTP/1.1 that was taken over from net/http.
+// A conn is a connection that was taken over from net/http.
 type conn struct {
-	socket net.Conn        // below TLS
-	raw    syscall.RawConn // to write without waiting; nil if that is not possible
-	sealer *sealer         // nil without TLS
-	head   []byte          // of the response; nil when it was written
-	rest   []byte          // of a write that the socket did not take as a whole
-	unsent pieces          // what follows it, before TLS
-	isLast bool            // nothing follows that
+	socket    net.Conn        // below TLS
+	raw       syscall.RawConn // to write without waiting; nil if that is not possible
+	sealer    *sealer         // nil without TLS
+	isChunked bool            // else, over HTTP/1.0, the response ends with the connection
+	head      []byte          // of the response; nil when it was written
+	rest      []byte          // of a write that the socket did not take as a whole
+	unsent    pieces          // what follows it, before TLS
+	isLast    bool            // nothing follows that
 }
 
 // canHijack reports whether the request came over a connection that can be taken over:
-// HTTP/1.1, over TLS if [ListenTLS] has accepted it. A long poll over TLS is not worth the
+// HTTP/1, over TLS if [ListenTLS] has accepted it. A long poll over TLS is not worth the
 // handshake that its next request would need then.
 func canHijack(r *http.Request, isPoll bool) bool {
 	if r.TLS != nil {
@@ -38,17 +39,17 @@ func canHijack(r *http.Request, isPoll bool) bool {
 			return false
 		}
 	}
-	return r.ProtoMajor == 1 && r.ProtoMinor > 0 && r.Method != http.MethodHead
+	return r.ProtoMajor == 1 && r.Method != http.MethodHead
 }
 
 // hijack takes the connection over. What the client has sent after its request is
 // dropped.
-func hijack(w http.ResponseWriter) (conn, error) {
+func hijack(w http.ResponseWriter, r *http.Request) (conn, error) {
 	socket, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return conn{}, err
 	}
-	c := conn{socket: socket, sealer: newSealer(socket)}
+	c := conn{socket: socket, sealer: newSealer(socket), isChunked: r.ProtoAtLeast(1, 1)}
 	if c.sealer != nil {
 		c.socket = c.sealer.socket.Conn
 	}
@@ -67,13 +68,20 @@ func (c *conn) Close() {
 // connection is not used for another request: nothing would read it.
 func (c *conn) setHead(header http.Header, first []byte) {
 	head := bytes.NewBuffer(make([]byte, 0, 512)) // enough for most
-	head.WriteString("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\nDate: ")
+	if c.isChunked {
+		head.WriteString("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n")
+	} else {
+		head.WriteString("HTTP/1.0 200 OK\r\n")
+	}
+	head.WriteString("Connection: close\r\nDate: ")
 	head.Write(time.Now().UTC().AppendFormat(head.AvailableBuffer(), http.TimeFormat))
 	head.WriteString("\r\n")
 	_ = header.Write(head) // a buffer takes all
 	head.WriteString("\r\n")
-	if len(first) > 0 {
+	if c.isChunked && len(first) > 0 {
 		_, _ = fmt.Fprintf(head, "%x\r\n%s\r\n", len(first), first)
+	} else {
+		head.Write(first)
 	}
 	c.head = head.Bytes()
 }
@@ -82,11 +90,11 @@ func (c *conn) setHead(header http.Header, first []byte) {
 // frames and, if last, the end of the response. If that is not all, it keeps the rest
 // for flush, and isFull is true.
 func (c *conn) tryWrite(b *buffer, frames [][]byte, last bool) (isFull bool, err error) {
-	unsent := b.fill(c.head, frames, last)
+	unsent := b.fill(c, frames, last)
 	defer clear(b.pieces) // it holds no events
 	c.head = nil
 	p, n := b.join(unsent, maxWrite), 0
-	if len(p) == 0 {
+	if len(p) == 0 && (c.sealer == nil || !last) { // TLS has an end even if there is no more data
 		return false, nil
 	}
 	if c.sealer != nil {

@@ -31,8 +31,8 @@
 // with a goroutine for each.
 //
 // Over TLS the server has to use [ListenTLS]; then crypto/tls encrypts into memory, and
-// the loop writes that. A request over HTTP/2 shares its connection with others, and a
-// response of HTTP/1.0 has no chunks: [sse.Serve] serves both within [Loop.Serve].
+// the loop writes that. A request over HTTP/2 shares its connection with others, so
+// [sse.Serve] serves it within [Loop.Serve].
 //
 // The context of the request ends when the handler returns, so it does not end the
 // stream. On Linux set the listening socket up as package sse says for slow clients.

@@ -50,7 +50,7 @@ func (l *Loop) Serve(w http.ResponseWriter, r *http.Request, source sse.Source, 
 	if !canHijack(r, !o.PollUntil.IsZero()) || !l.enter(o.Shutdown) {
 		return sse.Serve(w, r, source, o)
 	}
-	connection, err := hijack(w)
+	connection, err := hijack(w, r)
 	if err != nil {
 		l.open.Done()
 		return sse.Serve(w, r, source, o)

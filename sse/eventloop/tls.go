@@ -12,7 +12,7 @@ import (
 )
 
 // ListenTLS returns a listener to pass to [net/http.Server.ServeTLS] or
-// [crypto/tls.NewListener]. A loop takes over the connections of HTTP/1.1 over TLS only
+// [crypto/tls.NewListener]. A loop takes over the connections of HTTP/1 over TLS only
 // if they were accepted by it.
 func ListenTLS(l net.Listener) net.Listener { return tlsListener{l} }
 
