@@ -112,7 +112,12 @@ func TestLogPollEndsAtShutdown(t *testing.T) {
 		h.answer(http.MethodGet, "/stream/log?wait=0&lines=1000&grep="+url.QueryEscape("(?:.?){240}~"), "") // 0.2 s a line
 	}()
 	for stacks := make([]byte, 1<<20); !strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), "tail.(*Feed).search"); {
-		runtime.Gosched()
+		select {
+		case <-polls:
+			t.Fatal("the poll has ended before it searched")
+		default:
+			runtime.Gosched()
+		}
 	}
 	h.app.Drain()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"time"
 )
 
 // A lineID is the end of a line, or the start of a generation. Ids rise from line to
@@ -187,11 +188,12 @@ func (f *Follower) resume(lastEventID string) (at lineID, ok bool) {
 
 // resumeEmpty resumes where an earlier process had no lines yet, so that nothing but the
 // inode shows that the file is the same. If a rotated file was written since, others may
-// have been lost before it.
+// have been lost before it. Some file systems keep times in steps of two seconds.
 func (f *Follower) resumeEmpty(sum uint32, began int64) (at lineID, ok bool) {
 	for _, g := range f.generations() {
+		isNew := func() bool { return g.end.offset > 0 && epochOf(g.info.ModTime().Add(2*time.Second)) >= began }
 		switch {
-		case g.epoch > f.first || g.epoch < f.first && g.end.offset > 0 && epochOf(g.info.ModTime()) >= began:
+		case g.epoch > f.first || g.epoch < f.first && isNew():
 			return lineID{}, false
 		case sum == g.start.sum || g.epoch == f.first && sum == checksum(0, nil):
 			return g.start, true

@@ -250,6 +250,22 @@ func TestPositionInAnEmptyFile(t *testing.T) {
 	}
 }
 
+// TestPositionInAMissingFile has a file that came and was rotated while the service was
+// away, so others may have come before it.
+func TestPositionInAMissingFile(t *testing.T) {
+	f := follow(t, "")
+	position := f.client(10, "", "").feed.Position()
+	f.stop()
+	f.write("one\n")
+	f.rename(".1")
+	f.must(os.Chtimes(f.path+".1", time.Time{}, time.Now().Add(-time.Second))) // of a file system that keeps seconds
+	f.write("two\n")
+	f.start()
+	if e := f.client(10, "", position).next(); e.Name != "gap" {
+		t.Errorf("%+v", e)
+	}
+}
+
 // poll is a request with wait: it returns what there is, and the id to go on from.
 func (f *fixture) poll(grep, id string) (lines []string, next string) {
 	c := f.client(10, grep, id)
