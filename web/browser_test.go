@@ -105,6 +105,7 @@ func (s *service) start() {
 		Stream:     sse.Options{Retry: 200 * time.Millisecond, Heartbeat: cmp.Or(s.heartbeat, 10*time.Second), WriteTimeout: 10 * time.Second},
 		MaxStreams: cmp.Or(s.maxStreams, 100),
 		Version:    "test",
+		BrokerKind: "memory",
 		Logger:     zerolog.Nop(),
 		Broker:     broker,
 		Jobs:       jobs,
