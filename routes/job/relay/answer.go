@@ -57,13 +57,13 @@ func (a *answer) events(body io.ReadCloser) *sse.Reader {
 	events := sse.NewReader(io.MultiReader(limited, strings.NewReader("\n\n")))
 	events.MaxEvent = MaxEvent
 	events.OnFault = func(f sse.Fault) {
-		text, isError := strings.CutPrefix(f.Text, "error:")
+		field, text, _ := strings.Cut(f.Text, ":")
 		switch {
 		case f.Kind != sse.UnknownField:
-		case isError: // of llama.cpp
+		case strings.EqualFold(field, "error"): // of llama.cpp
 			a.read("error", []byte(text))
-		case text[0] == '{': // an object without a field, mostly an error
-			a.read("", []byte(text))
+		case strings.ContainsAny(f.Text[:1], "{["): // an object without a field, mostly an error
+			a.read("", []byte(strings.Trim(f.Text, "[]")))
 		}
 	}
 	return events
@@ -104,7 +104,7 @@ func (a *answer) add(v value) {
 			kind, said = text(members["type"]), members["text"]
 		}
 		switch {
-		case !isSet(said), !slices.Contains([]string{"", "text", "output_text", "text_delta"}, kind):
+		case said == nil, !slices.Contains([]string{"", "text", "output_text", "text_delta"}, kind):
 		case said[0] == '"':
 			a.text = append(a.text, said[1:len(said)-1]...)
 			a.begun = true
@@ -114,15 +114,17 @@ func (a *answer) add(v value) {
 	}
 }
 
-// firstHalf finds what may be the first half of a surrogate pair at the end of a text.
-var firstHalf = regexp.MustCompile(`\\u[dD][89abAB][0-9a-fA-F]{2}$`)
+// firstHalf finds the first half of a surrogate pair at the end of a text.
+var firstHalf = regexp.MustCompile(`^(?:[^\\]|\\.)*?(\\u[dD][89abAB][0-9a-fA-F]{2})$`)
 
-// take returns the text that has come since the last call, once no second half may follow.
+// take returns the text that has come since the last call, but for a first half, unless
+// nothing follows.
 func (a *answer) take() (piece string) {
-	if firstHalf.Match(a.text[max(0, len(a.text)-6):]) && a.err == nil {
-		return ""
+	end := len(a.text)
+	if half := firstHalf.FindSubmatchIndex(a.text); half != nil && a.err == nil {
+		end = half[2]
 	}
-	piece, a.text = text(value(`"`+string(a.text)+`"`)), nil
+	piece, a.text = text(value(`"`+string(a.text[:end])+`"`)), a.text[end:]
 	return piece
 }
 
@@ -134,7 +136,7 @@ const lastWords = 5 * time.Second
 
 // end notes a word with which the answer ends. After a bad one no other counts.
 func (a *answer) end(word value) {
-	if word != nil && (a.word == "" || slices.Contains(complete, a.word)) {
+	if isSet(word) && (a.word == "" || slices.Contains(complete, a.word)) {
 		a.word = cmp.Or(text(word), string(word))
 		a.silence.Reset(lastWords)
 	}
@@ -153,8 +155,12 @@ func (a *answer) fail(why string) {
 func (a *answer) judge(ctx context.Context) error {
 	switch {
 	case a.word != "" && !slices.Contains(complete, a.word):
-		why := cmp.Or(a.quote(a.why), "it may be cut off; try again, or ask for a shorter one")
-		return fmt.Errorf("the upstream ended the answer with %q: %s", a.quote(a.word), why)
+		todo := "try again, or ask in other words"
+		if slices.Contains([]string{"length", "max_tokens", "max_output_tokens"}, a.word) {
+			todo = "ask for a shorter one"
+		}
+		why := cmp.Or(a.quote(a.why), "it may be cut off")
+		return fmt.Errorf("the upstream ended the answer with %q: %s; %s", a.quote(a.word), why, todo)
 	case a.why != "":
 		return fmt.Errorf("the model refuses to answer: %s", a.quote(a.why))
 	case a.word != "" && a.begun:
@@ -174,13 +180,13 @@ func (a *answer) judge(ctx context.Context) error {
 // over two strings.
 type value = json.RawMessage
 
-// An object has the members that are set.
+// An object has the members that are not null or empty.
 type object map[string]value
 
 // UnmarshalJSON implements [json.Unmarshaler].
 func (o *object) UnmarshalJSON(data []byte) error {
 	err := json.Unmarshal(data, (*map[string]value)(o))
-	maps.DeleteFunc(*o, func(_ string, v value) bool { return !isSet(v) })
+	maps.DeleteFunc(*o, func(_ string, v value) bool { return slices.Contains([]string{"null", `""`, "[]"}, string(v)) })
 	return err
 }
 
@@ -209,7 +215,7 @@ var eventType = regexp.MustCompile(`^[a-z0-9_.-]+$`)
 // isError reports whether an event is an error, in one of the forms that servers use.
 func (d *dialect) isError(name string, event object) bool {
 	kind := text(event["type"])
-	has := func(member string) bool { return event[member] != nil }
+	has := func(member string) bool { return isSet(event[member]) }
 	isErrorName := func(s string) bool { return strings.HasSuffix(strings.ToLower(s), "error") }
 	isNamed := slices.ContainsFunc([]string{name, kind, text(event["object"])}, isErrorName) ||
 		slices.ContainsFunc([]string{"error", "errors", "error_code", "error_type", "error_msg", "error_message"}, has)

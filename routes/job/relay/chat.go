@@ -7,14 +7,14 @@ var chat = dialect{
 	conversation: "messages",
 	read: func(a *answer, _ string, event object) {
 		for _, choice := range decode[[]object](a, event["choices"]) {
-			if choice["index"] != nil {
+			if isSet(choice["index"]) {
 				continue
 			}
 			delta := decode[object](a, choice["delta"])
 			a.add(delta["content"])
 			a.why += words(delta["refusal"])
 			a.end(choice["finish_reason"])
-			if choice["error"] != nil {
+			if isSet(choice["error"]) {
 				a.fail(words(choice["error"]))
 			}
 		}

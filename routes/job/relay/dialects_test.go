@@ -64,7 +64,7 @@ func TestChat(t *testing.T) {
 		"cut in [DONE]":          {begun + `data: [DO`, "Hel", []string{"is cut off"}},
 		"length":                 {begun + finished("length") + done, "Hel", []string{`"length"`, "ask for a shorter one"}},
 		"max_tokens":             {begun + finished("max_tokens"), "Hel", []string{`"max_tokens"`}},
-		"content_filter":         {begun + finished("content_filter") + done, "Hel", []string{`"content_filter"`}},
+		"content_filter":         {begun + finished("content_filter") + done, "Hel", []string{`"content_filter"`, "in other words"}},
 		"tool_calls":             {begun + finished("tool_calls") + done, "Hel", []string{`"tool_calls"`}},
 		"abort":                  {begun + finished("abort") + done, "Hel", []string{`"abort"`}},
 		"network_error":          {begun + finished("network_error") + done, "Hel", []string{`"network_error"`}},
@@ -100,6 +100,8 @@ func TestChat(t *testing.T) {
 		"a list of words":         {begun + data(chunk("", `["stop"]`)) + done, "Hel", []string{`[\"stop\"]`}},
 		"delta is a string":       {begun + data(`{"choices":[{"index":0,"delta":"x"}]}`) + done, "Hel", []string{"no part of an answer"}},
 		"a message of a chat":     {data(`{"message":{"content":"x"}}`) + begun + done, "Hel", nil},
+		"content is 0":            {begun + data(chunk(`"content":0`, "null")) + done, "Hel", []string{"no part of an answer"}},
+		"content is false":        {begun + data(chunk(`"content":false`, "null")) + done, "Hel", []string{"no part of an answer"}},
 		"content is a number":     {begun + data(chunk(`"content":1`, "null")) + done, "Hel", []string{"no part of an answer"}},
 		"refusal": {
 			data(chunk(`"content":null,"refusal":"I cannot "`, "null"), chunk(`"refusal":"help."`, "null"), chunk("", `"stop"`)) + done, "",
@@ -125,7 +127,9 @@ func TestErrors(t *testing.T) {
 		says  []string
 	}{
 		"error object":         {data(`{"error":{"message":"no such\n model","code":1}}`), []string{"no such model, 1"}},
-		"error text":           {data(`{"error":"overloaded"}`), []string{"overloaded"}},
+		"error text":           {data(`{"error":"overloaded"}`), []string{"overloaded; try again"}},
+		"Error line":           {"Error: overloaded\n\n", []string{"overloaded"}},
+		"list of errors":       {`[{"error":{"code":503,"message":"overloaded"}}]` + "\n\n", []string{"503, overloaded"}},
 		"error in a chunk":     {data(`{"choices":[],"error":{"message":"overloaded","code":502}}`), []string{"overloaded, 502"}},
 		"error of a choice":    {data(`{"choices":[{"index":0,"delta":{},"finish_reason":"error","error":{"message":"overloaded"}}]}`), []string{`"error"`, "overloaded"}},
 		"error without words":  {data(`{"error":{"reason":"full"}}`), []string{"full"}},

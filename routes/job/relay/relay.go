@@ -87,6 +87,7 @@ func (u *Upstream) answer(ctx context.Context, r job.Request, write func(piece s
 	if err := u.refusal(response); err != nil {
 		return err
 	}
+	silence.Reset(u.Silence)
 	overdue := time.AfterFunc(MaxTime, func() { cancel(fmt.Errorf("the answer was not complete after %v; ask for a shorter one", MaxTime)) })
 	defer overdue.Stop()
 
@@ -143,9 +144,9 @@ func (u *Upstream) refusal(response *http.Response) error {
 		todo = "set --answer-url to the address of the endpoint itself, because the key is not sent elsewhere"
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
 		todo = "set SSE_ANSWER_KEY to a key that may ask this"
-	case err == nil:
+	case err == nil && seconds > 0:
 		todo = fmt.Sprintf("try again in %d s", seconds)
-	case code == http.StatusTooManyRequests, code >= 500:
+	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusTooManyRequests, code >= 500:
 		todo = "try again later"
 	}
 	body, _ := io.ReadAll(io.LimitReader(response.Body, 16<<10))                  // what was read of it will do
@@ -168,7 +169,8 @@ func (u *Upstream) reason(err error) string {
 // quote returns the first 200 characters of a text on one line, without the key.
 func (u *Upstream) quote(text string) string {
 	if u.Key != "" {
-		text = strings.ReplaceAll(text, u.Key, "[key]")
+		inJSON := strings.ReplaceAll(u.Key, "/", `\/`)
+		text = strings.NewReplacer(u.Key, "[key]", inJSON, "[key]").Replace(text)
 	}
 	return fmt.Sprintf("%.200s", strings.Join(strings.Fields(text), " "))
 }

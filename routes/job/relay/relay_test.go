@@ -19,7 +19,7 @@ import (
 	"example.com/sse-demo/sse/ssetest"
 )
 
-const key = "sk-secret-0123456789"
+const key = "sk-secret/0123456789"
 
 // The dialects, by the ends of their endpoints.
 const (
@@ -184,27 +184,30 @@ func TestFailures(t *testing.T) {
 			_, _ = io.WriteString(conn, key+"\r\n\r\n")
 			_ = conn.Close()
 		}, "", `cannot be reached (malformed HTTP response "[key]")`},
-		"empty":          {func(w http.ResponseWriter, _ *http.Request) { send(w, role+stop+done) }, "", "before its first word"},
-		"JSON":           {status(200, object, "Content-Type", "application/json"), "", "application/json instead of an event stream, 200 OK: no such model, 1; see whether --answer-url"},
-		"HTML":           {status(200, html, "Content-Type", "text/html; charset=utf-8"), "", "text/html instead of an event stream, 200 OK; see whether --answer-url"},
-		"204":            {status(204, ""), "", "answers 204 No Content; see whether --answer-url"},
-		"400":            {status(400, object), "", "answers 400 Bad Request: no such model, 1; see whether --answer-url, --answer-api and --answer-model"},
-		"401":            {status(401, `{"error":{"message":"bad key `+key+`"}}`), "", "answers 401 Unauthorized; set SSE_ANSWER_KEY"},
-		"403":            {status(403, html), "", "answers 403 Forbidden; set SSE_ANSWER_KEY"},
-		"403 with words": {status(403, `{"error":{"message":"not in your country"}}`), "", "not in your country"},
-		"400 in text":    {status(400, "too long "+key+"\n", "Content-Type", "text/plain; charset=utf-8"), "", "400 Bad Request: too long [key]; "},
-		"404":            {status(404, html), "", "answers 404 Not Found; see whether --answer-url"},
-		"429 in seconds": {status(429, object, "Retry-After", "20"), "", "answers 429 Too Many Requests: no such model, 1; try again in 20 s"},
-		"429 on a date":  {status(429, object, "Retry-After", "Sat, 01 Jan 2000 00:01:30 GMT"), "", "try again later"},
-		"429":            {status(429, html), "", "try again later"},
-		"500":            {status(500, html), "", "answers 500 Internal Server Error; try again later"},
-		"503":            {status(503, `{"detail":"loading `+key+`"}`, "Retry-After", "5"), "", "loading [key]; try again in 5 s"},
-		"no type":        {status(200, object, "Content-Type", ""), "", "answers something without a Content-Type instead of an event stream, 200 OK"},
-		"302 in text":    {status(302, "", "Content-Type", "text/plain"), "", "answers 302 Found; set --answer-url"},
-		"error":          {answers(`data: {"error":{"message":"boom","type":"x"}}` + "\n\n"), "Hel", "ended the answer with \"error\": boom, x"},
-		"302":            {status(302, "", "Location", "https://user:secret@evil.test/x?secret"), "", "answers 302 Found; set --answer-url to the address of the endpoint itself"},
-		"307":            {status(307, "", "Location", "/other"), "", "answers 307 Temporary Redirect; set --answer-url"},
-		"hanging error":  {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500); send(w, "x"); <-r.Context().Done() }, "", "answers 500 Internal Server Error: x; try again later"},
+		"empty":            {func(w http.ResponseWriter, _ *http.Request) { send(w, role+stop+done) }, "", "before its first word"},
+		"JSON":             {status(200, object, "Content-Type", "application/json"), "", "application/json instead of an event stream, 200 OK: no such model, 1; see whether --answer-url"},
+		"HTML":             {status(200, html, "Content-Type", "text/html; charset=utf-8"), "", "text/html instead of an event stream, 200 OK; see whether --answer-url"},
+		"204":              {status(204, ""), "", "answers 204 No Content; see whether --answer-url"},
+		"400":              {status(400, object), "", "answers 400 Bad Request: no such model, 1; see whether --answer-url, --answer-api and --answer-model"},
+		"401":              {status(401, `{"error":{"message":"bad key `+key+`"}}`), "", "answers 401 Unauthorized; set SSE_ANSWER_KEY"},
+		"403":              {status(403, html), "", "answers 403 Forbidden; set SSE_ANSWER_KEY"},
+		"403 with words":   {status(403, `{"error":{"message":"not in your country"}}`), "", "not in your country"},
+		"400, escaped key": {status(400, `{"oops":"`+strings.ReplaceAll(key, "/", `\/`)+`"}`), "", `{"oops":"[key]"}`},
+		"408":              {status(408, object), "", "try again later"},
+		"negative seconds": {status(503, object, "Retry-After", "-5"), "", "try again later"},
+		"400 in text":      {status(400, "too long "+key+"\n", "Content-Type", "text/plain; charset=utf-8"), "", "400 Bad Request: too long [key]; "},
+		"404":              {status(404, html), "", "answers 404 Not Found; see whether --answer-url"},
+		"429 in seconds":   {status(429, object, "Retry-After", "20"), "", "answers 429 Too Many Requests: no such model, 1; try again in 20 s"},
+		"429 on a date":    {status(429, object, "Retry-After", "Sat, 01 Jan 2000 00:01:30 GMT"), "", "try again later"},
+		"429":              {status(429, html), "", "try again later"},
+		"500":              {status(500, html), "", "answers 500 Internal Server Error; try again later"},
+		"503":              {status(503, `{"detail":"loading `+key+`"}`, "Retry-After", "5"), "", "loading [key]; try again in 5 s"},
+		"no type":          {status(200, object, "Content-Type", ""), "", "answers something without a Content-Type instead of an event stream, 200 OK"},
+		"302 in text":      {status(302, "", "Content-Type", "text/plain"), "", "answers 302 Found; set --answer-url"},
+		"error":            {answers(`data: {"error":{"message":"boom","type":"x"}}` + "\n\n"), "Hel", "ended the answer with \"error\": boom, x"},
+		"302":              {status(302, "", "Location", "https://user:secret@evil.test/x?secret"), "", "answers 302 Found; set --answer-url to the address of the endpoint itself"},
+		"307":              {status(307, "", "Location", "/other"), "", "answers 307 Temporary Redirect; set --answer-url"},
+		"hanging error":    {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500); send(w, "x"); <-r.Context().Done() }, "", "answers 500 Internal Server Error: x; try again later"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked := 0
@@ -269,6 +272,12 @@ func TestSilence(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				kind, stop := start(t, chat, func(w http.ResponseWriter, r *http.Request) {
+					select {
+					case <-time.After(tt.pause):
+						send(w, "") // the head
+					case <-r.Context().Done():
+						return
+					}
 					for _, b := range []byte(": wait\n\nevent: ping\n\n" + piece("x") + done) {
 						select {
 						case <-time.After(tt.pause):
@@ -286,6 +295,33 @@ func TestSilence(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestHalfAPair: the text before the first half of a surrogate pair does not wait for the
+// second half.
+func TestHalfAPair(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun := make(chan string, 2)
+		kind, stop := start(t, chat, func(w http.ResponseWriter, r *http.Request) {
+			send(w, data(chunk(`"content":"ok \ud83d"`, "null")))
+			select {
+			case <-begun:
+				send(w, data(chunk(`"content":"\ude00"`, "null"))+done)
+			case <-r.Context().Done():
+			}
+		})
+		defer stop()
+		var text string
+		err := kind.Write(t.Context(), job.Ask("Why?"), func(piece string) error {
+			if text += piece; piece != "" {
+				begun <- piece
+			}
+			return nil
+		})
+		if err != nil || text != "ok \U0001f600" {
+			t.Errorf("%q %v", text, err)
+		}
+	})
 }
 
 // TestLastWords: an upstream that has said that the answer is complete and then keeps its
