@@ -1,7 +1,7 @@
 // Package pubsub keeps channels as logs: a channel is a short append-only log of
 // encoded frames, and a subscriber is a position in it. It imports package sse and
 // the standard library, knows no HTTP, and can be copied together with sse into
-// another project.
+// another project; its subfolders need bbolt and go-redis, and may be left out.
 //
 // # Publishing
 //
@@ -37,8 +37,8 @@
 // A channel keeps a number of events; all channels together keep a number of
 // bytes, as subscribers get them. Beyond that the channel that was not used for the
 // longest time is dropped as a whole. Its last id is remembered, so that its clients
-// get a gap, and clients of a channel that never had an event get none: of 262,144
-// channels at least, which take up to 20 MB on top.
+// get a gap, and clients of a channel that never had an event get none. The last ids of
+// at least 262,144 dropped channels are remembered, in up to 20 MB more.
 //
 // # Other brokers
 //

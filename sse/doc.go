@@ -14,7 +14,8 @@
 //
 // The package uses the standard library only and can be copied into another
 // project as it is. The broker is from package pubsub, whose subscriptions are
-// sources; anything else that implements [Source] will do.
+// sources; anything else that implements [Source] will do, as in the example of Serve.
+// When ctx is done, call [net/http.Server.Shutdown], which waits for the streams.
 //
 // # Events and frames
 //
@@ -25,15 +26,15 @@
 // # Sources
 //
 // A [Source] is a position in something that goes on: a log of events, a file, the
-// ticks of a clock. Replay and live events are the same, what comes after the
-// position, and a slow client costs no memory. Next must not wait: do slow work in a
+// ticks of a clock. There is no difference between replayed and live events: both come
+// after the position. A slow client costs no memory. Next must not wait: do slow work in a
 // goroutine of the source, which hands over frames. For an answer that is known, such
 // as one event, there is [SourceOf].
 //
 // # Shutdown
 //
-// When Options.Shutdown is closed, each stream sends what its source still has, and
-// ends; after 5 s if the source has more all the time, or the client is slow. A write
+// When Options.Shutdown is closed, each stream sends what Next returns, until that is
+// nothing, and ends; after 5 s if there is more all the time, or the client is slow. A write
 // that waits for its client is not cut short; it has its write timeout.
 //
 // # Heartbeats

@@ -67,8 +67,8 @@ const (
 	ClientStalled Reason = stream.ClientStalled // "stalled": it took no bytes for Options.WriteTimeout
 )
 
-// MaxPatience is the longest stall that is allowed, 11 write timeouts: see Slow
-// clients above.
+// MaxPatience is the longest stall that is allowed, in write timeouts: ten for earlier
+// data, and one. See Slow clients above.
 const MaxPatience = stream.MaxPatience
 
 // A PanicError is the error of a source that has panicked, from a server that goes on

@@ -17,19 +17,23 @@ import (
 //     batch. If Next has returned nothing and the source is behind, it calls wake when
 //     either changes.
 type Source interface {
-	// Position is the id after which the source begins, or "". A client that is
-	// cut off before its first event resumes there. It is called once, first.
+	// Position is the id after which the source begins, as an Event.ID, or "". It is
+	// the response header Last-Event-ID: a client that reads headers, which EventSource
+	// does not, resumes there if it is cut off before its first event. It is called
+	// once, first.
 	Position() string
 	// Notify has the source call wake, from any goroutine, when there may be more
-	// than Next has returned: at once, if there already is. Wake does not block,
-	// and does not use the source. Next may be called before Notify.
+	// than Next has returned: at once, if there already is. It is called once, possibly
+	// after Next. Wake may be called at any time, also within Notify, twice, and when
+	// the stream has ended. It does not block, and does not use the source.
 	Notify(wake func())
-	// Next appends to frames what follows the position, a batch at the most, and
-	// moves on. It must not wait, neither for a disk nor for a lock that is held
-	// while something else waits: the goroutine may serve other streams, too. If
-	// there is nothing, it returns frames as they are. It is called again only when
-	// all of the batch was sent. io.EOF, possibly with the last frames, ends the
-	// stream; so does any other error, as a failure.
+	// Next appends to frames what follows the position, and moves on: one frame, or
+	// a batch that may be held in memory. It is called until it returns frames as they
+	// are, each time after the batch before was sent, and then again after wake. It must
+	// not wait, neither for a disk nor for a lock that is held while something else
+	// waits: the goroutine may serve other streams, too. io.EOF, possibly with the last
+	// frames, ends the stream; so does any other error, as a failure. A client then
+	// reconnects: answer 204 instead of calling Serve if there is no more for it.
 	Next(frames [][]byte) ([][]byte, error)
 }
 

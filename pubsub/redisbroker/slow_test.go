@@ -149,7 +149,7 @@ func TestStartTriesAgain(t *testing.T) {
 			_ = conn.Close()
 		}
 	}()
-	replica(t, url, func(o *Options) { o.timing.start = time.Second })
+	replica(t, url, quick, func(o *Options) { o.timing.start = time.Second })
 }
 
 // TestOneLargeEvent takes longer than the deadline that go-redis has for an answer.
