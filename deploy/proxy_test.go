@@ -290,7 +290,8 @@ func varnish(ctx context.Context, t testing.TB, file, dir string) *exec.Cmd {
 }
 
 func TestVarnish(t *testing.T) {
-	t.Parallel() // they mostly wait
+	t.Parallel()                  // they mostly wait
+	ssetest.Need(t, "gcc", "gcc") // Varnish compiles its configuration
 	s := service(t)
 	s.behind("varnish.vcl", varnish, "vcl 4.1;", "vcl 4.1;\n# ADDR", "_timeout = 60s", "_timeout = 1s")
 	s.check()
