@@ -63,18 +63,25 @@ func TestInput(t *testing.T) {
 	}
 }
 
-// TestTooMuchInput cuts off a client that does not stop.
-func TestTooMuchInput(t *testing.T) {
-	p := start(t, nil, "--heartbeat", "1h")
-	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", p.addr)
+// openOld opens a stream over HTTP/1.0, until the end of the test.
+func (p *program) openOld() (net.Conn, *bufio.Reader) {
+	p.Helper()
+	conn, err := new(net.Dialer).DialContext(p.Context(), "tcp", p.addr)
 	if err != nil {
-		t.Fatal(err)
+		p.Fatal(err)
 	}
-	defer func() { _ = conn.Close() }()
+	p.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetReadDeadline(time.Now().Add(patience))
 	_, _ = io.WriteString(conn, "GET /stream/channel?name=a HTTP/1.0\r\nHost: x\r\n\r\n")
 	in := bufio.NewReader(conn)
 	_, _ = in.ReadString('\n')
+	return conn, in
+}
+
+// TestTooMuchInput cuts off a client that does not stop.
+func TestTooMuchInput(t *testing.T) {
+	p := start(t, nil, "--heartbeat", "1h")
+	conn, in := p.openOld()
 	_, _ = conn.Write(make([]byte, 64<<10+1))
 	_, _ = io.Copy(io.Discard, in) // until it is cut off
 	p.eventually("it is gone", func() bool { return p.connections() == 0 })
@@ -84,17 +91,10 @@ func TestTooMuchInput(t *testing.T) {
 // the kernel resets the connection at the end, and what is on its way is lost.
 func TestEndAfterInput(t *testing.T) {
 	p := start(t, nil, "--heartbeat", "1h")
-	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", p.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
-	_ = conn.SetReadDeadline(time.Now().Add(patience))
-	_, _ = io.WriteString(conn, "GET /stream/channel?name=a HTTP/1.0\r\nHost: x\r\n\r\n")
-	in := bufio.NewReader(conn)
-	_, _ = in.ReadString('\n')
+	conn, in := p.openOld()
 	_, _ = conn.Write(make([]byte, 10_000))
-	if err := p.publish("1"); err != nil {
+	err := p.publish("1")
+	if err != nil {
 		t.Fatal(err)
 	}
 	for line := ""; err == nil && !strings.HasPrefix(line, "data: 1"); {
