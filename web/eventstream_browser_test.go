@@ -13,6 +13,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"example.com/sse-demo/deploy/browsertest"
 	"example.com/sse-demo/web"
 )
 
@@ -160,7 +161,8 @@ openStream("/events", {onEvent: ({id}) => seen.push(id), onState: (state) => see
 	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	p := startBrowser(t).open(&service{T: t, addr: server.Listener.Addr().String()})
+	b := &browser{browsertest.NewFullBrowser(t)}
+	p := b.open(&service{T: t, addr: server.Listener.Addr().String()})
 	p.until(`globalThis.seen?.at(-1) === "1"`)
 	p.eval(`void (location.href = "/other")`)
 	p.until(`document.title === "other"`)
