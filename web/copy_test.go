@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 
@@ -15,7 +16,7 @@ import (
 // TestCopy copies the lines of a panel and runs them.
 func TestCopy(t *testing.T) {
 	t.Parallel()
-	s := startService(t)
+	s := startService(t, func(s *service) { s.heartbeat = 4 * time.Second }) // curl below notices with the next one that its reader has ended
 	p := startBrowser(t).open(s, beforeScripts(`globalThis.copied = []; Object.defineProperty(navigator, "clipboard", {value: {writeText: async (text) => void copied.push(text)}})`))
 	p.until(all("open"))
 	s.publish("news", `"the first"`)

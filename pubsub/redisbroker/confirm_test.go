@@ -78,6 +78,7 @@ func TestLostWhileOthersCome(t *testing.T) {
 // TestIdleConnectionsAreCut: an event is not sent over a connection that Redis has
 // closed, and none is stored twice.
 func TestIdleConnectionsAreCut(t *testing.T) {
+	t.Parallel()
 	for name, start := range map[string]func(testing.TB, ...string) *redistest.Server{"TCP": redistest.Start, "TLS": startTLS} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

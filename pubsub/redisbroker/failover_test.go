@@ -76,6 +76,7 @@ func readGap(t *testing.T, s pubsub.Subscription) (seen []string) {
 // lost, and the new one does not have it. The subscribers of the others have missed
 // it, so they get a gap, too, and one only.
 func TestLossReachesAllReplicas(t *testing.T) {
+	t.Parallel()
 	for name, goOn := range map[string]func(*testing.T, *pair){
 		"in silence": func(_ *testing.T, p *pair) {
 			p.connect(p.farLine)
