@@ -16,12 +16,14 @@ type entry struct {
 	frame []byte // as sse.Event.Append made it; not to be changed
 }
 
-// A Log is a ring of the newest events of one source. Positions in it are the
-// running numbers of its events, so a position that was dropped is recognized.
+// A Log keeps the newest events of one source for any number of subscribers. Use it
+// for a stream without channels, such as the progress of one job, or if the events
+// have ids already: a broker keeps a Log for each channel, and gives the ids itself.
 type Log struct {
 	mu        *notifier // its own, or its broker's: one lock over all logs gives one order over all
 	maxEvents int
 
+	// Positions are the running numbers of events, so one that was dropped is recognized.
 	ring       []entry // event n is at n modulo its length
 	first, end uint64  // the events first ≤ n < end are kept
 	dropped    ID      // id of event first-1, or what the log began after
@@ -32,16 +34,18 @@ type Log struct {
 	wasRead    atomic.Bool // a subscriber has read, or has joined, since they were notified
 }
 
-// NewLog returns an empty log that keeps up to maxEvents events. It begins after the
-// event base.
+// NewLog returns an empty log that keeps up to maxEvents events. Base is the id of the
+// last event before them, which is not in the log, or ID{} if there was none: a client
+// that resumes before base gets a gap.
 func NewLog(maxEvents int, base ID) *Log { return newLog(new(notifier), maxEvents, base) }
 
 func newLog(mu *notifier, maxEvents int, base ID) *Log {
 	return &Log{mu: mu, maxEvents: max(maxEvents, 1), dropped: base}
 }
 
-// Append adds an event and wakes the subscribers. Its id must be above all before it;
-// frame is the event as sse.Event.Append made it, not to be changed any more.
+// Append adds an event and wakes the subscribers. Its id must be above base and all
+// before it. Frame is the event with this id as sse.Event.Append made it, not to be
+// changed any more.
 func (l *Log) Append(id ID, frame []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -34,9 +34,10 @@ func MustFrame(e Event) []byte {
 	return frame
 }
 
-// AppendGap appends the event that reports a loss: the events after the id that
-// the client gave, up to the oldest that is still kept, are gone. An empty oldest
-// becomes null. The event has no id, so it does not change the client's last id.
+// AppendGap appends the event that reports a loss between two ids. After is the id of
+// the last event that the client has, as it gave it (see [LastEventID]). Oldest is the id
+// of the first event that follows in this stream, the oldest that is still kept; if none
+// is, it is "", which becomes null. The gap has no id, so the client's last id stays.
 func AppendGap(dst []byte, after, oldest string) []byte {
 	gap := struct {
 		After  string  `json:"after"`
