@@ -108,6 +108,9 @@ func (a *answer) add(v value) {
 		case said[0] == '"':
 			a.text = append(a.text, said[1:len(said)-1]...)
 			a.begun = true
+			if a.word != "" { // the word was too early
+				a.silence.Reset(lastWords)
+			}
 		default:
 			a.fail(malformed + string(said))
 		}
@@ -131,7 +134,8 @@ func (a *answer) take() (piece string) {
 // complete are the words that mean that the answer is complete. Any other does not.
 var complete = []string{"stop", "eos", "end_turn", "stop_sequence", "completed"}
 
-// lastWords is how long the stream may go on after its last word. Some errors come only then.
+// lastWords is how long the stream may go on after its last word or text. Some errors come
+// only then.
 const lastWords = 5 * time.Second
 
 // end notes a word with which the answer ends. After a bad one no other counts.

@@ -336,6 +336,24 @@ func TestLastWords(t *testing.T) {
 	}
 }
 
+// TestEarlyLastWord: text that goes on after a word that means the end is kept.
+func TestEarlyLastWord(t *testing.T) {
+	text, took, err := ask(t, chat, func(w http.ResponseWriter, r *http.Request) {
+		send(w, piece("x")+stop)
+		for range 10 {
+			select {
+			case <-time.After(4 * time.Second):
+				send(w, piece("y"))
+			case <-r.Context().Done():
+			}
+		}
+		drip(w, r)
+	})
+	if text != "xyyyyyyyyyy" || err != nil || took != 45*time.Second {
+		t.Error(text, err, took)
+	}
+}
+
 // TestErrorFieldEndsTheJob, also if the upstream then keeps its connection open.
 func TestErrorFieldEndsTheJob(t *testing.T) {
 	text, took, err := ask(t, chat, func(w http.ResponseWriter, r *http.Request) {
