@@ -36,11 +36,12 @@ type answer struct {
 	*Upstream
 	silence *time.Timer
 
-	text  []byte // with the escapes of JSON; what take has not returned yet
-	begun bool   // there was a text
-	word  string // with which the answer ends
-	why   string // it ends so, or what the model refuses
-	err   error  // why nothing more counts
+	text     []byte // with the escapes of JSON; what take has not returned yet
+	begun    bool   // there was a text
+	word     string // with which the answer ends
+	why      string // it ends so, or what the model refuses
+	inDeltas bool   // the text comes in deltas
+	err      error  // why nothing more counts
 }
 
 // Write gets every byte that the upstream sends. Each is a sign of life.

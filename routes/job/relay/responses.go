@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// responses is OpenAI's Responses. A refusal comes in pieces, and then as a whole.
+// responses is OpenAI's Responses. Texts and refusals come in pieces, and then as a whole;
+// a server that sends no pieces has all of a text there.
 var responses = dialect{
 	key:          "Authorization: Bearer ",
 	conversation: "input",
@@ -13,7 +14,12 @@ var responses = dialect{
 	read: func(a *answer, kind string, event object) {
 		switch kind {
 		case "response.output_text.delta":
+			a.inDeltas = true
 			a.add(event["delta"])
+		case "response.output_text.done":
+			if !a.inDeltas {
+				a.add(event["text"])
+			}
 		case "response.refusal.delta":
 			a.why += words(event["delta"])
 		case "response.refusal.done":
