@@ -38,9 +38,10 @@ type answer struct {
 
 	text     []byte // with the escapes of JSON; what take has not returned yet
 	begun    bool   // there was a text
+	inDeltas bool   // the text comes in deltas
+	lines    []byte // JSON without a field that is not complete yet
 	word     string // with which the answer ends
 	why      string // it ends so, or what the model refuses
-	inDeltas bool   // the text comes in deltas
 	err      error  // why nothing more counts
 }
 
@@ -60,14 +61,24 @@ func (a *answer) events(body io.ReadCloser) *sse.Reader {
 	events.OnFault = func(f sse.Fault) {
 		field, text, _ := strings.Cut(f.Text, ":")
 		switch {
-		case f.Kind != sse.UnknownField:
+		case f.Kind != sse.UnknownField, a.err != nil:
 		case strings.EqualFold(field, "error"): // of llama.cpp
 			a.read("error", []byte(text))
-		case strings.ContainsAny(f.Text[:1], "{["): // an object without a field, mostly an error
-			a.read("", []byte(strings.Trim(f.Text, "[]")))
+		case len(a.lines) > 0 || strings.ContainsAny(f.Text[:1], "{["):
+			a.readLine(f.Text)
 		}
 	}
 	return events
+}
+
+// readLine handles JSON without a field, mostly an error. It may have several lines, and
+// be in a list.
+func (a *answer) readLine(line string) {
+	a.lines = bytes.TrimLeft(append(a.lines, line...), "[]")
+	if lines := bytes.TrimRight(a.lines, "]"); json.Valid(lines) || len(lines) > maxError {
+		a.lines = nil
+		a.read("", lines)
+	}
 }
 
 // read handles an event.
@@ -79,6 +90,8 @@ func (a *answer) read(name string, data []byte) {
 	var event object
 	err := json.Unmarshal(data, &event)
 	switch {
+	case len(a.lines) > 0: // they were not completed
+		a.fail(malformed + string(a.lines))
 	case a.err != nil:
 	case string(data) == "[DONE]": // in every dialect; it counts if no word was before it
 		a.end(value(`"stop"`))

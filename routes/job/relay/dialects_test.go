@@ -164,6 +164,9 @@ func TestErrors(t *testing.T) {
 		"message and status":   {data(`{"message":"overloaded","status":529}`), []string{"overloaded, 529"}},
 		"error in an error":    {data(`{"error":{"message":"Upstream failed","error":{"message":"overloaded","code":502}}}`), []string{"Upstream failed, overloaded, 502"}},
 		"problem line":         {`{"title":"Bad Gateway","status":502}` + "\n\n", []string{"Bad Gateway, 502"}},
+		"error over lines":     {"{\n  \"error\": {\n    \"code\": 503,\n    \"message\": \"overloaded\"\n  }\n}\n\n", []string{"503, overloaded"}},
+		"list over lines":      {"[{\r\n\"error\":\r\n{\"message\": \"overloaded\"}\r\n}\r\n]\r\n\r\n", []string{"\"error\": overloaded"}},
+		"lines without an end": {"{\n  \"error\": {\n\n", []string{"no part of an answer", `{ "error": {`}},
 		"half a line":          {`{"error":` + "\n\n", []string{"no part of an answer"}},
 		"empty error event":    {"event: error\ndata:\n\n", []string{"no reason is given"}},
 	} {

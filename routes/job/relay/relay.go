@@ -35,6 +35,7 @@ const (
 	MaxTime        = 10 * time.Minute // for an answer, from its head on
 	MaxEvent       = 2 << 20          // bytes of one event; the last one of a response has all of its text again
 	MaxResponse    = 32 << 20         // bytes of an answer with everything around its text
+	maxError       = 16 << 10         // bytes of an error that is no event; what was read of it will do
 )
 
 // An Upstream is a model API.
@@ -149,7 +150,7 @@ func (u *Upstream) refusal(response *http.Response) error {
 	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusTooManyRequests, code >= 500:
 		todo = "try again later"
 	}
-	body, _ := io.ReadAll(io.LimitReader(response.Body, 16<<10))                  // what was read of it will do
+	body, _ := io.ReadAll(io.LimitReader(response.Body, maxError))
 	if len(body) > 0 && media != "text/html" && code != http.StatusUnauthorized { // which may show a part of the key
 		says += ": " + words(body)
 	}
