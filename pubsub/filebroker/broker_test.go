@@ -239,6 +239,48 @@ func TestDamagedBytes(t *testing.T) {
 	}
 }
 
+// TestObservers: an observer gets no message of a damaged file, and its own panic is not
+// reported as damage.
+func TestObservers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data")
+	b := open(t, path, 1, 1)
+	for _, data := range []string{"one", "two"} {
+		if err := b.Journal().Publish(t.Context(), "", []byte(data)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shut(t, b)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := func(content string) (observed string, err error) {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b := New(path, 1, 1)
+		defer shut(t, b)
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("panic: %v", p)
+			}
+		}()
+		b.Journal().Observe(func(_ pubsub.ID, _ string, data []byte) {
+			if observed += string(data); observed == "onetwo" {
+				panic("of an observer")
+			}
+		})
+		err = b.Start(t.Context())
+		return observed, err
+	}
+	if observed, err := start(strings.ReplaceAll(string(whole), "two", "2wo")); observed != "" || !errors.Is(err, errContent) {
+		t.Error("a damaged file:", observed, err)
+	}
+	if _, err := start(string(whole)); err == nil || err.Error() != "panic: of an observer" {
+		t.Error("a panic:", err)
+	}
+}
+
 // TestManyPages: meta pages that are whole, but name more pages than there are, take no
 // memory for them.
 func TestManyPages(t *testing.T) {

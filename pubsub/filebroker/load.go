@@ -35,18 +35,25 @@ func (b *Broker) load(ctx context.Context, path string) error {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	return db.View(func(tx *bbolt.Tx) error { return b.loadPages(ctx, tx, file, info.Size()) })
+	return db.View(func(tx *bbolt.Tx) error {
+		messages, err := b.loadPages(ctx, tx, file, info.Size())
+		for _, r := range messages {
+			_, _ = b.deliver(r) // to observers, which return no error
+		}
+		return err
+	})
 }
 
 // loadPages reads both meta pages and the whole tree of pages, without bbolt, which trusts
 // every number that it maps into memory: a damaged one would end the process, have it
 // loop for ever, or overwrite other pages. The records are compared with the sum of their
-// checksums.
-func (b *Broker) loadPages(ctx context.Context, tx *bbolt.Tx, file io.ReaderAt, fileSize int64) (err error) {
+// checksums. loadPages returns the messages of the journal: observers get those of a whole
+// file only.
+func (b *Broker) loadPages(ctx context.Context, tx *bbolt.Tx, file io.ReaderAt, fileSize int64) (messages []record, err error) {
 	// Any number of a damaged file may be out of range, which only this finds.
 	defer func() {
 		if recover() != nil {
-			err = cmp.Or(ctx.Err(), errContent)
+			messages, err = nil, cmp.Or(ctx.Err(), errContent)
 		}
 	}()
 	must(tx.Size() <= fileSize)
@@ -69,13 +76,18 @@ func (b *Broker) loadPages(ctx context.Context, tx *bbolt.Tx, file io.ReaderAt, 
 			if r.id.Compare(b.last) > 0 {
 				b.last = r.id // new ids go on after the newest
 			}
+			must(flags == 0 && ctx.Err() == nil)
+			if r.kind == messageKind {
+				messages = append(messages, r)
+				return
+			}
 			_, err := b.deliver(r)
-			must(flags == 0 && err == nil && ctx.Err() == nil)
+			must(err == nil)
 		})
 		must(b.account.sum == machine.Uint64(bucket[8:]))
 	})
 	must(found)
-	return nil
+	return messages, nil
 }
 
 // must panics, which loadPages recovers from, if a file is not as it should be.
