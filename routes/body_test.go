@@ -49,6 +49,24 @@ func TestBodyThatNeverComes(t *testing.T) {
 	}
 }
 
+// TestChunkedBodyThatIsEmpty is no body, as one of no length is.
+func TestChunkedBodyThatIsEmpty(t *testing.T) {
+	bubble(t, options(), func(h *harness) {
+		r, err := http.NewRequestWithContext(h.Context(), http.MethodPost, "http://sse.test/jobs", io.NopCloser(strings.NewReader("")))
+		if err != nil {
+			h.Fatal(err)
+		}
+		response, err := h.client.Do(r)
+		if err != nil {
+			h.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != http.StatusAccepted {
+			h.Error(response.Status)
+		}
+	})
+}
+
 // TestBodiesAtShutdown: it does not wait for bodies, and what they ask for is
 // refused.
 func TestBodiesAtShutdown(t *testing.T) {

@@ -134,7 +134,7 @@ func readObject(c echo.Context) (sent map[string]json.RawMessage, err error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case media == "" && c.Request().ContentLength == 0:
+	case media == "" && len(body) == 0:
 		return nil, nil
 	case media != echo.MIMEApplicationJSON:
 		return nil, newProblem(http.StatusUnsupportedMediaType, "the Content-Type must be application/json")
