@@ -45,42 +45,6 @@ type answer struct {
 	err      error  // why nothing more counts
 }
 
-// Write gets every byte that the upstream sends. Each is a sign of life.
-func (a *answer) Write(p []byte) (int, error) {
-	if a.word == "" {
-		a.silence.Reset(a.Silence)
-	}
-	return len(p), nil
-}
-
-// events returns the reader of the answer. The last event needs no blank line.
-func (a *answer) events(body io.ReadCloser) *sse.Reader {
-	limited := io.TeeReader(http.MaxBytesReader(nil, body, MaxResponse), a)
-	events := sse.NewReader(io.MultiReader(limited, strings.NewReader("\n\n")))
-	events.MaxEvent = MaxEvent
-	events.OnFault = func(f sse.Fault) {
-		field, text, _ := strings.Cut(f.Text, ":")
-		switch {
-		case f.Kind != sse.UnknownField, a.err != nil:
-		case strings.EqualFold(field, "error"): // of llama.cpp
-			a.read("error", []byte(text))
-		case len(a.lines) > 0 || strings.ContainsAny(f.Text[:1], "{["):
-			a.readLine(f.Text)
-		}
-	}
-	return events
-}
-
-// readLine handles JSON without a field, mostly an error. It may have several lines, and
-// be in a list.
-func (a *answer) readLine(line string) {
-	a.lines = bytes.TrimLeft(append(a.lines, line...), "[]")
-	if lines := bytes.TrimRight(a.lines, "]"); json.Valid(lines) || len(lines) > maxError {
-		a.lines = nil
-		a.read("", lines)
-	}
-}
-
 // read handles an event.
 func (a *answer) read(name string, data []byte) {
 	data = bytes.TrimSpace(data)

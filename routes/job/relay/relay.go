@@ -105,6 +105,42 @@ func (u *Upstream) answer(ctx context.Context, r job.Request, write func(piece s
 	return a.judge(ctx)
 }
 
+// Write gets every byte that the upstream sends. Each is a sign of life.
+func (a *answer) Write(p []byte) (int, error) {
+	if a.word == "" {
+		a.silence.Reset(a.Silence)
+	}
+	return len(p), nil
+}
+
+// events returns the reader of the answer. The last event needs no blank line.
+func (a *answer) events(body io.ReadCloser) *sse.Reader {
+	limited := io.TeeReader(http.MaxBytesReader(nil, body, MaxResponse), a)
+	events := sse.NewReader(io.MultiReader(limited, strings.NewReader("\n\n")))
+	events.MaxEvent = MaxEvent
+	events.OnFault = func(f sse.Fault) {
+		field, text, _ := strings.Cut(f.Text, ":")
+		switch {
+		case f.Kind != sse.UnknownField, a.err != nil:
+		case strings.EqualFold(field, "error"): // of llama.cpp
+			a.read("error", []byte(text))
+		case len(a.lines) > 0 || strings.ContainsAny(f.Text[:1], "{["):
+			a.readLine(f.Text)
+		}
+	}
+	return events
+}
+
+// readLine handles JSON without a field, mostly an error. It may have several lines, and
+// be in a list.
+func (a *answer) readLine(line string) {
+	a.lines = bytes.TrimLeft(append(a.lines, line...), "[]")
+	if lines := bytes.TrimRight(a.lines, "]"); json.Valid(lines) || len(lines) > maxError {
+		a.lines = nil
+		a.read("", lines)
+	}
+}
+
 // ask sends the conversation to the upstream. The body of the response is to be closed.
 func (u *Upstream) ask(ctx context.Context, conversation []job.Message) (*http.Response, error) {
 	question := map[string]any{"stream": true, u.dialect.conversation: conversation}
