@@ -96,20 +96,25 @@ func (f *Follower) shut(gs ...*generation) {
 }
 
 // use calls read with the file of a generation. A file that is closed is opened again
-// by the name that rotation gave it.
+// by the name that rotation gave it, which may change while it is looked for.
 func (f *Follower) use(g *generation, read func(io.ReaderAt) error) error {
 	if g.file != nil {
 		return read(g.file)
 	}
-	for _, found := range f.rotated() {
-		if os.SameFile(g.info, found.info) && f.open(found) == nil {
-			defer f.shut(found)
-			if g.isIn(found.file, g.end) {
-				return read(found.file)
+	for {
+		beside := f.rotated()
+		for _, found := range beside {
+			if os.SameFile(g.info, found.info) && f.open(found) == nil {
+				defer f.shut(found)
+				if g.isIn(found.file, g.end) {
+					return read(found.file)
+				}
 			}
 		}
+		if areSame(beside, f.rotated()) {
+			return fs.ErrNotExist
+		}
 	}
-	return fs.ErrNotExist
 }
 
 // generations returns copies of those that are known.

@@ -45,6 +45,11 @@ func (f *Follower) rotated() (beside []*generation) {
 	return beside
 }
 
+// areSame reports whether two lists have the same files by the same names.
+func areSame(a, b []*generation) bool {
+	return slices.EqualFunc(a, b, func(a, b *generation) bool { return a.path == b.path && os.SameFile(a.info, b.info) })
+}
+
 // unread opens the files that were written since that time and have not been read.
 func (f *Follower) unread(beside []*generation, since time.Time) (found []*generation) {
 	for _, g := range beside {
@@ -97,8 +102,7 @@ func (f *Follower) look() (more bool, err error) {
 	if err = f.open(named); err == nil {
 		found = append(found, named)
 	}
-	isSame := func(a, b *generation) bool { return a.path == b.path && os.SameFile(a.info, b.info) }
-	if !slices.EqualFunc(beside, f.rotated(), isSame) {
+	if !areSame(beside, f.rotated()) {
 		f.shut(found...)
 		return false, nil
 	}

@@ -5,8 +5,13 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/rs/zerolog"
+
+	"example.com/sse-demo/routes/tail"
 )
 
 func TestMissingFile(t *testing.T) {
@@ -186,6 +191,29 @@ func TestRotationsWithClientsThatComeAndGo(t *testing.T) {
 		c.feed.Close()
 	}
 	wg.Wait()
+}
+
+// TestRotatedWhileItIsLookedFor renames the file of a client that is behind at the moment
+// in which it is opened by its old name.
+func TestRotatedWhileItIsLookedFor(t *testing.T) {
+	f := follow(t, "one\ntwo\n")
+	id := f.client(10, "", "").expect("one")
+	f.stop()
+	f.rename(".1")
+	f.write("three\n")
+	var rename atomic.Bool
+	f.Follower = tail.NewWith(f.path, zerolog.Nop(), func(path string) (tail.File, error) {
+		if path != f.path && rename.Swap(false) {
+			if err := os.Rename(path, path+"0"); err != nil {
+				t.Error(err)
+			}
+		}
+		return os.Open(path)
+	})
+	rename.Store(true)
+	c := f.client(0, "", id)
+	rename.Store(true)
+	c.expect("two", "three")
 }
 
 func TestOtherFilesAreNotTaken(t *testing.T) {
