@@ -56,7 +56,7 @@ func TestRedisCluster(t *testing.T) {
 	master := c.Owner(clusterKey)
 	stop = publishers(t, one, two)
 	progress("before the failover")
-	c.Failover(master)
+	c.Failover(master, (*redistest.Server).Kill)
 	progress("after the failover")
 	acknowledged := stop()
 	publish(t, one, "a", "end")
@@ -82,7 +82,7 @@ func TestRedisClusterGoesOnWithoutItsFirstNode(t *testing.T) {
 	j := startJournal(t, first.URL, nil, func(o *Options) { o.Key = "{test}:jobs" }, quick)
 	publish(t, b, "a", "1")
 	write(t, j, "1")
-	c.Failover((owner + 1) % 3)
+	c.Failover((owner+1)%3, (*redistest.Server).Kill)
 	publishSoon(t, b, "2")
 	eventually(t, "the journal is back", func() bool { return j.Publish(t.Context(), "", []byte("2")) == nil })
 	if err := j.Sync(t.Context()); err != nil {

@@ -20,9 +20,9 @@ type pipe struct{ net.Conn }
 
 func (pipe) SyscallConn() (syscall.RawConn, error) { return nil, syscall.ENOTSUP }
 
-// TestSilence: an answer that has begun may take any time as long as bytes come. Until then the
-// deadline of go-redis holds, so a node that hangs is soon left for another. A read without a
-// deadline, as of a client that waits for messages of a Sentinel, waits for ever.
+// TestSilence: an answer that has begun may take any time as long as bytes come. It has to begin
+// soon, so that a node that hangs is left for another. A read without a deadline, as of a client
+// that waits for messages of a Sentinel, waits for ever.
 func TestSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
@@ -35,7 +35,7 @@ func TestSilence(t *testing.T) {
 				_, _ = far.Write([]byte("x"))
 			}
 		})
-		c := &conn{socket: pipe{near}, patience: 5 * time.Second}
+		c := &conn{socket: pipe{near}, timeout: 5 * time.Second, patience: 6 * time.Second}
 		read := func(bytes int, deadline time.Time) error {
 			_ = c.SetReadDeadline(deadline)
 			_, err := io.ReadFull(c, make([]byte, bytes))
@@ -44,6 +44,9 @@ func TestSilence(t *testing.T) {
 		began := time.Now()
 		if err := read(3, began.Add(11*time.Second)); err != nil {
 			t.Error(time.Since(began), err)
+		}
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) != 18*time.Second {
+			t.Error("no more comes:", time.Since(began), err)
 		}
 		for deadline, want := range map[time.Duration]time.Duration{11 * time.Second: 5 * time.Second, time.Second: time.Second} {
 			began = time.Now()

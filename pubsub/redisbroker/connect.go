@@ -95,10 +95,10 @@ const (
 
 // newClient returns a client of a single Redis, of the master that Sentinels name, or of
 // a cluster. It never repeats a command that may have been carried out, see once.
-// patience is as in dialer. connected is called for each new connection.
+// timeout and patience are as in dialer. connected is called for each new connection.
 func newClient(o redis.UniversalOptions, timeout, patience time.Duration, connected func()) redis.UniversalClient {
 	o.Protocol = 2 // no messages but answers, so an idle connection with something to read is one that was closed
-	o.Dialer, o.TLSConfig = dialer(patience, o.TLSConfig), nil
+	o.Dialer, o.TLSConfig = dialer(timeout, patience, o.TLSConfig), nil
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = timeout, timeout, timeout, timeout
 	o.MaxRetries, o.DialerRetries, o.ContextTimeoutEnabled = -1, 1, true
 	o.PoolSize, o.PipelinePoolSize, o.ConnMaxIdleTime = cmp.Or(o.PoolSize, maxConnections), -1, maxIdle
@@ -122,16 +122,16 @@ func relocate(ctx context.Context, client redis.UniversalClient) {
 }
 
 // dialer returns the function by which go-redis connects. What it returns differs from
-// go-redis's own in two ways: an answer that has begun fails only if no byte comes for as
-// long as patience, unless that is 0, and an idle connection that Redis has closed is
-// recognized with TLS, too.
-func dialer(patience time.Duration, config *tls.Config) func(ctx context.Context, network, address string) (net.Conn, error) {
+// go-redis's own in two ways. Unless patience is 0, every answer has to begin within timeout,
+// and one that has begun fails only if no byte comes for as long as patience. An idle
+// connection that Redis has closed is recognized with TLS, too.
+func dialer(timeout, patience time.Duration, config *tls.Config) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		dialed, err := new(net.Dialer).DialContext(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
-		plain := &conn{socket: dialed.(socket), patience: patience}
+		plain := &conn{socket: dialed.(socket), timeout: timeout, patience: patience}
 		if config == nil {
 			return plain, nil
 		}
@@ -153,18 +153,20 @@ type socket interface {
 
 // A conn moves the deadline of an answer with every byte that comes, so that a large one may
 // take its time over a slow line while one that has stopped is noticed. go-redis has one
-// deadline for all of it, which holds until the first byte.
+// deadline for all of it, and allows a command that waits ten seconds more, so that a node
+// that hangs would keep it for as long.
 type conn struct {
 	socket
-	patience time.Duration
-	limited  bool // go-redis does not wait for ever
+	timeout  time.Duration // until the first byte
+	patience time.Duration // until the next one
+	limited  bool          // go-redis does not wait for ever
 }
 
 // SetReadDeadline implements [net.Conn].
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.limited = c.patience > 0 && !t.IsZero()
-	if silent := time.Now().Add(c.patience); c.limited && silent.Before(t) {
-		t = silent
+	if begin := time.Now().Add(c.timeout); c.limited && begin.Before(t) {
+		t = begin
 	}
 	return c.socket.SetReadDeadline(t)
 }

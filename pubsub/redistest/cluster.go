@@ -68,9 +68,9 @@ func (c *Cluster) Owner(key string) int {
 	return 0
 }
 
-// Failover ends a master without a warning, and waits until its replica has taken over.
-func (c *Cluster) Failover(master int) {
+// Failover kills or pauses a master, and waits until its replica has taken over.
+func (c *Cluster) Failover(master int, end func(*Server)) {
 	c.t.Helper()
-	c.Nodes[master].Kill()
+	end(c.Nodes[master])
 	c.Nodes[master+len(c.Nodes)/2].Eventually("role:master", "INFO", "replication")
 }
