@@ -119,7 +119,8 @@ func (f *Follower) step() (more bool, err error) {
 		return false, err
 	}
 	isOver := isReplaced && f.reader.atEnd
-	f.add(f.reader.lines(isOver, math.MaxInt))
+	isWhole := isOver && f.reader.file != nil // or else a truncation took the rest of a line
+	f.add(f.reader.lines(isWhole, math.MaxInt))
 	switch {
 	case isOver:
 		next := f.queue[0]

@@ -79,6 +79,26 @@ func TestCopyTruncate(t *testing.T) {
 	f.client(0, "", id).expect("three", "four") // from the copy
 }
 
+// TestUnfinishedLineOfATruncatedFile is no line: it was not complete, and no file has it.
+func TestUnfinishedLineOfATruncatedFile(t *testing.T) {
+	f := follow(t, "one\ntw")
+	c := f.client(10, "", "")
+	c.expect("one")
+	f.emptied()
+	f.write("three\n")
+	c.expect("three")
+}
+
+// TestUnfinishedLineOfACopy is a line: the copy has it, and nothing is added to that.
+func TestUnfinishedLineOfACopy(t *testing.T) {
+	f := follow(t, "one\ntw")
+	c := f.client(10, "", "")
+	c.expect("one")
+	f.copyTruncate(".1")
+	f.write("three\n")
+	c.expect("tw", "three")
+}
+
 // TestCopyIsNotNew has copies that were read, when the file is rotated by its name:
 // a whole one, and one that was made before the last line.
 func TestCopyIsNotNew(t *testing.T) {
