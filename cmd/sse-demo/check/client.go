@@ -121,21 +121,25 @@ func (c *client) send(ctx context.Context, a ask) (*http.Response, error) {
 
 // setHeader replaces all headers, also of a request that follows a redirect. Another
 // origin gets neither the user's headers, which may be secrets, nor a Referer, whose
-// query may have some.
+// query may have some. A browser's preflight has none of them either, but goes to the
+// same Host.
 func (c *client) setHeader(request *http.Request, a ask) {
 	header := http.Header{}
+	request.Header, request.Host = header, "" // empty means the URL's
 	header.Set("User-Agent", "sse-demo-check")
 	header.Set("Accept", sse.MediaType)
 	header.Set("Accept-Encoding", "identity")
-	header.Set("Cache-Control", "no-cache")                               // as EventSource does
-	if a.method != http.MethodOptions && sameOrigin(request.URL, c.url) { // a browser's preflight has none of them
-		maps.Copy(header, c.header)
+	header.Set("Cache-Control", "no-cache") // as EventSource does
+	if sameOrigin(request.URL, c.url) {
+		request.Host = c.header.Get("Host")
+		if a.method != http.MethodOptions {
+			maps.Copy(header, c.header)
+		}
 	}
 	maps.Copy(header, a.header)
 	if a.lastID != "" {
 		header.Set("Last-Event-ID", a.lastID)
 	}
-	request.Header, request.Host = header, header.Get("Host") // empty means the URL's
 }
 
 func sameOrigin(a, b *url.URL) bool {

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"strings"
@@ -123,6 +124,7 @@ func TestFaults(t *testing.T) {
 		return func(e *endpoint) { e.heartbeat, e.interval, e.events = d, time.Second, 1 }
 	}
 	isUnknown := func(r *http.Request) bool { return r.Header.Get("Last-Event-ID") == unknownID }
+	acceptsGzip := func(r *http.Request) bool { return r.Header.Get("Accept-Encoding") == "gzip" }
 	isHead := func(r *http.Request) bool { return r.Method == http.MethodHead }
 	few := " delivery=skip ids=skip resume=skip"
 
@@ -289,6 +291,36 @@ func TestFaults(t *testing.T) {
 		{"compression: one that is not decoded", func(e *endpoint) {
 			e.header = func(h http.Header, _ *http.Request) { h.Set("Content-Encoding", "br") }
 		}, "compression=warn delivery=skip format=skip retry=warn ids=skip resume=skip unknown-id=warn"},
+
+		{"compression: none, by a name that is not registered", header("Content-Encoding", "none"), ""},
+		{"compression: gzip in name only", func(e *endpoint) {
+			e.before = func(w http.ResponseWriter, r *http.Request) bool {
+				w.Header().Set("Content-Type", "text/event-stream")
+				w.Header().Set("Cache-Control", "no-cache")
+				w.Header().Set("Content-Encoding", "gzip")
+				if !isHead(r) {
+					_, _ = io.WriteString(w, "retry: 3000\n\ndata: x\n\n")
+				}
+				return true
+			}
+		}, "format=fail retry=warn unknown-id=warn compression=warn" + few},
+		{"compression: refused", statusIf(500, acceptsGzip), "compression=skip"},
+		{"compression: another one", func(e *endpoint) {
+			e.header = func(h http.Header, r *http.Request) {
+				if acceptsGzip(r) {
+					h.Set("Content-Encoding", "br")
+				}
+			}
+		}, "compression=skip"},
+		{"compression: the first event is over all limits", func(e *endpoint) {
+			e.before = func(w http.ResponseWriter, r *http.Request) bool {
+				if acceptsGzip(r) {
+					w.Header().Set("Content-Type", "text/event-stream")
+					_, _ = fmt.Fprintf(w, "event: %s\ndata: x\n\n", strings.Repeat("x", maxKept+1))
+				}
+				return acceptsGzip(r)
+			}
+		}, ""},
 
 		{"methods: HEAD is 405", statusIf(405, isHead), "methods=warn"},
 		{"methods: HEAD has another type", func(e *endpoint) {

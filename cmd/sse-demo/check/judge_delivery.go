@@ -1,9 +1,11 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -28,8 +30,8 @@ func judgeFirstByte(o *observation) Result {
 	seen := fmt.Sprintf("the first byte came %s after the request", seconds(s.firstDelay))
 	switch {
 	case !s.hasFirst && s.ends > 0:
-		return warn(s.endings()+", without a byte", "Clients get nothing, and come back again and again.",
-			"Keep the stream open until the client leaves: in Go, do not return from the handler before the request's context is done. Look into the log if the handler fails.")
+		return warn(s.endings()+", without a byte", "Clients get nothing, and EventSource comes back again and again.",
+			"Look into the log if the handler fails. Keep a stream of news open until its client leaves: in Go, do not return from the handler before the request's context is done.")
 	case !s.hasFirst:
 		seen = "nothing came in " + seconds(s.closed.Sub(s.latest.asked))
 	case s.firstDelay <= slowFirstByte:
@@ -53,7 +55,7 @@ func judgeDelivery(o *observation) Result {
 			"Something between the two URLs holds events back.", fixBuffering)
 	}
 	const cause = "a buffer in a proxy, a compressor, or a missing flush."
-	if delay, heldBack := heldBackDelay(s.events); heldBack {
+	if delay := heldBackDelay(s.events); delay > 0 {
 		return warn(fmt.Sprintf("all %d events came at once, %s after the request", len(s.events), seconds(delay)),
 			"Something holds the stream back until it ends, or until there is enough to send: "+cause, fixBuffering)
 	}
@@ -75,7 +77,7 @@ func judgeCompression(o *observation) Result {
 	wasAccepted := strings.Contains(o.client.header.Get("Accept-Encoding"), encoding)
 	if o.posts() {
 		isGzip = encoding == "gzip" && wasAccepted
-		late, _ = heldBackDelay(o.stream.events)
+		late = heldBackDelay(o.stream.events)
 	}
 	switch {
 	case isGzip && late > maxLate:
@@ -85,6 +87,11 @@ func judgeCompression(o *observation) Result {
 			"A client that cannot decode it sees garbage.", "Compress only what Accept-Encoding allows, and event streams best not at all.")
 	case isGzip:
 		return ok("gzip to clients that accept it, without delay")
+	case !o.posts() && o.gzip.code != http.StatusOK:
+		return skip("a second connection, which accepts gzip, got %s", o.gzip.outcome())
+	}
+	if encoding = cmp.Or(encoding, o.gzip.encoding()); encoding != "" {
+		return skip("compressed with %s, which is not decoded here", quote(encoding))
 	}
 	return ok("not compressed")
 }
@@ -101,17 +108,20 @@ func split(events []arrival, longest time.Duration) (parts [][]arrival) {
 	return parts
 }
 
-// heldBackDelay reports whether all events of each connection came at once, long
-// after its request, and how long. One event alone is no sign of that.
-func heldBackDelay(events []arrival) (delay time.Duration, heldBack bool) {
+// heldBackDelay returns how long after its request all events of a connection came at
+// once, if that is so on each of them; else 0. A few events are no sign of that.
+func heldBackDelay(events []arrival) (delay time.Duration) {
+	if len(events) < enoughEvents {
+		return 0
+	}
 	for _, connection := range split(events, forever) {
 		first, last := connection[0], connection[len(connection)-1]
 		if len(connection) < 2 || last.at.Sub(first.at) > shortPause || first.at.Sub(first.asked) <= slowEvents {
-			return 0, false
+			return 0
 		}
 		delay = max(delay, last.at.Sub(last.asked))
 	}
-	return delay, len(events) >= enoughEvents
+	return delay
 }
 
 // clumpsOf returns how many groups came at once and how large the largest was, if

@@ -35,8 +35,12 @@ func judgeHeartbeat(o *observation) Result {
 	return ok("%s", seen)
 }
 
+// notGzip is a fault of the body before it is read as a stream.
+const notGzip sse.FaultKind = "Content-Encoding says gzip, but the body is not"
+
 // faults are what is judged of the format, and what to do about it.
 var faults = map[sse.FaultKind]struct{ result, fix string }{
+	notGzip:           {isFail, "Leave Content-Encoding out, or compress."},
 	sse.NotUTF8:       {isFail, "Encode the data as UTF-8, and do not cut it in the middle of a character."},
 	sse.NulID:         {isFail, "Leave NUL out of ids."},
 	sse.BadRetry:      {isFail, "Write retry as whole milliseconds, in ASCII digits only."},

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -169,6 +170,22 @@ func TestPostGzip(t *testing.T) {
 		want := map[bool]string{true: "delivery=warn compression=fail"}[holdBack]
 		compare(t, report, goodAnswer+" "+want)
 	}
+}
+
+// TestPostShort: a short answer that comes late was not held back by its compressor.
+func TestPostShort(t *testing.T) {
+	server := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.Header().Set("Cache-Control", "no-cache")
+		w.Header().Set("Content-Encoding", "gzip")
+		_ = http.NewResponseController(w).Flush()
+		pause(r.Context(), 4*time.Second)
+		zip := gzip.NewWriter(w)
+		_, _ = io.WriteString(zip, "data: yes\n\ndata: [DONE]\n\n")
+		_ = zip.Close()
+	})
+	report, _ := try(t, server, Options{Data: new("x"), Header: []string{"Accept-Encoding: gzip"}})
+	compare(t, report, goodAnswer+" delivery=skip")
 }
 
 // TestData: the body is a text or a file, and may be empty.

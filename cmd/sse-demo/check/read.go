@@ -87,6 +87,9 @@ func (r *record) readEvents(body io.Reader, encoding string) (err error) {
 	case "":
 	case "gzip":
 		if body, err = gzip.NewReader(body); err != nil {
+			if errors.Is(err, gzip.ErrHeader) {
+				r.change(func(s *seen) { s.fault(sse.Fault{Kind: notGzip}) })
+			}
 			return err
 		}
 	default: // it is not decoded here

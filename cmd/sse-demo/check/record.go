@@ -65,10 +65,14 @@ func (h head) sent() bool { return !h.asked.IsZero() }
 
 func (h head) delay() time.Duration { return h.opened.Sub(h.asked) }
 
-// encoding returns the Content-Encoding, or "" if there is nothing to decode.
+// encoding returns the Content-Encoding, or "" if there is nothing to decode. That is
+// so of "none", too, which is not registered, but widespread to turn compression off.
 func (h head) encoding() string {
 	encoding := strings.ToLower(strings.TrimSpace(h.header.Get("Content-Encoding")))
-	return strings.TrimPrefix(encoding, "identity")
+	if encoding == "identity" || encoding == "none" {
+		return ""
+	}
+	return encoding
 }
 
 // An arrival is an event: when its last byte came, and enough to recognize it.
@@ -136,10 +140,11 @@ func (s *seen) event(e sse.Event, hasID bool) {
 		id = e.ID
 		s.ids++
 	}
-	const fixed = 200 // bytes of an arrival, about
-	if s.kept += fixed + len(id) + len(e.Name); s.kept > maxKept {
+	if s.kept > maxKept {
 		return
 	}
+	const fixed = 200 // bytes of an arrival, about
+	s.kept += fixed + len(id) + len(e.Name)
 	sum := maphash.String(seed, e.Name+"\n"+string(e.Data))
 	s.events = append(s.events, arrival{s.last, s.latest.asked, id, e.Name, sum})
 }

@@ -74,6 +74,24 @@ func TestCORS(t *testing.T) {
 	}
 }
 
+// TestPreflightHost: OPTIONS goes to the Host that --header names, as all others do.
+func TestPreflightHost(t *testing.T) {
+	const origin = "https://app.example.com"
+	e := goodEndpoint()
+	e.before = func(w http.ResponseWriter, r *http.Request) bool {
+		w.Header().Set("Access-Control-Allow-Origin", origin)
+		w.Header().Set("Access-Control-Allow-Headers", "x-a")
+		return r.Method == http.MethodOptions
+	}
+	report, _ := try(t, byHost{"virtual.example": e, "demo.example": &endpoint{before: refuse}}, Options{Origin: new(origin), Header: []string{"Host: virtual.example", "X-A: 1"}})
+	compare(t, report, "cors=ok")
+}
+
+func refuse(w http.ResponseWriter, _ *http.Request) bool {
+	w.WriteHeader(http.StatusMisdirectedRequest)
+	return true
+}
+
 func TestOwnOrigin(t *testing.T) {
 	report, _ := try(t, goodEndpoint(), Options{Origin: new("http://demo.example")})
 	compare(t, report, "cors=ok")
