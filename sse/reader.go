@@ -18,15 +18,12 @@ import (
 // longer than Reader.MaxEvent.
 var ErrTooLong = errors.New("sse: the event is too long")
 
-// DefaultMaxEvent is the limit of a [Reader] whose MaxEvent is 0, in bytes.
-const DefaultMaxEvent = 1 << 20
-
 // A Reader decodes an event stream by the rules of WHATWG HTML, section 9.2.6,
 // so it sees what a browser sees. It returns an event as soon as its blank line
 // has arrived. Set its fields before the first call of Next.
 type Reader struct {
 	// MaxEvent is how many bytes one event may have, without its line ends; 0
-	// means DefaultMaxEvent.
+	// means 1 MiB.
 	MaxEvent int
 	// OnComment, if not nil, is called with each comment, without its colon and
 	// one space.
@@ -102,7 +99,7 @@ func (r *Reader) Next() (Event, error) {
 // LF follows shows only with the next byte, which may take its time.
 func (r *Reader) readLine() ([]byte, error) {
 	r.line = r.line[:0]
-	limit := cmp.Or(max(r.MaxEvent, 0), DefaultMaxEvent)
+	limit := cmp.Or(max(r.MaxEvent, 0), 1<<20)
 	for {
 		c, err := r.in.ReadByte()
 		if err != nil {
