@@ -50,13 +50,10 @@ func serviceOn(t *testing.T, broker *pubsub.Memory) *setup {
 	t.Helper()
 	jobs := job.NewManager(zerolog.Nop(), job.NewJournal())
 	t.Cleanup(jobs.Close)
-	handler, err := routes.New(routes.Config{
+	handler := routes.New(routes.Config{
 		Stream:     sse.Options{Retry: time.Second, Heartbeat: 200 * time.Millisecond, WriteTimeout: 10 * time.Second},
 		MaxStreams: 100, Logger: zerolog.Nop(), Broker: broker, Jobs: jobs,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(handler.Drain)
 	return &setup{T: t, broker: broker, handler: handler, drain: handler.Drain}
 }

@@ -141,11 +141,7 @@ func TestMain(m *testing.M) {
 		config.Logger = zerolog.Nop()
 		config.Broker = fresh(config.Broker)
 		config.Jobs = job.NewManager(config.Logger, job.NewJournal())
-		app, err := routes.New(config)
-		if err != nil {
-			panic(err)
-		}
-		_, _ = fmt.Println(httptest.NewServer(app).URL) //nolint:forbidigo // the parent reads it
+		_, _ = fmt.Println(httptest.NewServer(routes.New(config)).URL) //nolint:forbidigo // the parent reads it
 	case "read":
 		n, _ := strconv.Atoi(what[1])
 		for range n {

@@ -4,8 +4,6 @@
 package routes
 
 import (
-	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"time"
@@ -38,7 +36,7 @@ type Config struct {
 	MaxAge         time.Duration // of a stream, ± 10 %; 0 for no limit
 	JWTSecret      []byte        // ask for tokens; nil for none
 	JWTAudience    string        // accept only tokens for this audience; "" accepts only those for none
-	CORSOrigins    []string      // of other sites whose pages may use the streams, publish and start jobs
+	CORSOrigins    []string      // of other sites whose pages may use the streams, publish and start jobs, as browsers send them
 	TrustedProxies []*net.IPNet  // whose X-Forwarded-For names the client in log lines
 }
 
@@ -57,12 +55,8 @@ type Server struct {
 	crossOrigin http.CrossOriginProtection
 }
 
-// New returns a server, to be ended by Drain and Wait. It fails if there is no
-// heartbeat, or if one of CORSOrigins is no origin.
-func New(config Config) (*Server, error) {
-	if config.Stream.Heartbeat <= 0 {
-		return nil, errors.New("routes: Stream.Heartbeat must be above 0")
-	}
+// New returns a server, to be ended by Drain and Wait.
+func New(config Config) *Server {
 	if config.Serve == nil {
 		config.Serve = sse.Serve
 	}
@@ -77,16 +71,14 @@ func New(config Config) (*Server, error) {
 	s.echo.HTTPErrorHandler = s.answerError
 	s.echo.IPExtractor = clientAddress(config.TrustedProxies)
 	for _, origin := range config.CORSOrigins {
-		if err := s.crossOrigin.AddTrustedOrigin(origin); err != nil {
-			return nil, fmt.Errorf("origin %q must be like https://example.com: %w", origin, err)
-		}
+		_ = s.crossOrigin.AddTrustedOrigin(origin) // it fails for what no browser sends
 	}
 	s.echo.Use(
 		middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: s.logPanic}),
 		allowOrigins(config.CORSOrigins), s.admit,
 	)
 	s.addRoutes()
-	return s, nil
+	return s
 }
 
 func (s *Server) addRoutes() {

@@ -101,7 +101,7 @@ func (s *service) start() {
 	running.Go(func() { follower.Run(ctx) })
 	broker := pubsub.NewMemory(1024, 64<<20)
 	jobs := job.NewManager(zerolog.Nop(), job.NewJournal())
-	handler, err := routes.New(routes.Config{
+	handler := routes.New(routes.Config{
 		Stream:     sse.Options{Retry: 200 * time.Millisecond, Heartbeat: cmp.Or(s.heartbeat, 10*time.Second), WriteTimeout: 10 * time.Second},
 		MaxStreams: cmp.Or(s.maxStreams, 100),
 		Version:    "test",
@@ -112,9 +112,6 @@ func (s *service) start() {
 		JWTSecret:  s.secret,
 		Logs:       []routes.LogFile{{Name: "app", Tail: follower}},
 	})
-	if err != nil {
-		s.Fatal(err)
-	}
 	server := &http.Server{Handler: s.watch(handler), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	running.Go(func() { _ = server.Serve(listener) })
 	s.running = server

@@ -70,7 +70,7 @@ func serve(ctx context.Context, f *flags, stderr io.Writer) error {
 	tuneCollector()
 	loop := eventloop.New()
 	defer loop.Close()
-	handler, err := routes.New(routes.Config{
+	handler := routes.New(routes.Config{
 		Stream:     sse.Options{Retry: f.Retry, Heartbeat: f.Heartbeat, WriteTimeout: f.WriteTimeout},
 		MaxStreams: f.MaxStreams,
 		Version:    versionName(),
@@ -88,9 +88,6 @@ func serve(ctx context.Context, f *flags, stderr io.Writer) error {
 		CORSOrigins:    f.CORSOrigin,
 		TrustedProxies: f.trustedProxies(),
 	})
-	if err != nil {
-		return err
-	}
 	server := newServer(handler)
 	server.HTTP2.WriteByteTimeout = sse.MaxPatience * f.WriteTimeout // of a client that stops reading its connection
 	server.ErrorLog = warnings(logger)

@@ -185,10 +185,7 @@ func TestShutdownWithUnusedConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer back.close()
-		handler, err := routes.New(routes.Config{Stream: sse.Options{Heartbeat: time.Second}, MaxStreams: 1, Broker: back.broker, Jobs: back.jobs})
-		if err != nil {
-			t.Fatal(err)
-		}
+		handler := routes.New(routes.Config{Stream: sse.Options{Heartbeat: time.Second}, MaxStreams: 1, Broker: back.broker, Jobs: back.jobs})
 		network, server := ssetest.NewNetwork(), newServer(handler)
 		var serving sync.WaitGroup
 		serving.Go(func() { _ = server.Serve(network) })

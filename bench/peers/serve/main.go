@@ -3,7 +3,6 @@
 package main
 
 import (
-	"log"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -16,15 +15,11 @@ import (
 )
 
 func main() {
-	handler, err := routes.New(routes.Config{
+	listen.AndServe(routes.New(routes.Config{
 		Stream:     sse.Options{Retry: 3 * time.Second, Heartbeat: 15 * time.Second, WriteTimeout: 10 * time.Second},
 		MaxStreams: 60_000,
 		Logger:     zerolog.Nop(),
 		Broker:     pubsub.NewMemory(1024, 64<<20),
 		Jobs:       job.NewManager(zerolog.Nop(), job.NewJournal()),
-	})
-	if err != nil {
-		log.Fatal(err)
-	}
-	listen.AndServe(handler)
+	}))
 }
