@@ -35,7 +35,7 @@ func TestSilence(t *testing.T) {
 				_, _ = far.Write([]byte("x"))
 			}
 		})
-		c := &conn{socket: pipe{near}, timeout: 5 * time.Second, patience: 6 * time.Second}
+		c := &conn{socket: pipe{near}, timeout: 5 * time.Second, silence: 6 * time.Second}
 		read := func(bytes int, deadline time.Time) error {
 			_ = c.SetReadDeadline(deadline)
 			_, err := io.ReadFull(c, make([]byte, bytes))

@@ -95,10 +95,10 @@ const (
 
 // newClient returns a client of a single Redis, of the master that Sentinels name, or of
 // a cluster. It never repeats a command that may have been carried out, see once.
-// timeout and patience are as in dialer. connected is called for each new connection.
-func newClient(o redis.UniversalOptions, timeout, patience time.Duration, connected func()) redis.UniversalClient {
+// timeout and silence are as in dialer. connected is called for each new connection.
+func newClient(o redis.UniversalOptions, timeout, silence time.Duration, connected func()) redis.UniversalClient {
 	o.Protocol = 2 // no messages but answers, so an idle connection with something to read is one that was closed
-	o.Dialer, o.TLSConfig = dialer(timeout, patience, o.TLSConfig), nil
+	o.Dialer, o.TLSConfig = dialer(timeout, silence, o.TLSConfig), nil
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = timeout, timeout, timeout, timeout
 	o.MaxRetries, o.DialerRetries, o.ContextTimeoutEnabled = -1, 1, true
 	o.PoolSize, o.PipelinePoolSize, o.ConnMaxIdleTime = cmp.Or(o.PoolSize, maxConnections), -1, maxIdle
@@ -122,16 +122,16 @@ func relocate(ctx context.Context, client redis.UniversalClient) {
 }
 
 // dialer returns the function by which go-redis connects. What it returns differs from
-// go-redis's own in two ways. Unless patience is 0, every answer has to begin within timeout,
-// and one that has begun fails only if no byte comes for as long as patience. An idle
+// go-redis's own in two ways. Unless silence is 0, every answer has to begin within timeout,
+// and one that has begun fails only if no byte comes for as long as silence. An idle
 // connection that Redis has closed is recognized with TLS, too.
-func dialer(timeout, patience time.Duration, config *tls.Config) func(ctx context.Context, network, address string) (net.Conn, error) {
+func dialer(timeout, silence time.Duration, config *tls.Config) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		dialed, err := new(net.Dialer).DialContext(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
-		plain := &conn{socket: dialed.(socket), timeout: timeout, patience: patience}
+		plain := &conn{socket: dialed.(socket), timeout: timeout, silence: silence}
 		if config == nil {
 			return plain, nil
 		}
@@ -157,14 +157,14 @@ type socket interface {
 // that hangs would keep it for as long.
 type conn struct {
 	socket
-	timeout  time.Duration // until the first byte
-	patience time.Duration // until the next one
-	limited  bool          // go-redis does not wait for ever
+	timeout time.Duration // until the first byte
+	silence time.Duration // until the next one
+	limited bool          // go-redis does not wait for ever
 }
 
 // SetReadDeadline implements [net.Conn].
 func (c *conn) SetReadDeadline(t time.Time) error {
-	c.limited = c.patience > 0 && !t.IsZero()
+	c.limited = c.silence > 0 && !t.IsZero()
 	if begin := time.Now().Add(c.timeout); c.limited && begin.Before(t) {
 		t = begin
 	}
@@ -174,7 +174,7 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.socket.Read(p)
 	if n > 0 && c.limited {
-		_ = c.socket.SetReadDeadline(time.Now().Add(c.patience)) // the next read fails if this does
+		_ = c.socket.SetReadDeadline(time.Now().Add(c.silence)) // the next read fails if this does
 	}
 	return n, err
 }

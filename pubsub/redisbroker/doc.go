@@ -21,7 +21,7 @@
 // The stream keeps a number of events and a number of bytes, whichever is reached
 // first. Each entry carries the running total of bytes, so the script that appends
 // (append.lua) knows exactly what is kept, however many processes publish. A publish
-// takes at most two seconds. A read that has begun fails only if no byte comes for some
+// takes at most two seconds. An answer that has begun fails only if no byte comes for some
 // seconds, so a large history may take its time over a slow line.
 //
 // # Failover
