@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -18,19 +17,6 @@ import (
 	"github.com/alecthomas/kong"
 
 	"example.com/sse-demo/cmd/sse-demo/check"
-	"example.com/sse-demo/sse/eventloop"
-)
-
-const (
-	// readHeaderTimeout ends connections that never finish a TLS handshake or a
-	// request head.
-	readHeaderTimeout = 10 * time.Second
-	// answerTimeout is for what net/http answers itself, such as 431 to a head that is
-	// too long. Package routes has its own deadlines.
-	answerTimeout  = time.Minute
-	maxHeaderBytes = 32 << 10
-	// idleTimeout ends connections that ask for nothing more.
-	idleTimeout = 2 * time.Minute
 )
 
 // errUsage means that the command line is wrong.
@@ -144,54 +130,30 @@ func printHelp(options kong.HelpOptions, parsed *kong.Context) error {
 	return kong.DefaultHelpPrinter(options, parsed)
 }
 
-// listen opens the address before anything is served, so that a port in use is
-// an error of the start and the real address is known. If the flags name a
-// certificate, its connections are TLS.
-func listen(ctx context.Context, f *flags) (net.Listener, error) {
-	config, err := tlsConfig(f.address)
-	if err != nil {
-		return nil, err
-	}
-	tcp := listenConfig(f.WriteTimeout)
-	listener, err := tcp.Listen(ctx, "tcp", f.Addr)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("the address %s is in use; stop the other program or choose another with --addr", f.Addr)
-	case err != nil:
-		return nil, fmt.Errorf("cannot listen: %w", err)
-	case config != nil:
-		return tls.NewListener(eventloop.ListenTLS(listener), config), nil
-	}
-	return listener, nil
-}
+const probeTimeout = 3 * time.Second
 
-// tlsConfig returns nil if the flags name no certificate.
-func tlsConfig(a address) (*tls.Config, error) {
-	if a.TLSCert == "" {
-		return nil, nil
+// checkHealth returns an error unless the service that listens on a is well.
+func checkHealth(ctx context.Context, a address) error {
+	host := a.Addr
+	if strings.HasPrefix(host, ":") {
+		host = "localhost" + host
 	}
-	certificate, err := tls.LoadX509KeyPair(a.TLSCert, a.TLSKey)
+	url, client := "http://"+host+"/health", &http.Client{Timeout: probeTimeout}
+	if a.TLSCert != "" { // it is this machine that is asked, by whatever name the certificate is for
+		url = "https://" + host + "/health"
+		client.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return nil, fmt.Errorf("--tls-cert and --tls-key: %w", err)
+		return err
 	}
-	return &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2", "http/1.1"}}, nil
-}
-
-// newServer serves HTTP/1.1 and HTTP/2; without TLS the latter to clients that know
-// beforehand.
-func newServer(handler http.Handler) *http.Server {
-	server := &http.Server{
-		Handler:                      handler,
-		ReadHeaderTimeout:            readHeaderTimeout,
-		WriteTimeout:                 answerTimeout,
-		IdleTimeout:                  idleTimeout,
-		MaxHeaderBytes:               maxHeaderBytes,
-		Protocols:                    new(http.Protocols),
-		HTTP2:                        http2Limits(),
-		DisableGeneralOptionsHandler: true, // it waits for bodies without a limit
+	response, err := client.Do(request)
+	if err != nil {
+		return err
 	}
-	server.Protocols.SetHTTP1(true)
-	server.Protocols.SetHTTP2(true)
-	server.Protocols.SetUnencryptedHTTP2(true)
-	return server
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", url, response.Status)
+	}
+	return nil
 }
