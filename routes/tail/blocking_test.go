@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -202,6 +203,57 @@ func TestFilesAreClosed(t *testing.T) {
 	f.stop()
 	if n := f.OpenFiles(); n > 0 {
 		t.Errorf("%d open files", n)
+	}
+}
+
+// A watchedFile calls before once, at a read.
+type watchedFile struct {
+	tail.File
+	before *atomic.Pointer[func()]
+}
+
+func (w watchedFile) ReadAt(p []byte, offset int64) (int, error) {
+	if before := w.before.Swap(nil); before != nil {
+		(*before)()
+	}
+	return w.File.ReadAt(p, offset)
+}
+
+// TestClosedWhileItIsRead has the follower close a file that a returning client has begun
+// to read: it is found beside.
+func TestClosedWhileItIsRead(t *testing.T) {
+	f := &fixture{T: t, path: filepath.Join(t.TempDir(), "app.log")}
+	f.write("line 0\n")
+	var before atomic.Pointer[func()] // of the first file
+	var isOpen atomic.Bool
+	f.Follower = tail.NewWith(f.path, zerolog.Nop(), func(path string) (tail.File, error) {
+		file, err := os.Open(path)
+		if isOpen.Swap(true) {
+			return file, err
+		}
+		return watchedFile{file, &before}, err
+	})
+	f.run()
+	watcher := f.client(1, "", "")
+	id := watcher.expect("line 0")
+	lines := numbers(1, 2*tail.KeptLines)
+	f.write(text(lines))
+	watcher.expect(lines...)
+	rotate := func(i int) {
+		f.rename(fmt.Sprintf(".%d", i))
+		f.write("next\n")
+		watcher.expect("next")
+	}
+	rotate(0)
+	closeIt := func() {
+		for i := range tail.MaxOpen {
+			rotate(i + 1)
+		}
+	}
+	before.Store(&closeIt)
+	f.client(0, "", id).expect(append(lines, "next")...)
+	if before.Load() != nil {
+		t.Error("the file was not read")
 	}
 }
 

@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -99,7 +100,9 @@ func (f *Follower) shut(gs ...*generation) {
 // by the name that rotation gave it, which may change while it is looked for.
 func (f *Follower) use(g *generation, read func(io.ReaderAt) error) error {
 	if g.file != nil {
-		return read(g.file)
+		if err := read(g.file); !errors.Is(err, os.ErrClosed) {
+			return err
+		}
 	}
 	for {
 		beside := f.rotated()

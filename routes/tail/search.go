@@ -2,10 +2,8 @@ package tail
 
 import (
 	"cmp"
-	"errors"
 	"io"
 	"io/fs"
-	"os"
 )
 
 // search does for the feed what may take long, in a goroutine: it collects the next
@@ -16,9 +14,6 @@ func (c *Feed) search(at lineID) {
 	var batch [][]byte // after a gap, if lines are lost
 	for isFound := false; !isFound && !c.isOver(); {
 		lines, err := c.linesAfter(&at)
-		if errors.Is(err, os.ErrClosed) { // the follower has closed a file, which may be found beside
-			continue
-		}
 		if err != nil {
 			gap, before := f.gap(at.String())
 			batch, at = append(batch, gap), before
