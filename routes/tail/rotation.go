@@ -54,7 +54,7 @@ func areSame(a, b []*generation) bool {
 func (f *Follower) unread(beside []*generation, since time.Time) (found []*generation) {
 	for _, g := range beside {
 		isSame := func(other *generation) bool { return os.SameFile(other.info, g.info) }
-		isBeingRead := len(f.gens) > 0 && isSame(f.current()) || slices.ContainsFunc(f.queue, isSame)
+		isBeingRead := isSame(f.current()) || slices.ContainsFunc(f.queue, isSame)
 		if isBeingRead || g.info.ModTime().Before(since) || f.open(g) != nil {
 			continue
 		}
@@ -70,15 +70,20 @@ func (f *Follower) unread(beside []*generation, since time.Time) (found []*gener
 // begin makes generations of the rotated files that are there at the start: they have
 // no new lines, but clients that return may have to read them. Then it follows the file.
 func (f *Follower) begin() {
-	for _, g := range f.unread(f.rotated(), time.Time{}) {
-		f.follow(g, g.info.Size())
-		g.start = g.idAt(0, nil)
-	}
-	f.shut(f.gens...)
 	g, offset := &generation{path: f.path}, int64(0)
 	if err := f.open(g); err == nil { // or else readAll tries again, and reports it
 		offset, _ = backfillStart(g.file, g.info.Size(), keptLines) // 0 if the file shrinks at this moment
 	}
+	for _, old := range f.rotated() {
+		if os.SameFile(old.info, g.info) {
+			break // it was renamed at this moment, so those after it have new lines
+		}
+		if f.open(old) == nil {
+			f.follow(old, old.info.Size())
+			old.start = old.idAt(0, nil)
+		}
+	}
+	f.shut(f.gens...)
 	f.follow(g, offset)
 	f.first = g.epoch
 	f.memory.lines = []line{{id: f.reader.end}}

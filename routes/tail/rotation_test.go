@@ -216,6 +216,38 @@ func TestRotatedWhileItIsLookedFor(t *testing.T) {
 	c.expect("two", "three")
 }
 
+// TestRotatedAtTheStart rotates the file when a service opens it for the first time.
+func TestRotatedAtTheStart(t *testing.T) {
+	for _, isOpen := range []bool{false, true} {
+		t.Run(fmt.Sprint(isOpen), func(t *testing.T) {
+			f := follow(t, "one\n")
+			id := f.client(10, "", "").expect("one")
+			f.stop()
+			f.rename(".1")
+			f.write("two\n")
+			isRotated := false
+			f.Follower = tail.NewWith(f.path, zerolog.Nop(), func(path string) (tail.File, error) {
+				if path != f.path || isRotated {
+					return os.Open(path)
+				}
+				isRotated = true
+				file, err := os.Open(path)
+				for i, line := range []string{"three\n", "four\n"} {
+					f.rename(fmt.Sprintf(".%d", i+2))
+					f.write(line)
+				}
+				if !isOpen {
+					f.must(file.Close())
+					return os.Open(path)
+				}
+				return file, err
+			})
+			f.run()
+			f.client(0, "", id).expect("two", "three", "four")
+		})
+	}
+}
+
 func TestOtherFilesAreNotTaken(t *testing.T) {
 	f := follow(t, "one\n")
 	c := f.client(10, "", "")
