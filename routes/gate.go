@@ -2,12 +2,11 @@ package routes
 
 import (
 	"context"
-	"net/http"
 	"sync"
 )
 
 // errDraining is the answer to what begins after Drain.
-var errDraining = newProblem(http.StatusServiceUnavailable, "the service is shutting down; nothing was done")
+var errDraining = unavailable("the service is shutting down; nothing was done")
 
 // A gate lets requests in until the service drains, bounds how many streams are open at
 // once, and knows when the last request has ended.

@@ -49,7 +49,7 @@ func (s *Server) health(c echo.Context) error {
 	if s.gate.isDraining() {
 		reply.Status, status = "draining", http.StatusServiceUnavailable
 	}
-	c.Response().Header().Set("Cache-Control", "no-store")
+	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
 	return c.JSON(status, reply)
 }
 

@@ -31,7 +31,7 @@ func servePage(c echo.Context, name string) error {
 	header := c.Response().Header()
 	header.Set("Content-Security-Policy", pagePolicy)
 	header.Set("Referrer-Policy", "no-referrer")
-	header.Set("Cache-Control", "no-cache") // a new binary may have other files
+	header.Set(echo.HeaderCacheControl, "no-cache") // a new binary may have other files
 	return echo.StaticFileHandler(name, web.Files)(c)
 }
 

@@ -107,8 +107,7 @@ func (s *Server) answerError(err error, c echo.Context) {
 // for good at any status but 200, and after the end of a stream it comes back by itself.
 // It returns false for any other client.
 func (s *Server) answerBusy(c echo.Context, p *problem, retry time.Duration) bool {
-	method := c.Request().Method
-	if method != http.MethodGet && method != http.MethodHead || !acceptsStream(c.Request()) {
+	if !slices.Contains(reads, c.Request().Method) || !acceptsStream(c.Request()) {
 		return false
 	}
 	o := s.config.Stream

@@ -6,6 +6,7 @@ package routes
 import (
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -81,8 +82,10 @@ func New(config Config) *Server {
 	return s
 }
 
+// reads are the methods that change nothing.
+var reads = []string{http.MethodGet, http.MethodHead}
+
 func (s *Server) addRoutes() {
-	reads := []string{http.MethodGet, http.MethodHead}
 	s.echo.Match(reads, "/", s.page)
 	s.echo.Match(reads, "/assets/:name", s.asset)
 	streams := map[string]echo.HandlerFunc{ // by the names that metrics, logs, /health and tokens have, too
@@ -127,13 +130,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) admit(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
-		isRead := r.Method == http.MethodGet || r.Method == http.MethodHead
 		switch {
 		case answerOf(c).bodyErr != nil:
 			return answerOf(c).bodyErr
 		case s.crossOrigin.Check(r) != nil:
 			return errCrossSite
-		case !isRead && s.gate.isDraining():
+		case !slices.Contains(reads, r.Method) && s.gate.isDraining():
 			return errDraining
 		}
 		return next(c)

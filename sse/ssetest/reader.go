@@ -1,5 +1,7 @@
-// Package ssetest reads event streams in tests. Its [Reader] is an [sse.Reader] that
-// collects what a careful server would never send.
+// Package ssetest helps to test services that send event streams. Its [Reader] is an
+// [sse.Reader] that collects what a careful server would never send, a [Network]
+// connects clients and servers in memory, and [TestServe] tests another [sse.Serve].
+// The rest starts and finds the programs that a test needs.
 package ssetest
 
 import (
