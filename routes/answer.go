@@ -24,9 +24,9 @@ const (
 	pieceSize = 4 << 10
 )
 
-// An answer writes the response to a request that is no stream. Its client is cut off if
-// it takes nothing for the write timeout: a client of HTTP/2 that grants no window
-// would hold its handler for ever.
+// An answer has the body of a request, and writes the response unless that is a stream.
+// Its client is cut off if it takes nothing for the write timeout: a client of HTTP/2
+// that grants no window would hold its handler for ever.
 type answer struct {
 	http.ResponseWriter
 	gate    *gate

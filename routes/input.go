@@ -17,7 +17,7 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// A checker is a struct of parameters with rules that the validator cannot have.
+// A checker is a struct of parameters with rules that its tags cannot express.
 type checker interface {
 	check(s *Server) []fieldError
 }

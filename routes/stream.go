@@ -65,7 +65,7 @@ type session struct {
 	client   string // address
 	protocol string
 	began    time.Time
-	onTime   string // the reason if a deadline ends the stream
+	timeUp   string // the reason if a deadline ends the stream
 }
 
 // options returns the service's options with what this stream adds: a deadline, if the
@@ -75,12 +75,12 @@ func (n *session) options(r *rights, wait *int) sse.Options {
 	o.Shutdown = n.server.gate.shutdown
 	o.Sent = n.sent
 	o.Ended = n.end
-	n.onTime = endAged // also if a middleware around the service has a deadline
+	n.timeUp = endAged // also if a middleware around the service has a deadline
 	if age := n.server.config.MaxAge; age > 0 {
 		o.Deadline = n.began.Add(age - age/10 + rand.N(age/5+1))
 	}
 	if r.ExpiresAt != nil && (o.Deadline.IsZero() || r.ExpiresAt.Before(o.Deadline)) {
-		o.Deadline, n.onTime = r.ExpiresAt.Time, endExpired
+		o.Deadline, n.timeUp = r.ExpiresAt.Time, endExpired
 	}
 	if wait != nil {
 		o.PollUntil = n.began.Add(time.Duration(*wait) * time.Millisecond)
@@ -101,7 +101,7 @@ func (n *session) end(outcome sse.Outcome) {
 	n.stream.open.Add(-1)
 	reason := string(outcome.Reason)
 	if outcome.Reason == sse.DeadlineReached {
-		reason = n.onTime
+		reason = n.timeUp
 	}
 	n.stream.closed.WithLabelValues(reason).Inc()
 	level := zerolog.InfoLevel
