@@ -28,11 +28,8 @@ func (s *Stream) untilDue(now time.Time) time.Duration {
 	if !s.Deadline.IsZero() {
 		wait = min(wait, s.Deadline.Sub(now))
 	}
-	switch {
-	case s.PollUntil.After(now):
+	if s.PollUntil.After(now) {
 		wait = min(wait, s.PollUntil.Sub(now))
-	case !s.PollUntil.IsZero(): // the source is behind
-		wait = min(wait, time.Second)
 	}
 	return wait
 }
