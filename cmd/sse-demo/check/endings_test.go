@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -145,4 +147,27 @@ func TestFirstByteAfterReturn(t *testing.T) {
 	if r := report.Results[2]; r.Result != isOK {
 		t.Errorf("%+v", r)
 	}
+}
+
+// TestStartWhileShown is for the race detector: the line of progress reads a record
+// that has not started yet.
+func TestStartWhileShown(t *testing.T) {
+	o, err := newObservation(Options{URL: "http://127.0.0.1:1/", For: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r record
+	var isShowing atomic.Bool
+	var showing sync.WaitGroup
+	showing.Go(func() {
+		for r.now().lastID != "x" {
+			isShowing.Store(true)
+		}
+	})
+	for !isShowing.Load() {
+		runtime.Gosched()
+	}
+	_, stop := r.start(t.Context(), o.client, ask{lastID: "x"}, time.Second, false)
+	stop()
+	showing.Wait()
 }

@@ -21,14 +21,16 @@ const (
 
 // probe starts the probes, which last until ctx ends or longer than the listening.
 func (o *observation) probe(ctx, listening context.Context, all *sync.WaitGroup) {
-	all.Go(func() { o.follow(ctx, listening, &o.gzip, ask{header: http.Header{"Accept-Encoding": {"gzip"}}}, true) })
+	all.Go(func() {
+		o.probeStream(ctx, listening, &o.gzip, ask{header: http.Header{"Accept-Encoding": {"gzip"}}}, true)
+	})
 	all.Go(func() { o.probeResume(ctx, listening) })
 	all.Go(func() {
 		o.awaitPace(listening)
 		o.probeHeads(ctx, all)
 		pause(listening, min(o.options.For/4, 5*time.Second)) // so that there is something to replay
-		all.Go(func() { o.follow(ctx, listening, &o.fresh, ask{}, false) })
-		all.Go(func() { o.follow(ctx, listening, &o.unknown, ask{lastID: unknownID}, false) })
+		all.Go(func() { o.probeStream(ctx, listening, &o.fresh, ask{}, false) })
+		all.Go(func() { o.probeStream(ctx, listening, &o.unknown, ask{lastID: unknownID}, false) })
 	})
 }
 
@@ -48,9 +50,9 @@ func (o *observation) patience() time.Duration {
 	return min(max(2*s.firstDelay, minPatience), maxPatience)
 }
 
-// follow opens a stream and reads it for as long as a probe waits; with toTheEnd at
+// probeStream opens a stream and reads it for as long as a probe waits; with toTheEnd at
 // least until the listening has ended, and coming back when the stream ends.
-func (o *observation) follow(ctx, listening context.Context, r *record, a ask, toTheEnd bool) {
+func (o *observation) probeStream(ctx, listening context.Context, r *record, a ask, toTheEnd bool) {
 	running, stop := r.start(ctx, o.client, a, o.patience(), toTheEnd)
 	defer stop()
 	o.awaitPace(listening)
@@ -68,7 +70,7 @@ func (o *observation) probeResume(ctx, listening context.Context) {
 		return
 	}
 	o.lastID = events[(len(events)-1)/2].id
-	o.follow(ctx, listening, &o.resumed, ask{lastID: o.lastID}, true)
+	o.probeStream(ctx, listening, &o.resumed, ask{lastID: o.lastID}, true)
 }
 
 // changing are the methods that --all-methods tries.

@@ -20,7 +20,7 @@ const (
 // start follows the stream until stop is called, ctx ends, or a client would give up,
 // which ends running. It returns when the head has come, or will not.
 func (r *record) start(ctx context.Context, c *client, a ask, timeout time.Duration, returns bool) (running context.Context, stop func()) {
-	r.lastID = a.lastID
+	r.change(func(s *seen) { s.lastID = a.lastID })
 	running, end := context.WithCancel(ctx)
 	var reading sync.WaitGroup
 	reading.Go(func() {
