@@ -14,6 +14,11 @@ func TestHealthcheck(t *testing.T) {
 	if out, err := programCommand(t, nil, "healthcheck", "--addr", p.addr).CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("%s %v", out, err)
 	}
+	_, port, _ := net.SplitHostPort(p.addr)
+	proxied := []string{"HTTP_PROXY=http://127.0.0.1:1", "NO_PROXY="} // as many containers have it
+	if out, err := programCommand(t, proxied, "healthcheck", "--addr", "0.0.0.0:"+port).CombinedOutput(); err != nil {
+		t.Errorf("%s %v", out, err)
+	}
 	p.signal(syscall.SIGTERM)
 	p.ends(0)
 	out, err := programCommand(t, nil, "healthcheck", "--addr", p.addr).CombinedOutput()

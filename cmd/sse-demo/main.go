@@ -132,17 +132,19 @@ func printHelp(options kong.HelpOptions, parsed *kong.Context) error {
 
 const probeTimeout = 3 * time.Second
 
-// checkHealth returns an error unless the service that listens on a is well.
+// checkHealth returns an error unless the service that listens on a is well. It asks
+// this machine: by no proxy, and by whatever name the certificate is for.
 func checkHealth(ctx context.Context, a address) error {
-	host := a.Addr
+	scheme, host := "http", a.Addr
+	if a.TLSCert != "" {
+		scheme = "https"
+	}
 	if strings.HasPrefix(host, ":") {
 		host = "localhost" + host
 	}
-	url, client := "http://"+host+"/health", &http.Client{Timeout: probeTimeout}
-	if a.TLSCert != "" { // it is this machine that is asked, by whatever name the certificate is for
-		url = "https://" + host + "/health"
-		client.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
-	}
+	url := scheme + "://" + host + "/health"
+	direct := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	client := &http.Client{Timeout: probeTimeout, Transport: direct}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
