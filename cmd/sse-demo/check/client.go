@@ -121,8 +121,8 @@ func (c *client) send(ctx context.Context, a ask) (*http.Response, error) {
 
 // setHeader replaces all headers, also of a request that follows a redirect. Another
 // origin gets neither the user's headers, which may be secrets, nor a Referer, whose
-// query may have some. A browser's preflight has none of them either, but goes to the
-// same Host.
+// query may have some; but a body keeps its type. A browser's preflight has no header
+// of the user either, but goes to the same Host.
 func (c *client) setHeader(request *http.Request, a ask) {
 	header := http.Header{}
 	request.Header, request.Host = header, "" // empty means the URL's
@@ -130,6 +130,9 @@ func (c *client) setHeader(request *http.Request, a ask) {
 	header.Set("Accept", sse.MediaType)
 	header.Set("Accept-Encoding", "identity")
 	header.Set("Cache-Control", "no-cache") // as EventSource does
+	if request.ContentLength > 0 {
+		header.Set("Content-Type", c.header.Get("Content-Type"))
+	}
 	if sameOrigin(request.URL, c.url) {
 		request.Host = c.header.Get("Host")
 		if a.method != http.MethodOptions {

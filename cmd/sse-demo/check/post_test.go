@@ -156,6 +156,21 @@ func TestPostCompare(t *testing.T) {
 	}
 }
 
+// TestPostRedirect: a body that is sent to another origin keeps its type, but the
+// headers of the user stay.
+func TestPostRedirect(t *testing.T) {
+	other, mux := &answerer{}, http.NewServeMux()
+	mux.Handle("demo.example/", http.RedirectHandler("http://other.example/", http.StatusPermanentRedirect))
+	mux.Handle("other.example/", other)
+	report, _ := try(t, mux, Options{Data: new("x"), Header: []string{"Authorization: secret"}})
+	compare(t, report, goodAnswer)
+	for i, h := range other.headers {
+		if other.requests[i] != "POST x" || h.Get("Content-Type") != "application/json" || h.Get("Authorization") != "" {
+			t.Error(other.requests[i], h)
+		}
+	}
+}
+
 // TestPostGzip asks with gzip if --header does.
 func TestPostGzip(t *testing.T) {
 	body := "x"
