@@ -14,7 +14,7 @@ export function useInvalidation(url: string) {
     const stream = openStream(url, {
       onEvent: ({ name, data }) => askAgain(name === 'gap' ? [] : JSON.parse(data).changed),
       onState(state) {
-        if (state === 'open' && first) void askAgain([]) // what changed before is told to nobody
+        if (state === 'open' && first) void askAgain([]) // no event reports what changed before
         if (state === 'open') first = false
       },
     })
