@@ -104,6 +104,25 @@ func TestLateHead(t *testing.T) {
 	}
 }
 
+// TestFewStreams: an endpoint that refuses one more client does not refuse its id.
+func TestFewStreams(t *testing.T) {
+	e := goodEndpoint()
+	e.before = func(w http.ResponseWriter, r *http.Request) bool {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		isThird := e.connections > 1 && r.Method == http.MethodGet && r.Header.Get("Accept-Encoding") != "gzip"
+		if isThird {
+			w.WriteHeader(http.StatusTooManyRequests)
+		}
+		return isThird
+	}
+	report, _ := try(t, e, Options{})
+	compare(t, report, "resume=fail unknown-id=fail")
+	if r := report.Results[9]; !strings.Contains(r.Seen, "any other client gets 429") || strings.Contains(r.Means, "restart") {
+		t.Errorf("%+v", r)
+	}
+}
+
 // TestHTTP10: a browser speaks HTTP/1.1 to a server that answers with HTTP/1.0.
 func TestHTTP10(t *testing.T) {
 	o := &observation{stream: record{seen: seen{head: head{proto: "HTTP/1.0", url: mustParse(t, "http://demo.example/")}}}}

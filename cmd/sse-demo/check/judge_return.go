@@ -96,6 +96,9 @@ func judgeUnknownID(o *observation) Result {
 			"It cannot know in that time that it has missed something.", "Send the head at once, and then an event (like event: gap) that says so.")
 	case u.code == http.StatusNoContent:
 		return ok("204 to a client that comes with an unknown Last-Event-ID: it stops")
+	case u.code != http.StatusOK && o.fresh.code == u.code:
+		return fail("any other client gets "+u.outcome()+" meanwhile, with a Last-Event-ID or without", "One more tab or user gets no stream, and EventSource gives up for good.",
+			"Allow more streams at once. This check opens five, and a few requests beside them.")
 	case u.code != http.StatusOK:
 		return fail("a client that comes with an unknown Last-Event-ID gets "+u.outcome(),
 			"After a restart that forgets ids no client gets a stream again: EventSource gives up for good at any status but 200.",
