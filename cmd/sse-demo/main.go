@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"reflect"
 	"strings"
 	"syscall"
 	"time"
@@ -81,6 +82,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		kong.Description("A reference service for Server-Sent Events."),
 		kong.DefaultEnvars("SSE"),
 		kong.WithHyphenPrefixedParameters(true), // -1 is a value, though never a good one
+		kong.KindMapper(reflect.String, kong.MapperFunc(decodeText)),
 		kong.Help(printHelp),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(int) { exited = true }),
@@ -111,6 +113,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	default:
 		return serve(ctx, &c.Serve, stderr)
 	}
+}
+
+// decodeText reads the value of a flag. By itself kong takes a flag without a value for
+// one with an empty value, which leaves the feature off that was asked for.
+func decodeText(c *kong.DecodeContext, target reflect.Value) error {
+	if c.Scan.Peek().IsEOL() {
+		return errors.New("expected a value but got nothing")
+	}
+	return c.Scan.PopValueInto("text", target.Addr().Interface())
 }
 
 // kongNothing mends what kong says of a flag without its value.
