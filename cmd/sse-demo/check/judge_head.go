@@ -28,8 +28,7 @@ func judgeHead(o *observation) Result {
 		return fail(h.outcome(), "A client sees a failed connection, and tries again and again.",
 			"Look into the log of the server, or of the proxy in front of it. If it does not speak HTTP there, mend the URL: https:// perhaps, or another port.")
 	case h.code != http.StatusOK:
-		means, fix := explainStatus(h.code, o.posts())
-		return fail(h.outcome(), means, fix)
+		return fail(h.outcome(), "A client gets this answer instead of a stream, and EventSource gives up for good.", adviceFor(h.code, o.posts()))
 	case h.delay() > slowHead:
 		compared, fix := o.explainLateHead()
 		return warn(fmt.Sprintf("200 OK, but only after %s%s", seconds(h.delay()), compared),
@@ -69,23 +68,20 @@ func (h head) outcome() string {
 	return fmt.Sprintf("%.200q", h.err) // it may have bytes of the answer
 }
 
-// explainStatus explains what a status that is not 200 means to a client.
-func explainStatus(code int, posts bool) (means, fix string) {
-	means = "A client gets this answer instead of a stream, and EventSource gives up for good."
+// adviceFor returns what to do about a status that is not 200.
+func adviceFor(code int, posts bool) string {
 	switch {
 	case !posts && (code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable):
-		fix = "Answer 200 with a long retry field and end the stream, so that clients come back later."
+		return "Answer 200 with a long retry field and end the stream, so that clients come back later."
 	case code >= 400 && code < 500 && posts:
-		fix = "Check the URL, and what else the endpoint asks for: another --method, other --data, or a --header such as Authorization or Content-Type."
+		return "Check the URL, and what else the endpoint asks for: another --method, other --data, or a --header such as Authorization or Content-Type."
 	case code >= 400 && code < 500:
-		fix = "Check the URL, and what else the endpoint asks for, such as --header 'Authorization: Bearer …' or --header 'Cookie: …'. " +
+		return "Check the URL, and what else the endpoint asks for, such as --header 'Authorization: Bearer …' or --header 'Cookie: …'. " +
 			"EventSource can only GET; --data checks a stream that answers a POST."
 	case code >= 500:
-		fix = "Look into the log of the server, or of the proxy in front of it."
-	default:
-		fix = "Answer 200 with Content-Type: text/event-stream while there may be events; 204 means that nothing will follow."
+		return "Look into the log of the server, or of the proxy in front of it."
 	}
-	return means, fix
+	return "Answer 200 with Content-Type: text/event-stream while there may be events; 204 means that nothing will follow."
 }
 
 func judgeMediaType(o *observation) Result {
