@@ -148,6 +148,9 @@ func TestFaults(t *testing.T) {
 
 		{"media-type: json", header("Content-Type", "application/json"), "media-type=fail"},
 		{"media-type: none", header("Content-Type", ""), "media-type=fail"},
+		{"media-type: another one after it", header("Content-Type", "text/event-stream", "text/html"), "media-type=fail"},
+		{"media-type: another one before it", header("Content-Type", "text/html", "text/event-stream"), "media-type=warn"},
+		{"media-type: none after it", header("Content-Type", "text/event-stream, x, */*"), "media-type=warn"},
 		{"media-type: capitals", header("Content-Type", "Text/Event-Stream; Charset=UTF-8"), ""},
 		{"media-type: Latin-1", header("Content-Type", "text/event-stream; charset=iso-8859-1"), "media-type=warn"},
 		{"media-type: Latin-1, too", header("Content-Type", "text/event-stream; charset=utf-8; charset=latin1"), "media-type=warn"},

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/net/http/httpguts"
+
 	"example.com/sse-demo/sse"
 )
 
@@ -85,11 +87,15 @@ func adviceFor(code int, posts bool) string {
 }
 
 func judgeMediaType(o *observation) Result {
-	given := o.stream.header.Get("Content-Type")
-	mediaType, parameters, _ := strings.Cut(strings.ToLower(given), ";")
-	if strings.TrimSpace(mediaType) != sse.MediaType {
+	given := o.stream.contentType()
+	mediaType, parameters := o.stream.mediaType()
+	if mediaType != sse.MediaType {
 		return fail("Content-Type is "+quote(given), "A client that expects an event stream gives up; EventSource for good.",
 			"Answer with Content-Type: text/event-stream; if that is what the server sends, see what the proxy in front answers.")
+	}
+	if strings.Contains(given, ",") {
+		return warn("Content-Type is "+quote(given), "Browsers take the last valid one; clients that take the first, or the whole, give up.",
+			"Send one Content-Type; a proxy may have added the other.")
 	}
 	for parameter := range strings.SplitSeq(parameters, ";") { // as browsers, it takes one that comes twice, or is empty (WHATWG MIME Sniffing, 4.4)
 		charset, isCharset := strings.CutPrefix(strings.TrimSpace(parameter), "charset=")
@@ -106,6 +112,23 @@ func judgeMediaType(o *observation) Result {
 	return warn("Cache-Control is "+quote(control), "A cache in between may keep the stream, and give its old events to the next client.",
 		"Send Cache-Control: no-cache, or no-store.")
 }
+
+// mediaType returns the last media type of the Content-Type headers, which browsers
+// take (Fetch, "extract a MIME type"), and its parameters.
+func (h head) mediaType() (mediaType, parameters string) {
+	for value := range strings.SplitSeq(strings.ToLower(h.contentType()), ",") {
+		essence, after, _ := strings.Cut(value, ";")
+		essence = strings.TrimSpace(essence)
+		kind, subtype, _ := strings.Cut(essence, "/")
+		if httpguts.ValidHeaderFieldName(kind) && httpguts.ValidHeaderFieldName(subtype) && essence != "*/*" { // tokens
+			mediaType, parameters = essence, after
+		}
+	}
+	return mediaType, parameters
+}
+
+// contentType returns all Content-Type headers as one.
+func (h head) contentType() string { return strings.Join(h.header.Values("Content-Type"), ", ") }
 
 // uncached matches a Cache-Control that keeps a response out of shared caches. A
 // directive may have a value, like private="x".

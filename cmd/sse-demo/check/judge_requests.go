@@ -107,5 +107,5 @@ func judgeMethods(o *observation) Result {
 
 // withType describes the result of a request with its Content-Type.
 func (h head) withType() string {
-	return h.outcome() + ", Content-Type " + quote(h.header.Get("Content-Type"))
+	return h.outcome() + ", Content-Type " + quote(h.contentType())
 }
