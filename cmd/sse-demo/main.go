@@ -115,10 +115,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 }
 
-// decodeText reads the value of a flag. By itself kong takes a flag without a value for
-// one with an empty value, which leaves the feature off that was asked for.
+// decodeText reads the value of a flag. By itself kong takes nothing for an empty value,
+// and the next flag for a value. One that looks like a flag must come after a =.
 func decodeText(c *kong.DecodeContext, target reflect.Value) error {
-	if c.Scan.Peek().IsEOL() {
+	next := c.Scan.Peek()
+	if next.IsEOL() || next.InferredType() == kong.FlagToken {
 		return errors.New("expected a value but got nothing")
 	}
 	return c.Scan.PopValueInto("text", target.Addr().Interface())
