@@ -16,8 +16,9 @@ var rotatedSuffix = regexp.MustCompile(`^[.-][0-9][0-9TZ:._-]*$`)
 
 // rotated lists the files that may have been the followed one, the oldest first. Files of
 // one tick of the system's clock are ordered by their names: numbers rise with each
-// rotation, like times, or all are shifted by one.
-func (f *Follower) rotated() (beside []*generation) {
+// rotation, like times, or all are shifted by one. The generations that are known, the
+// oldest first, show which.
+func (f *Follower) rotated(known ...*generation) (beside []*generation) {
 	path := f.path
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target // it is rotated where it is
@@ -37,12 +38,26 @@ func (f *Follower) rotated() (beside []*generation) {
 		return cmp.Or(cmp.Compare(len(a.path), len(b.path)), strings.Compare(a.path, b.path))
 	})
 	byTime := func(a, b *generation) int { return a.info.ModTime().Compare(b.info.ModTime()) }
-	byInode := func(a, b *generation) int { return cmp.Compare(a.inode, b.inode) } // most file systems count them up
-	if n := len(beside); n > 0 && cmp.Or(byTime(beside[0], beside[n-1]), byInode(beside[0], beside[n-1])) > 0 {
+	byAge := func(a, b *generation) int {
+		byRank := cmp.Compare(rank(known, a), rank(known, b))
+		byInode := cmp.Compare(a.inode, b.inode) // most file systems count them up
+		return cmp.Or(byTime(a, b), byRank, byInode)
+	}
+	if n := len(beside); n > 0 && byAge(beside[0], beside[n-1]) > 0 {
 		slices.Reverse(beside)
 	}
 	slices.SortStableFunc(beside, byTime)
 	return beside
+}
+
+// rank returns the index of the first generation with the file of g, or their number.
+func rank(gens []*generation, g *generation) int {
+	for i, known := range gens {
+		if os.SameFile(known.info, g.info) {
+			return i
+		}
+	}
+	return len(gens)
 }
 
 // areSame reports whether two lists have the same files by the same names.
@@ -101,13 +116,14 @@ func (f *Follower) look() (more bool, err error) {
 	if info, err := os.Stat(f.path); err == nil && os.SameFile(info, newest.info) {
 		return false, nil
 	}
-	beside := f.rotated()
+	known := slices.Concat(f.gens, f.queue)
+	beside := f.rotated(known...)
 	found := f.unread(beside, newest.modTime())
 	named := &generation{path: f.path}
 	if err = f.open(named); err == nil {
 		found = append(found, named)
 	}
-	if !areSame(beside, f.rotated()) {
+	if !areSame(beside, f.rotated(known...)) {
 		f.shut(found...)
 		return false, nil
 	}

@@ -143,31 +143,41 @@ func TestQuickRotations(t *testing.T) {
 	}
 }
 
-// TestRotationsWithinOneTick has files whose times are the same, so that only
-// their names say which is older.
+// TestRotationsWithinOneTick has files whose times are the same, so that only their
+// names, and the one that was followed, show which is older.
 func TestRotationsWithinOneTick(t *testing.T) {
 	for name, suffixes := range map[string][]string{
 		"numbers rise": {".8", ".9", ".10"},
 		"shifted":      {".10", ".9", ".8"},
 		"times":        {"-20261121T0859", "-20261121T0900", "-20261121T1000"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			f := &fixture{T: t, path: filepath.Join(t.TempDir(), "app.log")}
-			f.write("one\n")
-			f.open()
-			c := f.client(1, "", "")
-			f.rename(suffixes[0])
-			for i, line := range []string{"three\n", "two\n"} { // the newer one is created first
-				f.must(os.WriteFile(f.path+suffixes[2-i], []byte(line), 0o600))
-			}
-			f.write("four\n")
-			for _, suffix := range append(suffixes, "") {
-				f.must(os.Chtimes(f.path+suffix, time.Time{}, time.Now().Truncate(time.Second)))
-			}
-			f.run()
-			c.expect("one", "two", "three", "four")
-		})
+		for _, inodes := range []string{"012", "021", "102", "120", "201", "210"} {
+			t.Run(name+inodes, func(t *testing.T) { rotateWithinOneTick(t, suffixes, inodes) })
+		}
 	}
+}
+
+// rotateWithinOneTick has three files which were created in any order.
+func rotateWithinOneTick(t *testing.T, suffixes []string, inodes string) {
+	f := &fixture{T: t, path: filepath.Join(t.TempDir(), "app.log")}
+	for i := range inodes {
+		f.must(os.WriteFile(fmt.Sprint(f.path, i), nil, 0o600))
+	}
+	for i, line := range []string{"one\n", "two\n", "three\n"} {
+		f.must(os.Rename(f.path+inodes[i:i+1], f.path))
+		f.write(line)
+		if i == 0 {
+			f.open()
+		}
+		f.rename(suffixes[i])
+	}
+	f.write("four\n")
+	for _, suffix := range append(suffixes, "") {
+		f.must(os.Chtimes(f.path+suffix, time.Time{}, time.Unix(1700000000, 0)))
+	}
+	c := f.client(1, "", "")
+	f.run()
+	c.expect("one", "two", "three", "four")
 }
 
 // TestRotationsWithClientsThatComeAndGo rotates while clients resume, so that
