@@ -307,7 +307,55 @@ func TestFaults(t *testing.T) {
 				return true
 			}
 		}, "format=fail retry=warn unknown-id=warn compression=warn" + few},
-		{"compression: refused", statusIf(500, acceptsGzip), "compression=skip"},
+		{"compression: refused", statusIf(500, acceptsGzip), "compression=fail"},
+		{"compression: too busy at that moment", statusIf(503, acceptsGzip), "compression=skip"},
+		{"compression: all but the first client are refused", func(e *endpoint) {
+			statusIf(500, func(r *http.Request) bool {
+				e.mu.Lock()
+				defer e.mu.Unlock()
+				return e.connections > 1 && !isHead(r)
+			})(e)
+		}, "resume=fail unknown-id=fail compression=skip"},
+		{"compression: a page", func(e *endpoint) {
+			e.header = func(h http.Header, r *http.Request) {
+				if acceptsGzip(r) {
+					h.Set("Content-Type", "text/html")
+				}
+			}
+		}, "compression=fail"},
+		{"compression: closed", func(e *endpoint) {
+			e.before = func(_ http.ResponseWriter, r *http.Request) bool {
+				if acceptsGzip(r) {
+					panic(http.ErrAbortHandler)
+				}
+				return false
+			}
+		}, "compression=fail"},
+		{"compression: no head", func(e *endpoint) {
+			e.before = func(_ http.ResponseWriter, r *http.Request) bool {
+				return acceptsGzip(r) && !pause(r.Context(), time.Hour)
+			}
+		}, "compression=fail"},
+		{"compression: a head alone", func(e *endpoint) {
+			e.before = func(w http.ResponseWriter, r *http.Request) bool {
+				if acceptsGzip(r) {
+					w.Header().Set("Content-Type", "text/event-stream")
+					_ = http.NewResponseController(w).Flush()
+				}
+				return acceptsGzip(r) && !pause(r.Context(), time.Hour)
+			}
+		}, "compression=fail"},
+		{"compression: in name only, to clients that accept gzip", func(e *endpoint) {
+			silent(5 * time.Second)(e)
+			e.before = func(w http.ResponseWriter, r *http.Request) bool {
+				if acceptsGzip(r) {
+					w.Header().Set("Content-Type", "text/event-stream")
+					w.Header().Set("Content-Encoding", "gzip")
+					_, _ = io.WriteString(w, "retry: 3000\n\n")
+				}
+				return acceptsGzip(r)
+			}
+		}, "heartbeat=ok compression=fail" + few},
 		{"compression: another one", func(e *endpoint) {
 			e.header = func(h http.Header, r *http.Request) {
 				if acceptsGzip(r) {

@@ -79,21 +79,46 @@ func judgeCompression(o *observation) Result {
 		isGzip = encoding == "gzip" && wasAccepted
 		late = heldBackDelay(o.stream.events)
 	}
+	instead, certain := o.gzipMisses(late)
 	switch {
+	case certain:
+		return fail("a second connection, which accepts gzip, got "+instead, "Every browser accepts gzip, so it gets no events, although curl does.",
+			"Answer with the stream whatever Accept-Encoding is; leave it out of the compressor, in the server and in a proxy in front.")
 	case isGzip && late > maxLate:
 		return fail(fmt.Sprintf("with gzip, which most clients accept, an event is %s late", seconds(late)), means, fix)
 	case !wasAccepted:
 		return warn("compressed with "+quote(encoding)+", although only identity was accepted",
 			"A client that cannot decode it sees garbage.", "Compress only what Accept-Encoding allows, and event streams best not at all.")
+	case instead != "":
+		return skip("a second connection, which accepts gzip, got %s", instead)
 	case isGzip:
 		return ok("gzip to clients that accept it, without delay")
-	case !o.posts() && o.gzip.code != http.StatusOK:
-		return skip("a second connection, which accepts gzip, got %s", o.gzip.outcome())
 	}
 	if encoding = cmp.Or(encoding, o.gzip.encoding()); encoding != "" {
 		return skip("compressed with %s, which is not decoded here", quote(encoding))
 	}
 	return ok("not compressed")
+}
+
+// gzipMisses describes what a client that accepts gzip got instead of the events, which
+// are late for it. It is certain if another new client got the stream.
+func (o *observation) gzipMisses(late time.Duration) (instead string, certain bool) {
+	g := &o.gzip.seen
+	if o.posts() { // there is one client only
+		return "", false
+	}
+	instead = o.noStream(g.head)
+	othersGet := o.fresh.total+o.resumed.total > 0
+	switch {
+	case instead != "":
+		isBusy := g.code == http.StatusTooManyRequests || g.code == http.StatusServiceUnavailable
+		return instead, !isBusy && !o.mayComeLate(g.head) && o.noStream(o.fresh.head) == ""
+	case o.stream.encoding() == "" && len(g.faults) > 0 && g.faults[0].Kind == notGzip:
+		return "a body that is not the gzip of which Content-Encoding speaks", true
+	case g.encoding() == "" && g.total == 0 && late > maxLate && othersGet:
+		return "no event", true
+	}
+	return "", false
 }
 
 // split cuts the events before each new connection and after each pause over longest.

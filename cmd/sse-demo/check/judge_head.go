@@ -127,6 +127,25 @@ func (h head) mediaType() (mediaType, parameters string) {
 	return mediaType, parameters
 }
 
+// noStream describes what a client got instead of the stream that the first one gets; it
+// is empty if the client got that.
+func (o *observation) noStream(h head) string {
+	got, _ := h.mediaType()
+	want, _ := o.stream.mediaType()
+	switch {
+	case h.code != http.StatusOK:
+		return h.outcome()
+	case got != want:
+		return h.withType()
+	}
+	return ""
+}
+
+// mayComeLate reports whether a head that did not come may come with the first event.
+func (o *observation) mayComeLate(h head) bool {
+	return errors.Is(h.err, errNoAnswer) && o.stream.delay() > slowHead
+}
+
 // contentType returns all Content-Type headers as one.
 func (h head) contentType() string { return strings.Join(h.header.Values("Content-Type"), ", ") }
 

@@ -2,7 +2,6 @@ package check
 
 import (
 	"cmp"
-	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,7 +15,7 @@ func judgeCORS(o *observation) Result {
 	if own, err := url.Parse(o.origin); err == nil && sameOrigin(own, o.stream.url) {
 		return ok("%s is the endpoint's own origin", quote(o.origin))
 	}
-	if errors.Is(o.cors.err, errNoAnswer) && o.stream.delay() > slowHead { // perhaps the head comes with the first event
+	if o.mayComeLate(o.cors) {
 		return skip("%s to a request with that Origin", o.cors.outcome())
 	}
 	refused := cmp.Or(o.preflightRefusal(), o.refusal(o.cors, "to a request with that Origin: "))

@@ -1,7 +1,6 @@
 package check
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -91,7 +90,7 @@ func judgeUnknownID(o *observation) Result {
 	u := &o.unknown.seen
 	given := u.header.Get("Last-Event-ID")
 	switch {
-	case errors.Is(u.err, errNoAnswer) && o.stream.delay() > slowHead: // perhaps the head comes with the first event
+	case o.mayComeLate(u.head):
 		return warn("a client that comes with an unknown Last-Event-ID gets "+u.outcome(),
 			"It cannot know in that time that it has missed something.", "Send the head at once, and then an event (like event: gap) that says so.")
 	case u.code == http.StatusNoContent:
