@@ -34,6 +34,7 @@ type endpoint struct {
 	frame   func(n int) string
 	resume  func(lastID string, newest int) (next int, first string)
 	onEnd   string // is written when the stream ends
+	breaks  bool   // instead of ending
 	gzip    bool   // to clients that accept it
 	noFlush bool   // of the compressor
 
@@ -121,6 +122,9 @@ func (e *endpoint) stream(ctx context.Context, w http.ResponseWriter, lastID str
 		case e.age > 0 && (over || ends.Before(due)) && (e.heartbeat == 0 || ends.Before(beat)):
 			until(ends)
 			_, _ = io.WriteString(out, e.onEnd)
+			if flush(); e.breaks {
+				panic(http.ErrAbortHandler)
+			}
 			return
 		case (over || beat.Before(due)) && e.heartbeat > 0:
 			if !until(beat) {

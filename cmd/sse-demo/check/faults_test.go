@@ -189,6 +189,8 @@ func TestFaults(t *testing.T) {
 		{"format: NUL in an id", frame("id: N\x00\ndata: N\n\n"), "format=fail ids=warn resume=skip"},
 		{"format: retry", retry("retry: 3000\nretry: soon\n"), "format=fail retry=warn"},
 		{"format: cut off", func(e *endpoint) { e.age, e.onEnd = 7*time.Second, "id: 99\ndata: cut" }, "format=fail"},
+		{"format: broken off", func(e *endpoint) { e.age, e.breaks = 7*time.Second, true }, "format=warn"},
+		{"format: an event broken off", func(e *endpoint) { e.age, e.breaks, e.onEnd = 7*time.Second, true, "id: 99\ndata: cut" }, "format=warn"},
 		{"format: a comment cut off", func(e *endpoint) { e.age, e.onEnd = 7*time.Second, ": bye" }, ""},
 		{"format: a clean end", func(e *endpoint) { e.age = 7 * time.Second }, ""},
 		{"format: CRLF", frame("id: N\r\ndata: N\r\n\r\n"), ""},

@@ -20,6 +20,7 @@ type answerer struct {
 	header   func(h http.Header, r *http.Request)
 	status   int // instead of the stream
 	stays    bool
+	breaks   bool // after the last event
 
 	mu       sync.Mutex
 	requests []string
@@ -57,6 +58,9 @@ func (a *answerer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	flush()
+	if a.breaks {
+		panic(http.ErrAbortHandler)
+	}
 	if a.stays {
 		<-r.Context().Done()
 	}
@@ -82,6 +86,7 @@ func TestPost(t *testing.T) {
 		{"another method", &answerer{}, Options{Method: new("PUT")}, "", "PUT"},
 		{"held back until the end", &answerer{holdBack: true}, Options{}, "delivery=warn", "POST"},
 		{"it stays open", &answerer{stays: true}, Options{}, "heartbeat=fail", "POST"},
+		{"it breaks off", &answerer{breaks: true}, Options{}, "format=warn", "POST"},
 		{"a bad request", &answerer{status: 400}, Options{}, onlyHead(), "POST"},
 		{"JSON", &answerer{header: func(h http.Header, _ *http.Request) { h.Set("Content-Type", "application/json") }}, Options{}, "media-type=fail", "POST"},
 		{"no origin is allowed", &answerer{}, Options{Origin: new("https://app.example.com")}, "cors=fail", "OPTIONS POST"},

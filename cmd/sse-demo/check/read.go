@@ -77,6 +77,9 @@ func (r *record) read(ctx context.Context, body io.ReadCloser, encoding string) 
 		s.tooLong = s.tooLong || errors.Is(err, sse.ErrTooLong)
 		if s.hasEnded = ctx.Err() == nil && !s.tooLong; s.hasEnded {
 			s.ends++
+			if encoding != "gzip" && err != nil && !errors.Is(err, io.EOF) { // gzip without its last bytes is an error, too
+				s.breaks++
+			}
 		}
 	})
 	_ = body.Close()

@@ -37,7 +37,8 @@ type seen struct {
 	last       time.Time     // byte, or head
 	closed     time.Time     // the latest connection; zero while it is open
 	hasEnded   bool          // the server has closed it
-	ends       int           // how often the server has ended the stream
+	ends       int           // how often the server has ended the stream, or it broke off
+	breaks     int           // how often it broke off
 	refused    string        // the status that a returning client got, so that it gave up
 	hasFirst   bool          // a byte has come
 	firstDelay time.Duration // of the first byte, from the request that it answers
