@@ -237,8 +237,23 @@ func TestFaults(t *testing.T) {
 			return r.Header.Get("Last-Event-ID") != "" && !isUnknown(r)
 		}), "resume=fail"},
 
+		{"resume: a page", func(e *endpoint) {
+			e.header = func(h http.Header, r *http.Request) {
+				if r.Header.Get("Last-Event-ID") != "" && !isUnknown(r) {
+					h.Set("Content-Type", "text/html")
+				}
+			}
+		}, "resume=fail"},
+
 		{"unknown-id: 400", statusIf(400, isUnknown), "unknown-id=fail"},
 		{"unknown-id: 204", statusIf(204, isUnknown), ""},
+		{"unknown-id: a page", func(e *endpoint) {
+			e.header = func(h http.Header, r *http.Request) {
+				if isUnknown(r) {
+					h.Set("Content-Type", "text/html")
+				}
+			}
+		}, "unknown-id=fail"},
 		{"unknown-id: no sign", unknown(func(newest int) (int, string) { return newest + 1, "" }), "unknown-id=warn"},
 		{"unknown-id: from the oldest", unknown(func(int) (int, string) { return 1, "" }), ""},
 		{"unknown-id: from the oldest, as for a new client", func(e *endpoint) {

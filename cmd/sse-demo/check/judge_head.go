@@ -129,9 +129,13 @@ func (h head) mediaType() (mediaType, parameters string) {
 
 // noStream describes what a client got instead of the stream that the first one gets; it
 // is empty if the client got that.
-func (o *observation) noStream(h head) string {
+func (o *observation) noStream(h head) string { return h.insteadOf(o.stream.head) }
+
+// insteadOf describes an answer that is another than the first: no stream, because of
+// its status or its media type. It is empty if it is the same.
+func (h head) insteadOf(first head) string {
 	got, _ := h.mediaType()
-	want, _ := o.stream.mediaType()
+	want, _ := first.mediaType()
 	switch {
 	case h.code != http.StatusOK:
 		return h.outcome()

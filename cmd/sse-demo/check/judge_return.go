@@ -28,8 +28,8 @@ func judgeResume(o *observation) Result {
 	switch {
 	case s.refused != "":
 		return fail(fmt.Sprintf("coming back after id %s, when the stream had ended, got no stream: %s", quote(s.lastID), s.refused), means, fix)
-	case r.err != nil || r.code != http.StatusOK:
-		return fail(came+"got no stream: "+r.outcome(), means, fix)
+	case o.noStream(r.head) != "":
+		return fail(came+"got no stream: "+o.noStream(r.head), means, fix)
 	}
 	if problem := o.resumeFault(); problem != "" {
 		return fail(came+problem, means, fix)
@@ -88,20 +88,20 @@ func (o *observation) isOverdue(e arrival, gotSome bool) bool {
 
 func judgeUnknownID(o *observation) Result {
 	u := &o.unknown.seen
-	given := u.header.Get("Last-Event-ID")
+	instead, given := o.noStream(u.head), u.header.Get("Last-Event-ID")
 	switch {
 	case o.mayComeLate(u.head):
 		return warn("a client that comes with an unknown Last-Event-ID gets "+u.outcome(),
 			"It cannot know in that time that it has missed something.", "Send the head at once, and then an event (like event: gap) that says so.")
 	case u.code == http.StatusNoContent:
 		return ok("204 to a client that comes with an unknown Last-Event-ID: it stops")
-	case u.code != http.StatusOK && o.fresh.code == u.code:
-		return fail("any other client gets "+u.outcome()+" meanwhile, with a Last-Event-ID or without", "One more tab or user gets no stream, and EventSource gives up for good.",
+	case instead != "" && instead == o.noStream(o.fresh.head):
+		return fail("any other client gets "+instead+" meanwhile, with a Last-Event-ID or without", "One more tab or user gets no stream, and EventSource gives up for good.",
 			"Allow more streams at once. This check opens five, and a few requests beside them.")
-	case u.code != http.StatusOK:
-		return fail("a client that comes with an unknown Last-Event-ID gets "+u.outcome(),
-			"After a restart that forgets ids no client gets a stream again: EventSource gives up for good at any status but 200.",
-			"Answer 200 whatever the id is, and say in an event that some may be lost.")
+	case instead != "":
+		return fail("a client that comes with an unknown Last-Event-ID gets "+instead,
+			"After a restart that forgets ids no client gets a stream again: EventSource gives up for good at any other answer.",
+			"Answer with the stream whatever the id is, and say in an event that some may be lost.")
 	case given != "" && given != unknownID:
 		return ok("the response's Last-Event-ID says where the stream begins: %s", quote(given))
 	}
@@ -117,7 +117,7 @@ func judgeUnknownID(o *observation) Result {
 // one did not, other than by chance.
 func (o *observation) signOfLoss() string {
 	stream, unknown, fresh := &o.stream.seen, &o.unknown.seen, &o.fresh.seen
-	if fresh.code != http.StatusOK {
+	if o.noStream(fresh.head) != "" {
 		return ""
 	}
 	// A fresh client may get the oldest event, too: what is still there is not lost.

@@ -19,6 +19,7 @@ func TestRefusedReturn(t *testing.T) {
 	}{
 		{"500", 500, func(*endpoint) {}, "resume=fail", `after id "28", when the stream had ended, got no stream: 500 Internal Server Error`},
 		{"404", 404, func(*endpoint) {}, "resume=fail", "404 Not Found"},
+		{"no stream", 200, func(*endpoint) {}, "resume=fail", `got no stream: 200 OK, Content-Type ""`},
 		{"204", 204, func(*endpoint) {}, "", "gave what follows it"},
 		{"500, without ids", 500, func(e *endpoint) {
 			e.frame = func(int) string { return "data: x\n\n" }

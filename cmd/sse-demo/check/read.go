@@ -41,7 +41,7 @@ func (r *record) follow(ctx context.Context, c *client, a ask, timeout time.Dura
 	for {
 		h, body := c.open(ctx, a, timeout)
 		r.change(func(s *seen) { s.answer(h) })
-		if body != nil {
+		if body != nil && r.now().refused == "" { // else it ends with ctx
 			r.read(ctx, body, h.encoding())
 		} else if h.err == nil || !r.now().latest.sent() {
 			return

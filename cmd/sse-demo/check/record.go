@@ -39,7 +39,7 @@ type seen struct {
 	hasEnded   bool          // the server has closed it
 	ends       int           // how often the server has ended the stream, or it broke off
 	breaks     int           // how often it broke off
-	refused    string        // the status that a returning client got, so that it gave up
+	refused    string        // the answer that a returning client got, so that it gave up
 	hasFirst   bool          // a byte has come
 	firstDelay time.Duration // of the first byte, from the request that it answers
 	silence    time.Duration // the longest, within a connection
@@ -110,14 +110,15 @@ func (r *record) await(ctx context.Context, is func(s seen) bool) {
 
 // answer notes the result of a request. A 204 means that nothing will follow.
 func (s *seen) answer(h head) {
-	switch {
-	case h.code == http.StatusOK:
-		s.latest, s.last, s.closed, s.hasEnded = h, h.opened, time.Time{}, false
-	case s.sent() && h.err == nil && h.code != http.StatusNoContent:
-		s.refused = h.outcome()
-	}
-	if !s.sent() {
+	returns := s.sent()
+	if !returns {
 		s.head = h
+	}
+	switch instead := h.insteadOf(s.head); {
+	case instead == "":
+		s.latest, s.last, s.closed, s.hasEnded = h, h.opened, time.Time{}, false
+	case returns && h.err == nil && h.code != http.StatusNoContent:
+		s.refused = instead
 	}
 }
 
