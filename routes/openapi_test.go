@@ -321,6 +321,19 @@ func TestStatusesOfEachRoute(t *testing.T) {
 	h.problem(503, "GET", "/stream/log", "")
 }
 
+// TestOpenAPIHasTheBrokers: whatever keeps the events, /health answers as described.
+func TestOpenAPIHasTheBrokers(t *testing.T) {
+	for _, kind := range []string{"memory", "file", "redis"} {
+		config := options()
+		config.BrokerKind = kind
+		h := start(t, config)
+		if got := h.health().Broker; got != kind {
+			t.Errorf("%q, want %q", got, kind)
+		}
+		h.stop()
+	}
+}
+
 // TestOpenAPIIsWhole: each reference leads somewhere, each component is used, and
 // each schema has only keywords that the checks know.
 func TestOpenAPIIsWhole(t *testing.T) {
