@@ -38,11 +38,12 @@ const RETRY = 3_000; // ms between attempts, until the server names another time
 const MAX_RETRY = 60_000; // ms, up to which failed attempts double it
 const MIN_RETRY = 100; // ms after a successful attempt, however short the server's retry is
 const MAX_POLL = 25_000; // ms of a long poll: many proxies end a silent request after 30 s
+const MIN_POLLING = 60_000, MAX_POLLING = 3_600_000; // ms of polling before a plain stream is tried: doubled if that fails
+const MAX_TRIAL = 5_000; // ms in which that has to bring a byte: events may be late by it
 const MAX_HIDDEN = 60_000; // ms
 const MAX_PROBLEM = 10_000; // ms in which the body of a problem has to come
 const MAX_ID = 4_096; // bytes of an id that is sent back: many servers take heads of 8 kB
 const TICK = 2_000; // ms in which a sleep of the machine is noticed
-const ONCE = "The request may have been acted on, and no Location says where to go on, so it is not sent again.";
 const SILENT = new Error("No byte came for three heartbeats");
 const HIDDEN = new Error("The page is hidden");
 const encoder = new TextEncoder();
@@ -63,16 +64,17 @@ export function openStream(url, options = {}) {
   let heartbeat = options.heartbeat || Infinity; // ms
   let retry = RETRY, failures = 0; // since the last successful attempt
   let previous = /** @type {Outcome} */ ({}); // of the attempt before
-  let pollTime = 0; // ms of a long poll, if something on the way buffers
+  let polling = 0, pollUntil = 0; // if something on the way buffers: ms of polling, and the time at which they are over
   let location = /** @type {URL | undefined} */ (undefined); // where GET goes on
   let origin = ""; // of the last request but those to location: the headers are for it
   let connection = new AbortController(); // of the present attempt, as are
   let started = 0, opened = Infinity, firstByte = Infinity; // times by Date
-  let succeeded = false;
+  let succeeded = false, pollTime = 0; // ms, if it is a long poll
   let whyFinal = ""; // why there is no next attempt if this one fails
   let paused = false; // the page was hidden for too long, or is in the back/forward cache
   let endWait = () => {};
-  const giveUp = () => connection.abort(SILENT);
+  const isTrial = () => polling && !pollTime && firstByte === Infinity; // of a plain stream
+  const watch = () => after(Math.min(3 * heartbeat, isTrial() ? MAX_TRIAL : Infinity), () => connection.abort(SILENT));
   let timer = /** @type {any} */ (undefined), hideTimer = timer;
 
   remember(options.lastEventId ?? "");
@@ -92,9 +94,7 @@ export function openStream(url, options = {}) {
 
   /** @param {State} next */
   function setState(next) {
-    if (next === state || state === "closed") return;
-    state = next;
-    notify(onState, state);
+    if (next !== state && state !== "closed") notify(onState, state = next);
   }
 
   /** @param {string} id */
@@ -163,14 +163,16 @@ export function openStream(url, options = {}) {
   async function attempt() {
     const {signal} = connection = new AbortController();
     opened = firstByte = Infinity;
+    pollTime = Date.now() < pollUntil ? Math.min(MAX_POLL, Math.ceil(2 * heartbeat)) : 0; // ends before it counts as dead
     succeeded = false;
     try {
       return await judge(await request());
     } catch (error) {
       return lost(signal.aborted ? signal.reason : error);
     } finally {
-      const silence = signal.reason === SILENT ? 3 * heartbeat : 0; // at its end
-      if (Date.now() - opened - silence > 2 * heartbeat) succeeded = true;
+      const alive = Date.now() - (signal.reason === SILENT ? 3 * heartbeat : 0); // the last time it was
+      if (alive - opened > 2 * heartbeat) succeeded = true;
+      if (alive - firstByte > heartbeat) polling = pollUntil = 0; // it began long before it ended: nothing buffers any more
       if (succeeded) failures = 0;
       clearTimeout(timer);
       connection.abort(); // ends a response that was not read
@@ -187,9 +189,9 @@ export function openStream(url, options = {}) {
     if (lastEventId) sent.set("Last-Event-ID", String.fromCharCode(...encoder.encode(lastEventId)));
     const init = {method: location ? "GET" : method, body: location ? null : await ask(body), headers: sent, duplex: "half"};
     connection.signal.throwIfAborted();
-    if (init.method !== "GET") whyFinal = ONCE;
+    if (init.method !== "GET") whyFinal = "The request may have been acted on, and no Location says where to go on, so it is not sent again.";
     started = Date.now();
-    after(3 * heartbeat, giveUp);
+    watch();
     return (options.fetch ?? fetch)(target, {...init, credentials, cache: "no-store", signal: connection.signal});
   }
 
@@ -232,11 +234,11 @@ export function openStream(url, options = {}) {
     const parse = parser(begin || before, (ms) => (retry = ms));
     const reader = response.body?.getReader();
     opened = Date.now();
-    after(3 * heartbeat, giveUp);
+    watch();
     setState("open");
     for (let chunk; (chunk = await reader?.read()) && !chunk.done && !ended.signal.aborted;) { // close() may have come first
-      after(3 * heartbeat, giveUp);
       firstByte = Math.min(firstByte, Date.now());
+      watch();
       for (const {id, event} of parse(decoder.decode(chunk.value, {stream: true}))) {
         remember(id);
         if (!event) continue;
@@ -247,7 +249,6 @@ export function openStream(url, options = {}) {
     }
     if (whyFinal) return {over: true, problem: {title: "The stream has ended", status: response.status, detail: whyFinal}};
     const atOnce = pollTime && (lastEventId !== before || Date.now() - started >= 0.9 * pollTime);
-    if (Date.now() - firstByte > heartbeat) pollTime = 0; // it began long before it ended: nothing buffers any more
     return atOnce ? {delay: 0} : {};
   }
 
@@ -257,9 +258,10 @@ export function openStream(url, options = {}) {
     const problem = {title: reason instanceof Error ? reason.message : String(reason), status: 0};
     if (whyFinal) return {over: true, problem: {...problem, detail: whyFinal}};
     const cause = firstByte === Infinity && reason;
-    if (cause !== SILENT || previous.cause !== SILENT || pollTime) return {problem, cause};
-    pollTime = Math.min(MAX_POLL, Math.ceil(2 * heartbeat)); // ends before it counts as dead
-    return {problem, delay: 1};
+    if (cause !== SILENT || pollTime || !polling && previous.cause !== SILENT) return {problem, cause};
+    polling = Math.min(2 * polling || MIN_POLLING, MAX_POLLING);
+    pollUntil = Date.now() + polling;
+    return polling > MIN_POLLING ? {delay: 0} : {problem, delay: 1}; // that a trial has failed is no news
   }
 }
 

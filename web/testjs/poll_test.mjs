@@ -161,6 +161,93 @@ describe("behind a proxy that buffers", () => {
     const next = await server.next();
     assert.deepEqual([[...query(next)], next.headers["last-event-id"]], [[], "1"]);
   });
+
+  test("a server that names a shorter heartbeat is asked for shorter polls, which end before they count as dead", async (t) => {
+    const clock = stopClock(t);
+    const server = await startServer(t);
+    const stream = open(t, server.url, {heartbeat: 15_000});
+    const first = await toPolling(clock, server, stream, {heartbeat: 15_000});
+    first.stream({"SSE-Heartbeat": "1000"}).send("id: 1\ndata: a\n\n");
+    first.end();
+    assert.equal(query(await server.next()).get("wait"), "2000");
+  });
+});
+
+describe("while it polls, it tries a plain stream", () => {
+  const minute = 60_000;
+
+  /** Answers a poll after ms - 1, and the next after ms; returns the request after them. */
+  async function afterPolls(ms, clock, server, request) {
+    for (const pause of [ms - 1, 1]) {
+      clock.sleep(pause);
+      assert.equal(query(request).get("wait"), "25000");
+      const id = Number(request.headers["last-event-id"] ?? 0) + 1;
+      request.stream().send(`id: ${id}\ndata: ${id}\n\n`);
+      request.end();
+      request = await server.next(); // at once: the clock stands still
+    }
+    return request;
+  }
+
+  /** Opens a stream that polls, and returns it with its first trial. */
+  async function toTrial(t, clock, server) {
+    const stream = open(t, server.url, {heartbeat: 15_000});
+    const first = await toPolling(clock, server, stream, {heartbeat: 15_000}); // has polled for 1 ms
+    return {stream, trial: await afterPolls(minute - 1, clock, server, first)};
+  }
+
+  test("after 1, 2, 4 … 60 minutes, for 5 s, and neither tells nor loses anything by it", async (t) => {
+    const clock = stopClock(t);
+    const server = await startServer(t);
+    let {stream, trial} = await toTrial(t, clock, server);
+    for (const [i, minutes] of [2, 4, 8, 16, 32, 60, 60].entries()) {
+      assert.deepEqual([[...query(trial)], trial.headers["last-event-id"]], [[], String(2 * i + 2)]);
+      if (i % 2) trial.stream(); // the head may come, too
+      await settle();
+      await clock.move(4_999);
+      assert.equal(server.unanswered(), 0);
+      await clock.move(1);
+      await trial.gone;
+      trial = await afterPolls(minutes * minute, clock, server, await server.next());
+    }
+    assert.deepEqual(stream.seen.states, ["connecting", "reconnecting", "open"]);
+    assert.equal(stream.seen.problems.length, 2);
+    assert.deepEqual(stream.seen.data(), Array.from({length: 16}, (_, i) => String(i + 1)));
+  });
+
+  test("and stays with it if it brings a byte", async (t) => {
+    const clock = stopClock(t);
+    const server = await startServer(t);
+    const {stream, trial} = await toTrial(t, clock, server);
+    await clock.move(4_999);
+    trial.stream().send("retry: 100\nid: 3\ndata: 3\n\n");
+    await stream.seen.until(() => stream.seen.events.length === 3);
+    await clock.move(44_999);
+    trial.send("id: 4\ndata: 4\n\n");
+    await stream.seen.until(() => stream.seen.events.length === 4);
+    assert.deepEqual([stream.seen.problems.length, stream.state], [2, "open"]);
+    trial.cut();
+    await stream.seen.state("reconnecting");
+    await settle();
+    await clock.move(100);
+    const next = await server.next();
+    assert.deepEqual([[...query(next)], next.headers["last-event-id"]], [[], "4"]);
+    await clock.move(44_999); // no trial any more: silence is what it was before
+    assert.equal(server.unanswered(), 0);
+    assert.equal(stream.seen.problems.length, 3);
+  });
+
+  test("again after the usual delay if it fails otherwise", async (t) => {
+    const clock = stopClock(t);
+    const server = await startServer(t);
+    const {stream, trial} = await toTrial(t, clock, server);
+    trial.answer("502 Bad Gateway", {"Retry-After": "1"});
+    await stream.seen.state("reconnecting");
+    await settle();
+    await clock.move(1250);
+    const next = await server.next();
+    assert.deepEqual([[...query(next)], next.headers["last-event-id"]], [[], "2"]);
+  });
 });
 
 test("at the Location of a POST, wait is gone when nothing buffers any more", async (t) => {
