@@ -230,6 +230,7 @@ export function openStream(url, options = {}) {
     const begin = response.headers.get("Last-Event-ID") ?? "";
     heartbeat = Math.max(0, Number(response.headers.get("SSE-Heartbeat"))) || options.heartbeat || Infinity;
     if (!lastEventId) remember(begin); // one's own remains until an event follows, because a gap before that could be lost
+    let busy = false; // the server's retry says when to come back
     const before = lastEventId, decoder = new TextDecoder();
     const parse = parser(begin || before, (ms) => (retry = ms));
     const reader = response.body?.getReader();
@@ -243,13 +244,15 @@ export function openStream(url, options = {}) {
         remember(id);
         if (!event) continue;
         succeeded = true;
+        busy = event.name === "busy";
         notify(onEvent, event);
         if (ended.signal.aborted || event.name === until) return {over: true};
       }
     }
     if (whyFinal) return {over: true, problem: {title: "The stream has ended", status: response.status, detail: whyFinal}};
-    const atOnce = pollTime && (lastEventId !== before || Date.now() - started >= 0.9 * pollTime);
-    return atOnce ? {delay: 0} : {};
+    const early = Date.now() - started < 0.9 * pollTime;
+    if (!pollTime || early && (busy || !succeeded)) return {};
+    return {delay: early && lastEventId === before ? MIN_RETRY : 0}; // a server without ids could repeat itself without end
   }
 
   /** @param {unknown} reason why there is no response, or no more of it */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import {describe, test} from "node:test";
-import {fakePage, open, settle, stopClock} from "./client.mjs";
+import {fakePage, later, open, settle, stopClock} from "./client.mjs";
 import {startServer} from "./server.mjs";
 
 const query = (request) => new URL(request.path, "http://a").searchParams;
@@ -130,6 +130,31 @@ describe("behind a proxy that buffers", () => {
     for (let s = 0; s < 29; s++) await clock.move(1000);
     assert.equal(stream.seen.attempts, 3);
     while (stream.seen.attempts === 3) await clock.move(1000);
+  });
+
+  test("after a poll that brings an event without an id the next follows after 100 ms, and the state remains open", async (t) => {
+    const clock = stopClock(t);
+    const server = await startServer(t);
+    let ended = later();
+    const fetch = async (...request) => {
+      const response = await globalThis.fetch(...request);
+      return new Response(response.body.pipeThrough(new TransformStream({flush: () => ended.resolve()})), response);
+    };
+    const stream = open(t, server.url, {heartbeat: 1000, fetch});
+    let poll = await toPolling(clock, server, stream);
+    for (let attempts = 3; attempts < 6; attempts++) {
+      poll.stream().send("data: a\n\n");
+      poll.end();
+      await ended.promise;
+      ended = later();
+      await settle();
+      await clock.move(99);
+      assert.equal(stream.seen.attempts, attempts);
+      await clock.move(1);
+      assert.equal(stream.seen.attempts, attempts + 1);
+      poll = await server.next();
+    }
+    assert.deepEqual(stream.seen.states, ["connecting", "reconnecting", "open"]);
   });
 
   test("a poll that fails is a failed attempt", async (t) => {
