@@ -2,6 +2,7 @@ package routes
 
 import (
 	"encoding/json"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,9 +20,9 @@ const MinSecret = 32
 // rights are the claims of a token (RFC 7519): what its bearer may do.
 type rights struct {
 	jwt.RegisteredClaims
-	Subscribe []string `json:"subscribe"` // channel patterns
-	Publish   []string `json:"publish"`   // channel patterns
-	Streams   []string `json:"streams"`   // tick, log, progress, channel
+	Subscribe []string // channel patterns
+	Publish   []string // channel patterns
+	Streams   []string // tick, log, progress, channel
 }
 
 // everything is what a client may do if the service needs no tokens.
@@ -36,15 +37,36 @@ var tokenParser = jwt.NewParser(
 	jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(clockLeeway),
 )
 
-// UnmarshalJSON refuses times in strings, which jwt would take: they are numbers (RFC
-// 7519, section 2).
+// UnmarshalJSON reads the claims by their exact names, because encoding/json would take EXP
+// for exp, too (RFC 7519, section 4).
 func (r *rights) UnmarshalJSON(data []byte) error {
-	var times struct{ Exp, Nbf, Iat float64 }
-	if err := json.Unmarshal(data, &times); err != nil {
+	var sent map[string]json.RawMessage
+	if err := json.Unmarshal(data, &sent); err != nil {
 		return err
 	}
-	type plain rights
-	return json.Unmarshal(data, (*plain)(r))
+	var exp, nbf, iat *float64
+	for name, claim := range map[string]any{
+		"iss": &r.Issuer, "sub": &r.Subject, "aud": &r.Audience, "jti": &r.ID, "exp": &exp, "nbf": &nbf, "iat": &iat,
+		"subscribe": &r.Subscribe, "publish": &r.Publish, "streams": &r.Streams,
+	} {
+		if value, given := sent[name]; given {
+			if err := json.Unmarshal(value, claim); err != nil {
+				return err
+			}
+		}
+	}
+	r.ExpiresAt, r.NotBefore, r.IssuedAt = numericDate(exp), numericDate(nbf), numericDate(iat)
+	return nil
+}
+
+// numericDate is a time in seconds since 1970, possibly with a fraction (RFC 7519, section
+// 2). jwt's own reading would drop the fraction, and take strings.
+func numericDate(seconds *float64) *jwt.NumericDate {
+	if seconds == nil {
+		return nil
+	}
+	whole, fraction := math.Modf(*seconds)
+	return &jwt.NumericDate{Time: time.Unix(int64(whole), int64(fraction*1e9))}
 }
 
 // rightsOf returns the rights that authenticate has found.

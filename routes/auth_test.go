@@ -101,6 +101,10 @@ func TestBadTokens(t *testing.T) {
 			"iat in a string":    token(hs256, claims(map[string]any{"iat": "1"}), secret),
 			"not yet":            token(hs256, claims(map[string]any{"nbf": time.Now().Add(time.Minute).Unix()}), secret),
 			"crit":               token(`{"alg":"HS256","crit":["b64"],"b64":true}`, claims(nil), secret),
+			"EXP is not exp":     token(hs256, claims(map[string]any{"exp": 1, "EXP": time.Now().Add(time.Minute).Unix()}), secret),
+			"no exp but EXP":     token(hs256, claims(map[string]any{"exp": nil, "EXP": time.Now().Add(time.Minute).Unix()}), secret),
+			"aud is a number":    token(hs256, claims(map[string]any{"aud": 5}), secret),
+			"iss is a number":    token(hs256, claims(map[string]any{"iss": 5}), secret),
 			"rights are no list": token(hs256, claims(map[string]any{"subscribe": "news"}), secret),
 		} {
 			p := h.problem(401, "GET", "/stream/channel?name=news", "", bearer(bad))
@@ -142,6 +146,10 @@ func TestRights(t *testing.T) {
 		h.problem(403, "GET", "/stream/channel?name=tenant-42/a", "", noPath)
 		tickOnly := bearer(token(hs256, claims(map[string]any{"streams": []string{"tick"}}), secret))
 		h.problem(403, "GET", "/stream/channel?name=news", "", tickOnly)
+		shouted := bearer(token(hs256, claims(map[string]any{"STREAMS": []string{"log"}, "\u017ftreams": []string{"log"}, "Subscribe": []string{"*"}}), secret))
+		h.problem(403, "GET", "/stream/log?lines=0", "", shouted) // the names of claims are case-sensitive (RFC 7519, section 4)
+		h.problem(403, "GET", "/stream/channel?name=other", "", shouted)
+		h.stream("/stream/channel?name=news", shouted).close()
 		worker := bearer(token(hs256, claims(map[string]any{"streams": []string{"progress"}}), secret))
 		if status, _, body := h.answer("POST", "/jobs", `{"id":"a"}`, jsonType, worker); status != 202 {
 			t.Error(status, body)
@@ -179,9 +187,9 @@ func TestStreamEndsWithItsToken(t *testing.T) {
 	config := options()
 	config.JWTSecret = []byte(secret)
 	bubble(t, config, func(h *harness) {
-		for _, life := range []time.Duration{time.Minute, 5 * time.Second} { // beyond the first heartbeat, and before it
+		for _, life := range []time.Duration{time.Minute, 5 * time.Second, 500 * time.Millisecond} { // beyond the first heartbeat, and before it
 			began := time.Now()
-			good := token(hs256, claims(map[string]any{"exp": began.Add(life).Unix()}), secret)
+			good := token(hs256, claims(map[string]any{"exp": float64(began.Add(life).UnixMilli()) / 1000}), secret)
 			s := h.stream("/stream/channel?name=news", bearer(good))
 			s.ends()
 			synctest.Wait()
@@ -189,7 +197,7 @@ func TestStreamEndsWithItsToken(t *testing.T) {
 				t.Errorf("the stream lived %v, its token %v", lived, life)
 			}
 		}
-		if n := strings.Count(h.log.text(), `"reason":"expired"`); n != 2 {
+		if n := strings.Count(h.log.text(), `"reason":"expired"`); n != 3 {
 			t.Error(n, h.log.text())
 		}
 	})
@@ -201,10 +209,10 @@ func TestClocksOfTokens(t *testing.T) {
 	config := options()
 	config.JWTSecret = []byte(secret)
 	bubble(t, config, func(h *harness) {
-		in := func(d time.Duration) int64 { return time.Now().Add(d).Unix() }
+		in := func(d time.Duration) float64 { return float64(time.Now().Add(d).UnixMilli()) / 1000 }
 		for _, tt := range []struct {
 			claim  string
-			value  int64
+			value  float64
 			status int
 		}{
 			{"nbf", in(5 * time.Second), 200},
@@ -212,12 +220,13 @@ func TestClocksOfTokens(t *testing.T) {
 			{"iat", in(5 * time.Second), 200},
 			{"iat", in(7 * time.Second), 401},
 			{"exp", in(time.Second), 200},
+			{"exp", in(250 * time.Millisecond), 200}, // a NumericDate may have a fraction (RFC 7519, section 2)
 			{"exp", in(0), 401},
 			{"exp", in(-2 * time.Second), 401},
 		} {
 			status, _, body := h.answer("GET", "/stream/tick?wait=0", "", bearer(token(hs256, claims(map[string]any{tt.claim: tt.value}), secret)))
 			if status != tt.status {
-				t.Errorf("%s %d s from now: %d %s", tt.claim, tt.value-time.Now().Unix(), status, body)
+				t.Errorf("%s %v s from now: %d %s", tt.claim, tt.value-in(0), status, body)
 			}
 		}
 	})
