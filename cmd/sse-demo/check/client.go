@@ -149,10 +149,9 @@ func sameOrigin(a, b *url.URL) bool {
 	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
 }
 
-func port(u *url.URL) string {
-	standard := map[string]string{"http": "80", "https": "443"}
-	return cmp.Or(u.Port(), standard[u.Scheme])
-}
+var standardPorts = map[string]string{"http": "80", "https": "443"}
+
+func port(u *url.URL) string { return cmp.Or(u.Port(), standardPorts[u.Scheme]) }
 
 // badLocation matches errors of a redirect for which net/http has no value.
 var badLocation = regexp.MustCompile("Location header|unsupported protocol scheme")

@@ -94,8 +94,13 @@ func TestNotTried(t *testing.T) {
 		{"--header must be like", []string{good, "--header", "novalue"}},
 		{"--header must be like", []string{good, "--header", "a b: c"}},
 		{"--header must be like", []string{good, "--header", "a: b\nc: d"}},
-		{"--origin must be like", []string{good, "--origin", "app.example.com"}},
-		{"--origin must be like", []string{good, "--origin", "https://app.example.com/"}},
+		{"--origin must be like https://app.example.com", []string{good, "--origin", "app.example.com"}},
+		{"--origin must be like https://app.example.com", []string{good, "--origin", "//app.example.com"}},
+		{`like https://app.example.com, as browsers send it: "https://app.example.com/"`, []string{good, "--origin", "https://app.example.com/"}},
+		{"--origin must be like https://app.example.com", []string{good, "--origin", "https://App.example.com"}},
+		{"--origin must be like https://app.example.com", []string{good, "--origin", "https://app.example.com:443"}},
+		{"--origin must be like http://app.example.com", []string{good, "--origin", "HTTP://me@app.example.com:"}},
+		{"--origin must be like https://xn--bcher-kva.example:8443", []string{good, "--origin", "https://Bücher.example:8443"}},
 	} {
 		out, err := command(t, tt.args...)
 		if !errors.Is(err, ErrNotTried) || !strings.Contains(err.Error(), tt.says) || strings.Contains(err.Error(), "\n") || out != "" {

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,8 +40,9 @@ func newObservation(options Options) (_ *observation, err error) {
 		return nil, errors.New("--for must be above 0")
 	}
 	if options.Origin != nil {
-		if o.origin = *options.Origin; !isOrigin(o.origin) {
-			return nil, fmt.Errorf("--origin must be like https://app.example.com, without a path: %s", quote(o.origin))
+		o.origin = *options.Origin
+		if sent := cmp.Or(originOf(o.origin), "https://app.example.com"); sent != o.origin {
+			return nil, fmt.Errorf("--origin must be like %s, as browsers send it: %s", sent, quote(o.origin))
 		}
 	}
 	if c.header, err = parseHeader(options.Header); err != nil {
@@ -105,10 +107,22 @@ func parseURL(text string) (*url.URL, error) {
 	return nil, fmt.Errorf("the URL must be like https://example.com/events, with special characters percent-encoded: %s", quote(text))
 }
 
-// isOrigin reports whether text is what a browser sends as Origin.
-func isOrigin(text string) bool {
+// originOf returns what a browser sends as Origin for a page of this URL; it is empty
+// if text is neither a URL nor "null".
+func originOf(text string) string {
 	u, err := url.Parse(text)
-	return text == "null" || err == nil && u.Scheme != "" && u.Host != "" && text == u.Scheme+"://"+u.Host
+	if text == "null" {
+		return text
+	}
+	if err != nil || u.Scheme == "" || u.Hostname() == "" {
+		return ""
+	}
+	host := strings.TrimSuffix(strings.ToLower(u.Host), ":")
+	host, err = httpguts.PunycodeHostPort(strings.TrimSuffix(host, ":"+standardPorts[u.Scheme]))
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + host
 }
 
 // parseHeader reads lines like "Name: value".
