@@ -117,9 +117,13 @@ func TestAlert(t *testing.T) {
 	}
 }
 
-// TestPassword: what is no URL is printed without the password in it.
+// TestPassword: a URL is printed without the password in it, also what is no URL.
 func TestPassword(t *testing.T) {
 	t.Parallel()
+	host := strings.TrimPrefix(realServer(t, &endpoint{before: refuse}), "http://")
+	if out, _ := command(t, "--json", "http://me:secret@"+host+"/"); !strings.HasPrefix(out, `{"url":"http://me:xxxxx@`+host+`/",`) {
+		t.Error(out)
+	}
 	for _, url := range []string{
 		"http://me:secret@127.0.0.1:1x/", "http://me:secret#1@127.0.0.1/", "http://me:secret/@127.0.0.1/", "http://me:secret%@127.0.0.1/",
 		"http://me:se cret@127.0.0.1/", "http://me:se@cret@[::1/", "ftp://me:secret@127.0.0.1/", "me:secret@127.0.0.1/events",

@@ -22,7 +22,7 @@ type Result struct {
 
 // A Report is what --json prints.
 type Report struct {
-	URL     string   `json:"url"`
+	URL     string   `json:"url"` // without a password
 	Results []Result `json:"results"`
 }
 
@@ -70,6 +70,9 @@ var checks = []struct {
 // judge makes the report. If head fails, there is nothing more to judge.
 func (o *observation) judge() Report {
 	report := Report{URL: o.options.URL}
+	if _, isSet := o.client.url.User.Password(); isSet {
+		report.URL = o.client.url.Redacted()
+	}
 	for i, c := range checks {
 		r := skip("there is no stream to check")
 		switch {
