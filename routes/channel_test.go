@@ -84,6 +84,7 @@ func TestChannelReplayAndResume(t *testing.T) {
 			"name=b&lastEventId=rubbish":            {gap("rubbish", "null")},
 			"name=b&lastEventId=%zz":                {gap("%zz", "null")},
 			"lastEventId=1;2&name=b":                {gap("1;2", "null")},
+			"last%45ventId=%zz&n%61me=b":            {gap("%zz", "null")}, // names may be encoded, too
 		} {
 			s := h.stream("/stream/channel?" + query)
 			s.expect(want...)

@@ -27,8 +27,7 @@ type checker interface {
 // default. Echo's own binder stops at the first error and ignores repeated parameters.
 func (s *Server) bindQuery(c echo.Context, params any) error {
 	pairs := strings.Split(c.Request().URL.RawQuery, "&")
-	isLastID := func(pair string) bool { return strings.HasPrefix(pair, "lastEventId=") } // never an error
-	query, err := url.ParseQuery(strings.Join(slices.DeleteFunc(pairs, isLastID), "&"))
+	query, err := url.ParseQuery(strings.Join(slices.DeleteFunc(pairs, isLastEventID), "&"))
 	if err != nil {
 		return invalid([]fieldError{{"query", "encoding", "query is not URL-encoded: " + err.Error()}})
 	}
@@ -47,6 +46,14 @@ func (s *Server) bindQuery(c echo.Context, params any) error {
 		}
 	}
 	return invalid(append(wrong, s.check(params)...))
+}
+
+// isLastEventID reports whether a pair of the query is read by sse.LastEventID: a bad one is
+// never an error.
+func isLastEventID(pair string) bool {
+	name, _, _ := strings.Cut(pair, "=")
+	name, _ = url.QueryUnescape(name)
+	return name == "lastEventId"
 }
 
 // setField sets a string or an int, or a pointer to one. It returns false if the value is no

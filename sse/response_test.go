@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -227,5 +228,25 @@ func TestLastEventIDLeavesTheBody(t *testing.T) {
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if id := sse.LastEventID(r); id != "7" || body.Len() == 0 {
 		t.Errorf("id %q, %d bytes left", id, body.Len())
+	}
+}
+
+// TestLastEventIDByAnyEncoding: a parameter's name may be percent-encoded, too.
+func TestLastEventIDByAnyEncoding(t *testing.T) {
+	for query, want := range map[string]string{
+		"lastEventId=1-2":               "1-2",
+		"a=b&%6castEventId=1%2D2":       "1-2",
+		"last%45vent%49d=7&lastEventId": "7",
+		"lastEventId":                   "",
+		"lasteventid=7":                 "",
+		"a=lastEventId=7":               "",
+		"lastEventId=%zz":               "%zz", // it is no id, so a gap follows
+		"%zz=1&lastEventId=7":           "7",
+		"lastEventId=a=b":               "a=b",
+	} {
+		r := &http.Request{URL: &url.URL{RawQuery: query}}
+		if id := sse.LastEventID(r); id != want {
+			t.Errorf("%s: %q, want %q", query, id, want)
+		}
 	}
 }

@@ -57,7 +57,8 @@ func LastEventID(r *http.Request) string {
 		return id
 	}
 	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
-		if text, ok := strings.CutPrefix(pair, "lastEventId="); ok {
+		name, text, _ := strings.Cut(pair, "=")
+		if name, _ = url.QueryUnescape(name); name == "lastEventId" {
 			if id, err := url.QueryUnescape(text); err == nil {
 				return id
 			}
