@@ -13,9 +13,9 @@ import (
 // MaxReplay is how many missed ticks a returning client gets.
 const MaxReplay = 100
 
-// maxAhead is how many ticks a client may be ahead of the clock: a replica whose
-// clock is a little ahead may have given it one more.
-const maxAhead = 1
+// maxAhead is how far a returning client may be ahead of the clock: a replica whose clock
+// is a little ahead may have given it the next tick.
+const maxAhead = 100 * time.Millisecond
 
 // A Market lets clients follow prices.
 type Market struct {
@@ -53,13 +53,17 @@ type Feed struct {
 // just before the present tick if that is empty.
 func (m *Market) Follow(symbol string, interval time.Duration, lastEventID string) *Feed {
 	f := &Feed{market: m, symbol: symbol, interval: interval.Milliseconds()}
-	newest, _ := m.newest(f.interval)
+	newest, wait := m.newest(f.interval)
+	latest := newest
+	if wait <= maxAhead {
+		latest++
+	}
 	n, err := strconv.ParseInt(lastEventID, 10, 64)
 	isID := err == nil && id(n) == lastEventID && n >= 0
 	switch {
 	case lastEventID == "":
 		f.last = newest - 1
-	case isID && n >= newest-MaxReplay && n <= newest+maxAhead:
+	case isID && n >= newest-MaxReplay && n <= latest:
 		f.last = n
 	default:
 		f.last, f.lost = max(newest-MaxReplay, 0), lastEventID
@@ -91,7 +95,7 @@ func (f *Feed) Next(frames [][]byte) ([][]byte, error) {
 	if oldest := newest - MaxReplay; f.last < oldest { // a client that is slow
 		f.lost, f.last = cmp.Or(f.lost, id(f.last)), oldest
 	}
-	if f.last > newest+maxAhead {
+	if f.last > newest+1 { // a smaller step back is waited for
 		f.lost, f.last = cmp.Or(f.lost, id(f.last)), newest-1
 	}
 	if f.lost != "" {

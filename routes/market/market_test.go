@@ -52,10 +52,9 @@ func TestFollow(t *testing.T) {
 			{"a new client gets the present tick", "", id(1), 1, ""},
 			{"one tick missed", id(1), id(1), 1, ""},
 			{"nothing missed", id(0), id(0), 0, ""},
-			{"a replica whose clock is ahead", id(-1), id(-1), 0, ""},
 			{"the longest replay", id(market.MaxReplay), id(market.MaxReplay), market.MaxReplay, ""},
 			{"one more", id(market.MaxReplay + 1), id(market.MaxReplay), market.MaxReplay, id(market.MaxReplay + 1)},
-			{"the future", id(-2), id(market.MaxReplay), market.MaxReplay, id(-2)},
+			{"the future", id(-1), id(market.MaxReplay), market.MaxReplay, id(-1)},
 			{"no number", "x", id(market.MaxReplay), market.MaxReplay, "x"},
 			{"another form", "0" + id(1), id(market.MaxReplay), market.MaxReplay, "0" + id(1)},
 			{"below zero", "-1", id(market.MaxReplay), market.MaxReplay, "-1"},
@@ -79,6 +78,35 @@ func TestFollow(t *testing.T) {
 			f.Close()
 		}
 	})
+}
+
+// TestFollowAhead: a client may have the next tick from a replica whose clock is a little
+// ahead. A tick that is due later is of the future.
+func TestFollowAhead(t *testing.T) {
+	for _, tt := range []struct {
+		due, interval time.Duration
+		ahead         int64
+		gap           bool
+	}{
+		{100 * time.Millisecond, 10 * second, 1, false},
+		{101 * time.Millisecond, 10 * second, 1, true},
+		{100 * time.Millisecond, 10 * second, 2, true},
+		{100 * time.Millisecond, 100 * time.Millisecond, 1, false},
+		{time.Millisecond, 100 * time.Millisecond, 2, true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			<-time.After(tt.interval - tt.due)
+			newest := time.Now().UnixMilli() / tt.interval.Milliseconds()
+			f := market.New().Follow("BTC", tt.interval, fmt.Sprint(newest+tt.ahead))
+			if got := ids(t, f); len(got) > 0 != tt.gap {
+				t.Errorf("%+v: %v", tt, got)
+			}
+			<-time.After(tt.due)
+			if got := ids(t, f); len(got) > 0 != tt.gap {
+				t.Errorf("%+v, when the next is due: %v", tt, got)
+			}
+		})
+	}
 }
 
 // TestNotify: a feed that is read is woken at each tick, at its time, until it is closed.
