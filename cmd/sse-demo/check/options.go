@@ -19,7 +19,7 @@ import (
 type Options struct {
 	URL        string        `arg:"" help:"The endpoint, like https://example.com/events."`
 	For        time.Duration `default:"20s" help:"How long to listen. If the stream is silent then, check waits for the next byte, until 56s of silence at most."`
-	Header     []string      `sep:"none" placeholder:"'NAME: VALUE'" help:"Request header, sent to the URL's own origin only; repeatable."`
+	Header     []string      `sep:"none" placeholder:"'NAME: VALUE'" help:"Request header, sent to the URL's own origin and to --compare; repeatable."`
 	Data       *string       `placeholder:"TEXT|@FILE" help:"Check the stream that answers a request with this body, which is sent once, and once more to --compare."`
 	Method     *string       `placeholder:"POST" help:"Method of the request with --data."`
 	Origin     *string       `placeholder:"ORIGIN" help:"Check that pages of this origin may read the stream, like https://app.example.com."`
