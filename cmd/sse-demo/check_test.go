@@ -122,7 +122,7 @@ func TestCheckOwnStreams(t *testing.T) {
 		bases[way] = url(t, p) // if a proxy is missing, the test ends here
 	}
 	for way, base := range bases {
-		var checks sync.WaitGroup // not all at once: a machine that is too slow clumps events, too
+		var checks sync.WaitGroup // not all at once: a machine that is too slow makes bursts, too
 		for _, path := range []string{
 			"/stream/tick?interval=200", "/stream/channel?name=news", "/stream/channel?name=news&replay=20",
 			"/stream/log", "/stream/progress?id=" + way,

@@ -20,8 +20,8 @@ func TestCompare(t *testing.T) {
 		{"no proxy", func(*endpoint) {}, func(*endpoint) {}, ""},
 		{"half a second late", func(e *endpoint) { e.delay = 500 * time.Millisecond }, func(*endpoint) {}, ""},
 		{"two seconds late", func(e *endpoint) { e.delay = 2 * time.Second }, func(*endpoint) {}, "delivery=fail"},
-		{"in clumps", func(e *endpoint) { e.clump = 4 }, func(*endpoint) {}, "delivery=fail"},
-		{"in clumps, without ids", func(e *endpoint) { e.clump = 4 }, func(e *endpoint) {
+		{"in bursts", func(e *endpoint) { e.burst = 4 }, func(*endpoint) {}, "delivery=fail"},
+		{"in bursts, without ids", func(e *endpoint) { e.burst = 4 }, func(e *endpoint) {
 			e.frame = func(int) string { return "data: x\n\n" }
 		}, "delivery=fail ids=warn resume=skip"},
 		{
@@ -31,7 +31,7 @@ func TestCompare(t *testing.T) {
 		{"events of each client's own", func(*endpoint) {}, func(e *endpoint) {
 			e.frame = func(int) string { return fmt.Sprintf("data: %d\n\n", private.Add(1)) }
 		}, "ids=warn resume=skip"},
-		{"in clumps, by itself", func(*endpoint) {}, func(e *endpoint) { e.clump = 3 }, "delivery=warn"},
+		{"in bursts, by itself", func(*endpoint) {}, func(e *endpoint) { e.burst = 3 }, "delivery=warn"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			proxied, direct := goodEndpoint(), goodEndpoint()

@@ -185,12 +185,12 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-// TestLots: events that come late in lots are a finding, however short the listening
+// TestLateBursts: events that come late in bursts are a finding, however short the listening
 // is.
-func TestLots(t *testing.T) {
+func TestLateBursts(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		first  time.Duration // of the first lot, after the request
+		first  time.Duration // of the first burst, after the request
 		period time.Duration
 		size   int
 		For    time.Duration
@@ -206,7 +206,7 @@ func TestLots(t *testing.T) {
 		{"too few", 4 * time.Second, time.Hour, 4, 6 * time.Second, isSkip},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			server := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { lots(w, r, tt.first, tt.period, tt.size) })
+			server := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { sendBursts(w, r, tt.first, tt.period, tt.size) })
 			report, _ := try(t, server, Options{For: tt.For})
 			if r := report.Results[3]; r.Result != tt.want {
 				t.Errorf("%+v", r)
@@ -218,9 +218,9 @@ func TestLots(t *testing.T) {
 	}
 }
 
-// lots sends size events at once, first after the request and then every period. It
+// sendBursts sends size events at once, first after the request and then every period. It
 // goes on after the last id.
-func lots(w http.ResponseWriter, r *http.Request, first, period time.Duration, size int) {
+func sendBursts(w http.ResponseWriter, r *http.Request, first, period time.Duration, size int) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-cache")
 	if r.Method == http.MethodHead {

@@ -25,7 +25,7 @@ type endpoint struct {
 	events    int           // all there will be; 0 is no limit
 	heartbeat time.Duration // comment after this much silence
 	age       time.Duration // the stream ends at this age; 0 is never
-	clump     int           // events that are written together
+	burst     int           // events that are written together
 	delay     time.Duration // of everything that is written after the head
 
 	before  func(w http.ResponseWriter, r *http.Request) (done bool)
@@ -46,7 +46,7 @@ type endpoint struct {
 
 func goodEndpoint() *endpoint {
 	return &endpoint{
-		interval: time.Second, heartbeat: 15 * time.Second, clump: 1,
+		interval: time.Second, heartbeat: 15 * time.Second, burst: 1,
 		retry:  func(connection int) string { return fmt.Sprintf("retry: %d\n", 2000+100*connection) },
 		frame:  func(n int) string { return fmt.Sprintf("id: %d\ndata: {\"n\":%d}\n\n", n, n) },
 		resume: resumeWithGap,
@@ -114,7 +114,7 @@ func (e *endpoint) stream(ctx context.Context, w http.ResponseWriter, lastID str
 	_, _ = io.WriteString(out, e.retry(connection)+first)
 	flush()
 	for last := began; ; {
-		due := e.began.Add(time.Duration((next+e.clump-1)/e.clump*e.clump) * e.interval)
+		due := e.began.Add(time.Duration((next+e.burst-1)/e.burst*e.burst) * e.interval)
 		beat := last.Add(e.heartbeat)
 		ends := began.Add(e.age)
 		over := e.events > 0 && next > e.events

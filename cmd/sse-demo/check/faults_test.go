@@ -168,7 +168,7 @@ func TestFaults(t *testing.T) {
 			e.retry, e.resume, e.events, e.heartbeat = func(int) string { return "" }, func(string, int) (int, string) { return 1000, "" }, 1, 0
 		}, "first-byte=warn heartbeat=fail format=skip retry=warn unknown-id=warn" + few},
 
-		{"delivery: clumps", func(e *endpoint) { e.clump = 3 }, "delivery=warn"},
+		{"delivery: bursts", func(e *endpoint) { e.burst = 3 }, "delivery=warn"},
 		{"delivery: a replay, then one by one", func(e *endpoint) {
 			e.resume = func(lastID string, newest int) (int, string) {
 				if lastID == "" {

@@ -18,7 +18,7 @@ var update = flag.Bool("update", false, "write the golden transcripts, and those
 func TestTranscripts(t *testing.T) {
 	good, bad := goodEndpoint(), goodEndpoint()
 	good.header = func(h http.Header, _ *http.Request) { h.Set("Access-Control-Allow-Origin", "https://app.example.com") }
-	bad.interval, bad.clump, bad.events = 700*time.Millisecond, 4, 45
+	bad.interval, bad.burst, bad.events = 700*time.Millisecond, 4, 45
 	bad.header = func(h http.Header, _ *http.Request) { h.Del("Cache-Control") }
 	bad.before = func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Header.Get("Last-Event-ID") == unknownID {

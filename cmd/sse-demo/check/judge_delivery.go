@@ -59,9 +59,9 @@ func judgeDelivery(o *observation) Result {
 		return warn(fmt.Sprintf("all %d events came at once, %s after the request", len(s.events), seconds(delay)),
 			"Something holds the stream back until it ends, or until there is enough to send: "+cause, fixBuffering)
 	}
-	if clumps, largest := clumpsOf(s.events); clumps > 0 {
-		return warn(fmt.Sprintf("events came several at once (up to %d), then silence, %d times", largest, clumps),
-			"Something holds events back and passes them on in lots: "+cause+" Clients see old news.", fixBuffering)
+	if bursts, largest := burstsOf(s.events); bursts > 0 {
+		return warn(fmt.Sprintf("events came in bursts (up to %d at once), then silence, %d times", largest, bursts),
+			"Something collects events before it passes them on: "+cause+" Clients see old news.", fixBuffering)
 	}
 	if !direct.sent() {
 		return ok("%d events, each as it happens", s.total)
@@ -149,32 +149,32 @@ func heldBackDelay(events []arrival) (delay time.Duration) {
 	return delay
 }
 
-// clumpsOf returns how many groups came at once and how large the largest was, if
+// burstsOf returns how many groups came at once and how large the largest was, if
 // that happens again and again; two large ones and nothing else are enough. What a
 // client gets at once when it comes back does not count, nor what it gets at once
 // when it asks, if that is more than ever comes at once later: it is a replay.
-func clumpsOf(events []arrival) (clumps, largest int) {
+func burstsOf(events []arrival) (bursts, largest int) {
 	groups, replayed := 0, 0
 	for i, connection := range split(events, forever) {
 		for j, group := range split(connection, shortPause) {
-			isClump := len(group) > 1 && len(split(group, sameMoment)) == 1
+			isBurst := len(group) > 1 && len(split(group, sameMoment)) == 1
 			switch {
 			case i > 0 && j == 0:
-			case isClump && j == 0 && group[0].at.Sub(group[0].asked) <= maxLate:
+			case isBurst && j == 0 && group[0].at.Sub(group[0].asked) <= maxLate:
 				replayed = len(group)
-			case isClump:
-				groups, clumps, largest = groups+1, clumps+1, max(largest, len(group))
+			case isBurst:
+				groups, bursts, largest = groups+1, bursts+1, max(largest, len(group))
 			default:
 				groups++
 			}
 		}
 	}
 	if replayed > 0 && replayed <= largest {
-		groups, clumps = groups+1, clumps+1
+		groups, bursts = groups+1, bursts+1
 	}
-	areTwo := clumps == 2 && groups == 2 && largest >= enoughEvents
-	if areTwo || clumps >= 3 && 3*clumps >= 2*groups {
-		return clumps, largest
+	areTwo := bursts == 2 && groups == 2 && largest >= enoughEvents
+	if areTwo || bursts >= 3 && 3*bursts >= 2*groups {
+		return bursts, largest
 	}
 	return 0, 0
 }

@@ -80,7 +80,7 @@ func (o *observation) isOverdue(e arrival, gotSome bool) bool {
 		return missed && !gotSome
 	}
 	patience, hold := minPatience, max(2*maxLate, 2*o.stream.silence)
-	if clumps, _ := clumpsOf(o.stream.events); clumps > 0 { // something on the way may hold back what was missed, too
+	if bursts, _ := burstsOf(o.stream.events); bursts > 0 { // something on the way may hold back what was missed, too
 		patience = max(patience, hold)
 	}
 	return missed && r.closed.Sub(r.latest.opened) >= patience || e.at.Before(r.end().Add(-hold))
