@@ -53,8 +53,7 @@ const encoder = new TextEncoder();
  * @param {Asked<string | URL>} url @param {Options} [options] @returns {EventStream}
  */
 export function openStream(url, options = {}) {
-  // What follows an attempt: the end if over, or the next one after delay ms (else the usual), which are not cut short if
-  // firm. cause: a status, or why no byte came; some have to come twice in a row.
+  // The end if over, or the next attempt after delay ms (else the usual), not cut short if firm; cause: a status, or why no byte came
   /** @typedef {{problem?: Problem, over?: boolean, delay?: number, firm?: boolean, cause?: unknown}} Outcome */
   const {headers, body, credentials, until, hidden, signal, onEvent, onState, onProblem} = options;
   const method = options.method?.toUpperCase() ?? (body == null ? "GET" : "POST");
@@ -68,7 +67,7 @@ export function openStream(url, options = {}) {
   let location = /** @type {URL | undefined} */ (undefined); // where GET goes on
   let origin = ""; // of the last request but those to location: the headers are for it
   let connection = new AbortController(); // of the present attempt, as are
-  let started = 0, opened = Infinity, firstByte = Infinity; // times by Date
+  let started = 0, firstByte = Infinity; // times by Date
   let succeeded = false, pollTime = 0; // ms, if it is a long poll
   let whyFinal = ""; // why there is no next attempt if this one fails
   let paused = false; // the page was hidden for too long, or is in the back/forward cache
@@ -162,7 +161,7 @@ export function openStream(url, options = {}) {
   /** @returns {Promise<Outcome>} */
   async function attempt() {
     const {signal} = connection = new AbortController();
-    opened = firstByte = Infinity;
+    firstByte = Infinity;
     pollTime = Date.now() < pollUntil ? Math.min(MAX_POLL, Math.ceil(2 * heartbeat)) : 0; // ends before it counts as dead
     succeeded = false;
     try {
@@ -171,9 +170,8 @@ export function openStream(url, options = {}) {
       return lost(signal.aborted ? signal.reason : error);
     } finally {
       const alive = Date.now() - (signal.reason === SILENT ? 3 * heartbeat : 0); // the last time it was
-      if (alive - opened > 2 * heartbeat) succeeded = true;
       if (alive - firstByte > heartbeat) polling = pollUntil = 0; // it began long before it ended: nothing buffers any more
-      if (succeeded) failures = 0;
+      if (succeeded ||= alive - firstByte > 2 * heartbeat) failures = 0;
       clearTimeout(timer);
       connection.abort(); // ends a response that was not read
     }
@@ -234,7 +232,6 @@ export function openStream(url, options = {}) {
     const before = lastEventId, decoder = new TextDecoder();
     const parse = parser(begin || before, (ms) => (retry = ms));
     const reader = response.body?.getReader();
-    opened = Date.now();
     watch();
     setState("open");
     for (let chunk; (chunk = await reader?.read()) && !chunk.done && !ended.signal.aborted;) { // close() may have come first
@@ -310,6 +307,7 @@ const fixed = (value, instead) => /** @type {T} */ (typeof value === "function" 
 
 /** The delay that Retry-After asks for, in seconds or as a date, plus up to 50 %. @param {string} header */
 function retryAfter(header) {
-  const ms = /^[\d.]+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
+  const date = Date.parse(header.replace(/ \d{4}$/, "$& GMT")); // asctime's form names no zone
+  const ms = /^[\d., ]+$/.test(header) ? Math.max(...header.split(",").map(Number)) * 1000 : date - Date.now();
   return ms > 0 ? {delay: ms * (1 + Math.random() / 2), firm: true} : {};
 }

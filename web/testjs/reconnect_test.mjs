@@ -122,13 +122,21 @@ describe("the delay", () => {
   });
 
   const inSeconds = (seconds) => String(seconds);
+  const twice = (seconds) => `1, ${seconds}`; // two headers, as fetch joins them
   const asDate = (seconds) => new Date(Date.now() + 1000 * seconds).toUTCString();
+  const asctime = (seconds) => asDate(seconds).replace(/(...), (..) (...) (....) (.*) GMT/, "$1 $3 $2 $5 $4");
+  const inZone = (t, zone) => {
+    const {TZ = ""} = process.env;
+    process.env.TZ = zone;
+    t.after(() => (process.env.TZ = TZ));
+  };
   for (const [random, factor] of [[0, 1], [0.5, 1.25], [1, 1.5]]) {
     test(`after Retry-After is ${factor} times that, in seconds and as a date`, async (t) => {
       const clock = stopClock(t, random);
       const server = await startServer(t);
+      inZone(t, "Asia/Tokyo"); // asctime is in UTC, and does not say so
       const stream = open(t, server.url);
-      const answers = [["503 Service Unavailable", inSeconds, 8], ["429 Too Many Requests", inSeconds, 120],
+      const answers = [["503 Service Unavailable", inSeconds, 8], ["503 Service Unavailable", twice, 20], ["503 Service Unavailable", asctime, 8], ["429 Too Many Requests", inSeconds, 120],
         ["408 Request Timeout", asDate, 8], ["500 Internal Server Error", asDate, 240]];
       for (const [i, [status, form, seconds]] of answers.entries()) {
         (await server.next()).answer(status, {"Retry-After": form(seconds)});
