@@ -205,7 +205,8 @@ export function openStream(url, options = {}) {
   /** @param {Response} response */
   async function judge(response) {
     const {status, ok} = response;
-    const type = response.headers.get("Content-Type")?.split(";")[0]?.trim().toLowerCase();
+    const types = response.headers.get("Content-Type") ?? ""; // if there are several, the last valid one counts
+    const type = /^(?:.*,)?\s*([^\s,;]+\/[^\s,;]+)\s*(?:[;,]|$)/.exec(types)?.[1]?.toLowerCase();
     const moved = ok && whyFinal && response.headers.get("Location");
     if (moved) location = new URL(moved, response.url || origin);
     if (moved || [401, 429, 503].includes(status)) whyFinal = "";

@@ -48,10 +48,20 @@ describe("problems", () => {
     assert.equal(typeof stream.seen.problems[0].title, "string");
   });
 
+  for (const type of ["text/event-stream, text/event-stream", "text/html, text/event-stream; x=\"a, b\"", "text/event-stream;x=1, */"]) {
+    test(`a Content-Type that was sent twice is the last that is one: ${type}`, async (t) => {
+      const server = await startServer(t);
+      const stream = open(t, server.url);
+      (await server.next()).stream({"Content-Type": type}).send("data: a\n\n");
+      await stream.seen.until(() => stream.seen.events.length + stream.seen.problems.length === 1);
+      assert.deepEqual(stream.seen.data(), ["a"]);
+    });
+  }
+
   test("a 200 that is no event stream is a failed attempt", async (t) => {
     const server = await startServer(t);
     const stream = open(t, server.url);
-    for (const type of ["text/html", "text/event-streams", "application/json"]) {
+    for (const type of ["text/html", "text/event-streams", "text/event-stream, text/html"]) {
       (await server.next()).answer("200 OK", {"Content-Type": type, "Retry-After": "0.001"}, "data: a\n\n");
     }
     const last = await server.next();
