@@ -207,8 +207,9 @@ export function openStream(url, options = {}) {
     const {status, ok} = response;
     const types = response.headers.get("Content-Type") ?? ""; // if there are several, the last valid one counts
     const type = /^(?:.*,)?\s*([^\s,;]+\/[^\s,;]+)\s*(?:[;,]|$)/.exec(types)?.[1]?.toLowerCase();
-    const moved = ok && whyFinal && response.headers.get("Location");
-    if (moved) location = new URL(moved, response.url || origin);
+    const target = response.headers.get("Location") ?? "", base = response.url || origin;
+    const moved = ok && whyFinal && target && URL.canParse(target, base);
+    if (moved) location = new URL(target, base);
     if (moved || [401, 429, 503].includes(status)) whyFinal = "";
     if (status === 204) return {over: true};
     if (ok && type === "text/event-stream") return read(response);

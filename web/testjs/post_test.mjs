@@ -91,7 +91,8 @@ describe("a POST that can't go on is closed with a problem", () => {
     "answered by 500": [(request) => request.answer("500 Internal Server Error"), {title: "Internal Server Error", status: 500}],
     "answered by 408": [(request) => request.answer("408 Request Timeout"), {title: "Request Timeout", status: 408}],
     "answered by 422": [(request) => request.answer("422 Unprocessable Entity"), {title: "Unprocessable Entity", status: 422}],
-    "answered with a Location that is none": [(request) => request.stream({Location: "http://["}), {status: 0, detail: once}],
+    "answered with a Location that is none": [(request) => request.stream({Location: "http://["}).send("data: a\n\n").end(), {title: "The stream has ended", status: 200, detail: once}],
+    "accepted with a Location that is none": [(request) => request.answer("202 Accepted", {Location: "http://["}), {title: "Accepted", status: 202, detail: "The answer is no text/event-stream"}],
   };
   for (const [name, [answer, problem]] of Object.entries(table)) {
     test(name, async (t) => {
@@ -106,6 +107,16 @@ describe("a POST that can't go on is closed with a problem", () => {
       assert.equal(stream.seen.attempts, 1);
     });
   }
+
+  test("after all that it answers, if it ends or its Location is none", async (t) => {
+    const server = await startServer(t);
+    for (const headers of [{}, {Location: "http://["}]) {
+      const stream = open(t, server.url, post);
+      (await server.next()).stream(headers).send("data: a\n\n").end();
+      await stream.seen.state("closed");
+      assert.deepEqual(stream.seen.data(), ["a"]);
+    }
+  });
 
   test("silent before its head", async (t) => {
     const clock = stopClock(t);
