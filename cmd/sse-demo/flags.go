@@ -50,7 +50,7 @@ func isPort(text string) bool {
 type flags struct {
 	address
 
-	LogFile           []logFile     `placeholder:"[NAME=]PATH" sep:"," help:"File that /stream/log may follow; repeatable. Default: the service's own log."`
+	LogFile           []logFile     `placeholder:"[NAME=]PATH" sep:"," help:"File that /stream/log may follow; repeatable. NAME is of A-Z a-z 0-9 . _ -; without it, the last element of PATH is the name. Default: the service's own log."`
 	Heartbeat         time.Duration `default:"15s" help:"Silence on a stream after which a comment is sent."`
 	Retry             time.Duration `default:"3s" help:"Base of the reconnect delay given to clients; each gets it ± 50 % at random."`
 	History           int           `default:"1024" help:"Events kept per channel for replay."`

@@ -84,6 +84,7 @@ func TestBadCommandLine(t *testing.T) {
 		{1, "is in use", []string{"SSE_LOG_LEVEL=INFO"}, []string{"--addr", taken.Addr().String()}}, // the level is good
 		{1, "is in use", nil, []string{"--addr", taken.Addr().String(), "--log-level", "1"}},
 		{2, "the path is empty", nil, []string{"--log-file", "a="}},
+		{2, `the name "my app" before the = must be of A-Z a-z 0-9 . _ -; a path with a = begins with ./ or /`, nil, []string{"--log-file", "my app=/x/a.log"}},
 		{2, "--log-format", nil, []string{"--log-format", "xml"}},
 		{2, "not a regular file", nil, []string{"--log-file", os.TempDir()}},
 		{2, "two files are named", nil, []string{"--log-file", "/x/a.log", "--log-file", "/y/a.log"}},
@@ -163,6 +164,30 @@ func TestHelp(t *testing.T) {
 			if strings.Contains(string(out), lack) {
 				t.Errorf("%s has %s:\n%s", tt.args, lack, out)
 			}
+		}
+	}
+}
+
+// TestLogFile: what is before the first = is a name, unless it has a slash.
+func TestLogFile(t *testing.T) {
+	for text, want := range map[string]logFile{
+		"/x/a.log":         {"a.log", "/x/a.log"},
+		"a b é.log":        {"a b é.log", "a b é.log"},
+		"A-z_0.9=/x/a.log": {"A-z_0.9", "/x/a.log"},
+		"app=a=b":          {"app", "a=b"},
+		"/x/my app=b.log":  {"my app=b.log", "/x/my app=b.log"},
+		"./app=b.log":      {"app=b.log", "./app=b.log"},
+		"my app=/x/a.log":  {},
+		"café=/x/a.log":    {},
+		"a:b=/x/a.log":     {},
+		"=/x/a.log":        {},
+		"=":                {},
+		"app=":             {},
+		"":                 {},
+	} {
+		var f logFile
+		if err := f.UnmarshalText([]byte(text)); (err != nil) != (want == logFile{}) || err == nil && f != want {
+			t.Errorf("%q: %+v, %v", text, f, err)
 		}
 	}
 }

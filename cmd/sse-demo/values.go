@@ -70,16 +70,19 @@ func (l *logLevel) UnmarshalText(text []byte) (err error) {
 // logFile is a file and the name that clients know it by.
 type logFile struct{ name, path string }
 
-// namedPath is NAME=PATH. A slash before the = makes it a path with one in it.
-var namedPath = regexp.MustCompile(`^([A-Za-z0-9._-]+)=(.*)$`)
+var logFileName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 
 // UnmarshalText reads PATH or NAME=PATH; the name of a bare path is its last
-// element.
+// element. A slash before the = makes it a path with one in it.
 func (f *logFile) UnmarshalText(text []byte) error {
 	f.path = string(text)
 	f.name = filepath.Base(f.path)
-	if m := namedPath.FindStringSubmatch(f.path); m != nil {
-		f.name, f.path = m[1], m[2]
+	name, path, isNamed := strings.Cut(f.path, "=")
+	if isNamed && !strings.Contains(filepath.ToSlash(name), "/") {
+		if !logFileName.MatchString(name) {
+			return fmt.Errorf("the name %q before the = must be of A-Z a-z 0-9 . _ -; a path with a = begins with ./ or /", name)
+		}
+		f.name, f.path = name, path
 	}
 	if f.path == "" {
 		return errors.New("the path is empty")
