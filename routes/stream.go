@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -118,11 +119,14 @@ func (n *session) end(outcome sse.Outcome) {
 		Str("reason", reason).AnErr("error", outcome.Err).Msg("stream ended")
 }
 
-// acceptsStream reports whether the request's Accept header names event streams.
+// acceptsStream reports whether the request's Accept header names event streams, with a
+// quality that is not 0 (RFC 9110, section 12.4.2).
 func acceptsStream(r *http.Request) bool {
 	for _, line := range r.Header.Values(echo.HeaderAccept) {
 		for one := range strings.SplitSeq(line, ",") {
-			if name, params, err := mime.ParseMediaType(one); err == nil && name == sse.MediaType && params["q"] != "0" {
+			name, params, err := mime.ParseMediaType(one)
+			quality, noQuality := strconv.ParseFloat(params["q"], 64)
+			if err == nil && name == sse.MediaType && (quality > 0 || noQuality != nil) {
 				return true
 			}
 		}

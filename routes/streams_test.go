@@ -113,6 +113,7 @@ func TestBusy(t *testing.T) {
 		h.problem(503, "GET", "/stream/channel?name=a", "")
 		h.problem(503, "GET", "/stream/channel?name=a", "", "Accept: */*")
 		h.problem(503, "GET", "/stream/channel?name=a", "", "Accept: text/event-stream;q=0, text/html")
+		h.problem(503, "GET", "/stream/channel?name=a", "", "Accept: text/event-stream; q=0.000, text/html")
 		_, header, _ := h.answer("GET", "/stream/channel?name=a", "")
 		if after, err := strconv.Atoi(header.Get("Retry-After")); err != nil || after < 15 || after > 45 {
 			t.Errorf("Retry-After: %q", header.Get("Retry-After"))
