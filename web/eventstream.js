@@ -228,7 +228,7 @@ export function openStream(url, options = {}) {
   /** @param {Response} response @returns {Promise<Outcome>} */
   async function read(response) {
     const begin = response.headers.get("Last-Event-ID") ?? "";
-    heartbeat = Math.max(0, Number(response.headers.get("SSE-Heartbeat"))) || options.heartbeat || Infinity;
+    heartbeat = Math.max(0, parseFloat(response.headers.get("SSE-Heartbeat") ?? "")) || options.heartbeat || Infinity;
     if (!lastEventId) remember(begin); // one's own remains until an event follows, because a gap before that could be lost
     let busy = false; // the server's retry says when to come back
     const before = lastEventId, decoder = new TextDecoder();

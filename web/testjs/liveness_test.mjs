@@ -6,6 +6,7 @@ import {startServer} from "./server.mjs";
 describe("silence", () => {
   const table = [
     ["three times SSE-Heartbeat", {"SSE-Heartbeat": "1000"}, {}, 3000],
+    ["three times SSE-Heartbeat that was sent twice", {"SSE-Heartbeat": "1000, 1000"}, {}, 3000],
     ["three times heartbeat, if the server names none", {}, {heartbeat: 2000}, 6000],
     ["of the server's heartbeat, if both name one", {"SSE-Heartbeat": "1000"}, {heartbeat: 5000}, 3000],
     ["of heartbeat, if the server's is no number", {"SSE-Heartbeat": "often"}, {heartbeat: 5000}, 15000],
