@@ -93,10 +93,6 @@ func judgeMediaType(o *observation) Result {
 		return fail("Content-Type is "+quote(given), "A client that expects an event stream gives up; EventSource for good.",
 			"Answer with Content-Type: text/event-stream; if that is what the server sends, see what the proxy in front answers.")
 	}
-	if strings.Contains(given, ",") {
-		return warn("Content-Type is "+quote(given), "Browsers take the last valid one; clients that take the first, or the whole, give up.",
-			"Send one Content-Type; a proxy may have added the other.")
-	}
 	for parameter := range strings.SplitSeq(parameters, ";") { // as browsers, it takes one that comes twice, or is empty (WHATWG MIME Sniffing, 4.4)
 		charset, isCharset := strings.CutPrefix(strings.TrimSpace(parameter), "charset=")
 		charset = strings.Trim(charset, `"`)

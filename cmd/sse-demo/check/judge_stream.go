@@ -67,10 +67,6 @@ func judgeFormat(o *observation) Result {
 		return warn(fmt.Sprintf("an event or a line is over %d MiB", maxEvent>>20),
 			"A client keeps a whole event in memory until its blank line comes; the rest of this stream was not read.",
 			"End each event with a blank line, and send large data as a link.")
-	case s.breaks > 0:
-		return warn(fmt.Sprintf("the connection broke off %s in %s, before the stream had ended", count(s.breaks, "time", "times"), seconds(s.closed.Sub(s.asked))),
-			"EventSource comes back, but cannot tell this from a failure; the rest of an answer is lost.",
-			"Look into the logs of the server and of what is in front, which may have a time limit. End each stream earlier, between two events.")
 	case odd != "":
 		return warn(odd, "The standard forgives this, but not every client does.", fixOdd)
 	}

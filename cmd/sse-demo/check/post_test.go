@@ -86,7 +86,7 @@ func TestPost(t *testing.T) {
 		{"another method", &answerer{}, Options{Method: new("PUT")}, "", "PUT"},
 		{"held back until the end", &answerer{holdBack: true}, Options{}, "delivery=warn", "POST"},
 		{"it stays open", &answerer{stays: true}, Options{}, "heartbeat=fail", "POST"},
-		{"it breaks off", &answerer{breaks: true}, Options{}, "format=warn", "POST"},
+		{"it breaks off", &answerer{breaks: true}, Options{}, "delivery=warn", "POST"},
 		{"a bad request", &answerer{status: 400}, Options{}, onlyHead(), "POST"},
 		{"JSON", &answerer{header: func(h http.Header, _ *http.Request) { h.Set("Content-Type", "application/json") }}, Options{}, "media-type=fail", "POST"},
 		{"no origin is allowed", &answerer{}, Options{Origin: new("https://app.example.com")}, "cors=fail", "OPTIONS POST"},
