@@ -79,10 +79,12 @@ func init() { // mismatch and keywords need each other
 			s, ok := v.(string)
 			return unless(!ok || compiled(want.(string)).MatchString(s), "%q does not match %s", v, want)
 		},
-		"minLength": func(_ node, want, v any) string { return unless(length(v) >= want.(float64), "%v is too short", v) },
+		"minLength": func(_ node, want, v any) string {
+			return unless(v == nil || length(v) >= want.(float64), "%v is too short", v)
+		},
 		"maxLength": func(_ node, want, v any) string { return unless(length(v) <= want.(float64), "%v is too long", v) },
 		"minItems": func(_ node, want, v any) string {
-			return unless(length(v) >= want.(float64), "%v has too few items", v)
+			return unless(v == nil || length(v) >= want.(float64), "%v has too few items", v)
 		},
 		"maxItems": func(_ node, want, v any) string {
 			return unless(length(v) <= want.(float64), "%v has too many items", v)
