@@ -309,6 +309,19 @@ func TestBadBodies(t *testing.T) {
 	})
 }
 
+// TestBodyDepth: encoding/json reads JSON that is nested 10,000 deep.
+func TestBodyDepth(t *testing.T) {
+	bubble(t, options(), func(h *harness) {
+		nested := func(depth int) string {
+			return `{"channel":"a","payload":` + strings.Repeat("[", depth-1) + strings.Repeat("]", depth-1) + "}"
+		}
+		if status, _, body := h.answer("POST", "/publish", nested(10_000), jsonType); status != 200 {
+			t.Error(status, body)
+		}
+		h.problem(400, "POST", "/publish", nested(10_001), jsonType)
+	})
+}
+
 func TestBodySize(t *testing.T) {
 	bubble(t, options(), func(h *harness) {
 		const head, tail, limit = `{"channel":"a","payload":"`, `"}`, 64 << 10
