@@ -24,6 +24,8 @@ const (
 	pieceSize = 4 << 10
 )
 
+var errTooLong = newProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body must be at most %d bytes", maxBody))
+
 // An answer has the body of a request, and writes the response unless that is a stream.
 // Its client is cut off if it takes nothing for the write timeout: a client of HTTP/2
 // that grants no window would hold its handler for ever.
@@ -54,9 +56,14 @@ func (s *Server) newAnswer(w http.ResponseWriter, r *http.Request) *answer {
 }
 
 // readBody reads a whole body, if it arrives in time and the service does not drain
-// before. If it fails, the deadline stays: net/http reads the rest after the answer.
+// before. If it fails, the deadline stays: net/http reads the rest after the answer. A body
+// whose length alone is too much is not asked for (Expect: 100-continue); over HTTP/2 it
+// is, because curl would lose an answer that comes before it.
 func (a *answer) readBody(r *http.Request) ([]byte, error) {
 	_ = a.control.SetReadDeadline(time.Now().Add(bodyTimeout)) // it fails for the writers of tests
+	if r.ContentLength > maxBody && r.ProtoMajor == 1 {
+		return nil, errTooLong
+	}
 	stop := a.gate.onDrain(func() { _ = a.control.SetReadDeadline(time.Now()) })
 	body, err := io.ReadAll(http.MaxBytesReader(a.ResponseWriter, r.Body, maxBody))
 	stop()
@@ -65,7 +72,7 @@ func (a *answer) readBody(r *http.Request) ([]byte, error) {
 	case a.gate.isDraining():
 		return nil, errDraining
 	case tooLong:
-		return nil, newProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body must be at most %d bytes", maxBody))
+		return nil, errTooLong
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, newProblem(http.StatusRequestTimeout, fmt.Sprintf("the body did not arrive within %v", bodyTimeout))
 	case err != nil:

@@ -125,6 +125,8 @@ func TestConnectionsOfUnfinishedBodies(t *testing.T) {
 		{"POST /publish HTTP/1.1" + unfinished + "Sec-Fetch-Site: cross-site\r\n\r\n", "408"},
 		{"OPTIONS /publish HTTP/1.1" + unfinished + "Origin: https://good.test\r\nAccess-Control-Request-Method: POST\r\n\r\n", "204"},
 		{"POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("x", 64<<10+1), "413"},
+		{"POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: 65537\r\n\r\n", "413"}, // the length is enough
+		{"POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: 65537\r\nExpect: 100-continue\r\n\r\n", "413"},
 	} {
 		config := options()
 		config.CORSOrigins = []string{"https://good.test"}
