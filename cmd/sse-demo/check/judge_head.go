@@ -123,12 +123,8 @@ func (h head) mediaType() (mediaType, parameters string) {
 	return mediaType, parameters
 }
 
-// noStream describes what a client got instead of the stream that the first one gets; it
-// is empty if the client got that.
-func (o *observation) noStream(h head) string { return h.insteadOf(o.stream.head) }
-
-// insteadOf describes an answer that is another than the first: no stream, because of
-// its status or its media type. It is empty if it is the same.
+// insteadOf describes what a client got instead of the stream that the first one got:
+// no answer, another status or another media type. It is empty if it got the stream.
 func (h head) insteadOf(first head) string {
 	got, _ := h.mediaType()
 	want, _ := first.mediaType()

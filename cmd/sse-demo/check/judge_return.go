@@ -25,11 +25,11 @@ func judgeResume(o *observation) Result {
 	const means = "A client whose connection breaks, as mobile ones do all the time, misses events, or gets them twice."
 	const fix = "Keep the last events, and send a client that comes with Last-Event-ID everything after that id, in order, then what is new."
 	came := fmt.Sprintf("coming back after id %s ", quote(o.lastID))
-	switch {
+	switch instead := r.insteadOf(o.stream.head); {
 	case s.refused != "":
 		return fail(fmt.Sprintf("coming back after id %s, when the stream had ended, got no stream: %s", quote(s.lastID), s.refused), means, fix)
-	case o.noStream(r.head) != "":
-		return fail(came+"got no stream: "+o.noStream(r.head), means, fix)
+	case instead != "":
+		return fail(came+"got no stream: "+instead, means, fix)
 	}
 	if problem := o.resumeFault(); problem != "" {
 		return fail(came+problem, means, fix)
@@ -88,14 +88,14 @@ func (o *observation) isOverdue(e arrival, gotSome bool) bool {
 
 func judgeUnknownID(o *observation) Result {
 	u := &o.unknown.seen
-	instead, given := o.noStream(u.head), u.header.Get("Last-Event-ID")
+	instead, given := u.insteadOf(o.stream.head), u.header.Get("Last-Event-ID")
 	switch {
 	case o.mayComeLate(u.head):
 		return warn("a client that comes with an unknown Last-Event-ID gets "+u.outcome(),
 			"It cannot know in that time that it has missed something.", "Send the head at once, and then an event (like event: gap) that says so.")
 	case u.code == http.StatusNoContent:
 		return ok("204 to a client that comes with an unknown Last-Event-ID: it stops")
-	case instead != "" && instead == o.noStream(o.fresh.head):
+	case instead != "" && instead == o.fresh.insteadOf(o.stream.head):
 		return fail("any other client gets "+instead+" meanwhile, with a Last-Event-ID or without", "One more tab or user gets no stream, and EventSource gives up for good.",
 			"Allow more streams at once. This check opens five, and a few requests beside them.")
 	case instead != "":
@@ -117,7 +117,7 @@ func judgeUnknownID(o *observation) Result {
 // one did not, other than by chance.
 func (o *observation) signOfLoss() string {
 	stream, unknown, fresh := &o.stream.seen, &o.unknown.seen, &o.fresh.seen
-	if o.noStream(fresh.head) != "" {
+	if fresh.insteadOf(o.stream.head) != "" {
 		return ""
 	}
 	// A fresh client may get the oldest event, too: what is still there is not lost.
