@@ -130,6 +130,22 @@ func TestEndsAtOnce(t *testing.T) {
 	}
 }
 
+// TestBreaksAtOnce: a stream that breaks off before anything came does not end.
+func TestBreaksAtOnce(t *testing.T) {
+	report, _ := try(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.Header().Set("Cache-Control", "no-cache")
+		if r.Method == http.MethodGet {
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		}
+	}), Options{})
+	compare(t, report, "first-byte=warn delivery=skip format=skip retry=warn ids=skip resume=skip unknown-id=warn")
+	if seen := report.Results[2].Seen; seen != "the connection broke off 7 times in 18 s, without a byte" {
+		t.Error(seen)
+	}
+}
+
 // TestFirstByteAfterReturn: the time of the first byte is counted from the request
 // that it answers.
 func TestFirstByteAfterReturn(t *testing.T) {

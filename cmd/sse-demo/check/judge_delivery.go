@@ -48,8 +48,8 @@ func judgeDelivery(o *observation) Result {
 		return fail(fmt.Sprintf("an event is %s later than without the proxy", seconds(late)),
 			"Something between the two URLs holds events back.", fixBuffering)
 	}
-	if s.breaks > 0 {
-		return warn(fmt.Sprintf("the connection broke off %s in %s, before the stream had ended", count(s.breaks, "time", "times"), seconds(s.closed.Sub(s.asked))),
+	if s.breaks > 0 && s.hasFirst {
+		return warn(s.endings(),
 			"EventSource comes back, but cannot tell this from a failure; the rest of an answer is lost.",
 			"Look into the logs of the server and of what is in front, which may have a time limit. End each stream earlier, between two events.")
 	}

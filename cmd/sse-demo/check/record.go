@@ -175,7 +175,11 @@ func (s *seen) end() time.Time {
 	return s.closed
 }
 
-// endings describes how often the server has ended the stream.
+// endings describes how often the stream ended or, which is worse, broke off.
 func (s *seen) endings() string {
-	return fmt.Sprintf("the stream ended %s in %s", count(s.ends, "time", "times"), seconds(s.closed.Sub(s.asked)))
+	how, times := "the stream ended", s.ends
+	if s.breaks > 0 {
+		how, times = "the connection broke off", s.breaks
+	}
+	return fmt.Sprintf("%s %s in %s", how, count(times, "time", "times"), seconds(s.closed.Sub(s.asked)))
 }
