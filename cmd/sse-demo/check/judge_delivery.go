@@ -114,14 +114,13 @@ func (o *observation) gzipMisses(late time.Duration) (instead string, certain bo
 		return "", false
 	}
 	instead = g.insteadOf(o.stream.head)
-	othersGet := o.fresh.total+o.resumed.total > 0
 	switch {
 	case instead != "":
 		isBusy := g.code == http.StatusTooManyRequests || g.code == http.StatusServiceUnavailable
 		return instead, !isBusy && !o.mayComeLate(g.head) && o.fresh.insteadOf(o.stream.head) == ""
 	case o.stream.encoding() == "" && len(g.faults) > 0 && g.faults[0].Kind == notGzip:
 		return "a body that is not the gzip of which Content-Encoding speaks", true
-	case g.encoding() == "" && g.total == 0 && late > maxLate && othersGet:
+	case g.encoding() == "" && g.total == 0 && late > maxLate && o.fresh.total+o.resumed.total > 0:
 		return "no event", true
 	}
 	return "", false
