@@ -43,22 +43,21 @@ func judgeFirstByte(o *observation) Result {
 
 func judgeDelivery(o *observation) Result {
 	s, direct := &o.stream.seen, &o.direct.seen
-	isEnough := max(s.total, direct.total) >= enoughEvents
-	if late := lateness(direct, s, o.posts()); isEnough && late > maxLate {
-		return fail(fmt.Sprintf("an event is %s later than without the proxy", seconds(late)),
-			"Something between the two URLs holds events back.", fixBuffering)
-	}
-	if s.breaks > 0 && s.hasFirst {
-		return warn(s.endings(),
-			"EventSource comes back, but cannot tell this from a failure; the rest of an answer is lost.",
-			"Look into the logs of the server and of what is in front, which may have a time limit. End each stream earlier, between two events.")
-	}
-	if !isEnough {
+	if max(s.total, direct.total) < enoughEvents {
 		seen := count(s.total, "event", "events") + " seen, too few to judge"
-		if s.ends > 0 && s.total == 0 {
+		if s.breaks > 0 || s.ends > 0 && s.total == 0 {
 			seen += "; " + s.endings()
 		}
 		return skip("%s", seen)
+	}
+	if late := lateness(direct, s, o.posts()); late > maxLate {
+		return fail(fmt.Sprintf("an event is %s later than without the proxy", seconds(late)),
+			"Something between the two URLs holds events back.", fixBuffering)
+	}
+	if s.breaks > 0 {
+		return warn(s.endings(),
+			"EventSource comes back, but cannot tell this from a failure; the rest of an answer is lost.",
+			"Look into the logs of the server and of what is in front, which may have a time limit. End each stream earlier, between two events.")
 	}
 	const cause = "a buffer in a proxy, a compressor, or a missing flush."
 	if delay := heldBackDelay(s.events); delay > 0 {
