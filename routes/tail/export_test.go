@@ -12,8 +12,9 @@ func NewWith(path string, logger zerolog.Logger, open func(path string) (File, e
 
 // What tests of limits use.
 const (
-	KeptLines = keptLines
-	MaxOpen   = maxOpen
+	KeptLines   = keptLines
+	MaxOpen     = maxOpen
+	MaxBackfill = maxBackfill
 )
 
 // OpenFiles is how many files the follower holds open.

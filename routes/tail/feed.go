@@ -4,6 +4,7 @@ import (
 	"io"
 	"regexp"
 	"sync/atomic"
+	"time"
 
 	"example.com/sse-demo/sse"
 )
@@ -27,8 +28,11 @@ type Feed struct {
 
 // Follow returns a feed, to be closed after use: right after lastEventID, or if
 // that is empty, before the last lines of the file. If grep is not nil, the feed
-// has only lines that match it, also of those last ones. Follow reads the file to
-// find its position: up to 64 MiB for lines, and a few bytes for lastEventID.
+// has only lines that match it, also of those last ones. The last lines are those
+// within the last 64 MiB, in which 1,000 lines of up to [MaxLine] always fit.
+//
+// Follow reads the file to find its position, and without lastEventID it waits for the
+// follower: call it from a goroutine that serves nothing else.
 func (f *Follower) Follow(lines int, grep *regexp.Regexp, lastEventID string) *Feed {
 	c := &Feed{follower: f, grep: grep, wake: func() {}, look: f.asked.Add(1)}
 	select {
@@ -41,6 +45,7 @@ func (f *Follower) Follow(lines int, grep *regexp.Regexp, lastEventID string) *F
 		c.at, c.first = at, lastEventID
 		return c
 	case lastEventID == "":
+		c.await()
 		c.at = f.backfill(lines)
 	default:
 		gap, before := f.gap(lastEventID)
@@ -48,6 +53,37 @@ func (f *Follower) Follow(lines int, grep *regexp.Regexp, lastEventID string) *F
 	}
 	c.first = f.position(c.at)
 	return c
+}
+
+// await waits until the follower has read what was in the file when the feed was opened,
+// because the last lines are counted from where it is. It gives up if the follower has not
+// caught up for maxLag.
+func (c *Feed) await() {
+	woken := make(chan struct{}, 1)
+	c.Notify(func() {
+		select {
+		case woken <- struct{}{}:
+		default:
+		}
+	})
+	f := c.follower
+	f.mu.Lock()
+	timeout := time.After(time.Until(f.caughtUp.Add(maxLag)))
+	f.mu.Unlock()
+	for !c.isCaughtUp() {
+		select {
+		case <-woken:
+		case <-timeout:
+			return
+		}
+	}
+}
+
+// isCaughtUp reports whether the look of the feed is done, or never will be.
+func (c *Feed) isCaughtUp() bool {
+	c.follower.mu.Lock()
+	defer c.follower.mu.Unlock()
+	return c.follower.answered >= c.look || c.isOver()
 }
 
 // gap returns the gap event of a client that has lost what follows after, and the id

@@ -40,6 +40,7 @@ type Follower struct {
 	memory   memory
 	feeds    map[*Feed]struct{} // woken when there may be more
 	answered uint64             // of the looks in asked, these are done
+	caughtUp time.Time          // when all was read last, zero if the follower does not run yet
 	asked    atomic.Uint64      // looks that feeds have asked for
 	ended    atomic.Bool
 	searches sync.WaitGroup
@@ -77,11 +78,14 @@ func (f *Follower) Run(ctx context.Context) {
 	}
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
+	f.answer(0) // feeds may wait from now on
 	for {
 		if err == nil { // again each time: the folder may be another one now
 			_ = watcher.Add(filepath.Dir(f.path))
 		}
+		asked := f.asked.Load()
 		f.report(f.readAll(ctx))
+		f.answer(asked)
 		select {
 		case <-ctx.Done():
 			return
@@ -97,9 +101,7 @@ func (f *Follower) Run(ctx context.Context) {
 // readAll reads what there is, in the current generation and those after it.
 func (f *Follower) readAll(ctx context.Context) error {
 	for ctx.Err() == nil {
-		asked := f.asked.Load()
 		if more, err := f.step(); !more {
-			f.answer(asked)
 			return err
 		}
 	}
@@ -161,6 +163,7 @@ func (f *Follower) add(lines []line) {
 func (f *Follower) answer(asked uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.caughtUp = time.Now()
 	if f.answered < asked {
 		f.answered = asked
 		f.wakeFeeds()

@@ -10,9 +10,9 @@
 //
 // # Nothing waits for a disk
 //
-// The methods of a feed never block, so one goroutine may serve many feeds. If a feed
-// has to read a file or to match an expression, a goroutine of its follower collects
-// one batch, and ends. No lock is held meanwhile.
+// Only [Follower.Follow] may block. The methods of a feed never do, so one goroutine
+// may serve many feeds. If a feed has to read a file or to match an expression, a
+// goroutine of its follower collects one batch, and ends. No lock is held meanwhile.
 //
 // # Generations
 //
@@ -33,6 +33,8 @@
 // only the inode shows after a restart that the file is the same.
 package tail
 
+import "time"
+
 const (
 	// MaxLine is the length in bytes beyond which a line is sent cut.
 	MaxLine = 64 << 10
@@ -44,6 +46,10 @@ const (
 
 	maxKnown = 256 // generations that are remembered
 	maxOpen  = 16  // of which the newest stay open; a deleted file takes its disk space until then
+
+	// A follower that was not at the end of the file for this long does not delay new
+	// feeds: its disk may hang, or the file may grow faster than it is read.
+	maxLag = 5 * time.Second
 
 	maxBackfill = 64 << 20 // bytes of the file that are searched for the first lines
 	chunkSize   = 32 << 10 // bytes of one read
