@@ -89,6 +89,9 @@ func TestNothingWaitsForTheDisk(t *testing.T) {
 			t.Errorf("position %s, want %s", got, id)
 		}
 	})
+	if fresh.feed.Behind() {
+		t.Error("a poll waits")
+	}
 	atOnce(t, "Close", fresh.feed.Close)
 	disk.open()
 	old.expect("new")

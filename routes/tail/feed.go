@@ -46,7 +46,8 @@ func (f *Follower) Follow(lines int, grep *regexp.Regexp, lastEventID string) *F
 		return c
 	case lastEventID == "":
 		c.await()
-		c.at = f.backfill(lines)
+		at, end := f.backfill(lines)
+		c.at, c.goal = at, &end
 	default:
 		gap, before := f.gap(lastEventID)
 		c.batch, c.at = [][]byte{gap}, before

@@ -64,12 +64,12 @@ func inodeOf(info os.FileInfo) uint64 {
 	return inode.Uint()
 }
 
-// backfill returns the id before the last n lines of the current file.
-func (f *Follower) backfill(n int) lineID {
+// backfill returns the ids before and after the last n lines of the current file.
+func (f *Follower) backfill(n int) (at, end lineID) {
 	f.mu.Lock()
 	g := *f.current()
 	f.mu.Unlock()
-	at := g.end
+	at = g.end
 	if n > 0 && g.file != nil {
 		offset, err := backfillStart(g.file, g.end.offset, n)
 		window, errWindow := windowBefore(g.file, offset)
@@ -78,9 +78,9 @@ func (f *Follower) backfill(n int) lineID {
 		}
 	}
 	if at.offset < g.start.offset {
-		return g.start
+		at = g.start
 	}
-	return at
+	return at, g.end
 }
 
 // backfillStart is the offset at which the last n lines before end begin, no more than

@@ -333,10 +333,11 @@ func TestLongPollingOverARotation(t *testing.T) {
 		}
 		return os.Open(path)
 	})
+	start := f.client(1, "", "").feed.Position()
 	f.write("two\n")
 	f.rename(".1")
 	f.write("three\n")
-	c := f.client(1, "", "")
+	c := f.client(0, "", start)
 	f.run()
 	c.expect("one", "two")
 	if !c.feed.Behind() {
