@@ -324,7 +324,7 @@ func TestFaults(t *testing.T) {
 				return true
 			}
 		}, "format=fail retry=warn unknown-id=warn compression=warn" + few},
-		{"compression: refused", statusIf(500, acceptsGzip), "compression=fail"},
+		{"compression: refused", statusIf(500, acceptsGzip), "compression=warn"},
 		{"compression: too busy at that moment", statusIf(503, acceptsGzip), "compression=skip"},
 		{"compression: all but the first client are refused", func(e *endpoint) {
 			statusIf(500, func(r *http.Request) bool {
@@ -339,7 +339,7 @@ func TestFaults(t *testing.T) {
 					h.Set("Content-Type", "text/html")
 				}
 			}
-		}, "compression=fail"},
+		}, "compression=warn"},
 		{"compression: closed", func(e *endpoint) {
 			e.before = func(_ http.ResponseWriter, r *http.Request) bool {
 				if acceptsGzip(r) {
@@ -347,12 +347,12 @@ func TestFaults(t *testing.T) {
 				}
 				return false
 			}
-		}, "compression=fail"},
+		}, "compression=warn"},
 		{"compression: no head", func(e *endpoint) {
 			e.before = func(_ http.ResponseWriter, r *http.Request) bool {
 				return acceptsGzip(r) && !pause(r.Context(), time.Hour)
 			}
-		}, "compression=fail"},
+		}, "compression=warn"},
 		{"compression: a head alone", func(e *endpoint) {
 			e.before = func(w http.ResponseWriter, r *http.Request) bool {
 				if acceptsGzip(r) {
@@ -361,7 +361,7 @@ func TestFaults(t *testing.T) {
 				}
 				return acceptsGzip(r) && !pause(r.Context(), time.Hour)
 			}
-		}, "compression=fail"},
+		}, "compression=warn"},
 		{"compression: in name only, to clients that accept gzip", func(e *endpoint) {
 			silent(5 * time.Second)(e)
 			e.before = func(w http.ResponseWriter, r *http.Request) bool {
@@ -372,7 +372,7 @@ func TestFaults(t *testing.T) {
 				}
 				return acceptsGzip(r)
 			}
-		}, "heartbeat=ok compression=fail" + few},
+		}, "heartbeat=ok compression=warn" + few},
 		{"compression: another one", func(e *endpoint) {
 			e.header = func(h http.Header, r *http.Request) {
 				if acceptsGzip(r) {

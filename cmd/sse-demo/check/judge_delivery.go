@@ -54,11 +54,6 @@ func judgeDelivery(o *observation) Result {
 		return fail(fmt.Sprintf("an event is %s later than without the proxy", seconds(late)),
 			"Something between the two URLs holds events back.", fixBuffering)
 	}
-	if s.breaks > 0 {
-		return warn(s.endings(),
-			"EventSource comes back, but cannot tell this from a failure; the rest of an answer is lost.",
-			"Look into the logs of the server and of what is in front, which may have a time limit. End each stream earlier, between two events.")
-	}
 	const cause = "a buffer in a proxy, a compressor, or a missing flush."
 	if delay := heldBackDelay(s.events); delay > 0 {
 		return warn(fmt.Sprintf("all %d events came at once, %s after the request", len(s.events), seconds(delay)),
@@ -67,6 +62,11 @@ func judgeDelivery(o *observation) Result {
 	if bursts, largest := burstsOf(s.events); bursts > 0 {
 		return warn(fmt.Sprintf("events came in bursts (up to %d at once), then silence, %d times", largest, bursts),
 			"Something collects events before it passes them on: "+cause+" Clients see old news.", fixBuffering)
+	}
+	if s.breaks > 0 {
+		return warn(s.endings(),
+			"EventSource comes back, but cannot tell this from a failure; the rest of an answer is lost.",
+			"Look into the logs of the server and of what is in front, which may have a time limit. End each stream earlier, between two events.")
 	}
 	if !direct.sent() {
 		return ok("%d events, each as it happens", s.total)
@@ -86,8 +86,8 @@ func judgeCompression(o *observation) Result {
 	}
 	instead, certain := o.gzipMisses(late)
 	switch {
-	case certain:
-		return fail("a second connection, which accepts gzip, got "+instead, "Every browser accepts gzip, so it gets no events, although curl does.",
+	case certain: // as far as one connection can show
+		return warn("a second connection, which accepts gzip, got "+instead, "Every browser accepts gzip, so it gets no events, although curl does.",
 			"Answer with the stream whatever Accept-Encoding is; leave it out of the compressor, in the server and in a proxy in front.")
 	case isGzip && late > maxLate:
 		return fail(fmt.Sprintf("with gzip, which most clients accept, an event is %s late", seconds(late)), means, fix)

@@ -224,6 +224,7 @@ func TestResponses(t *testing.T) {
 		"tool call":             {typed("response.function_call_arguments.delta", `"delta":"{"`) + begun + ended, "Hel", nil},
 		"text at its end":       {typed("response.output_text.done", `"text":"Hel"`) + responded("completed", "null"), "Hel", nil},
 		"texts at their ends":   {typed("response.output_text.done", `"text":"Hel"`) + typed("response.output_text.done", `"text":"lo"`) + responded("completed", "null"), "Hello", nil},
+		"text after no delta":   {typed("response.output_text.delta", `"delta":""`) + typed("response.output_text.done", `"text":"Hel"`) + responded("completed", "null"), "Hel", nil},
 		"text at its end, cut":  {typed("response.output_text.done", `"text":"Hel"`), "Hel", []string{"without saying that it is complete"}},
 		"unknown type":          {typed("response.future", `"delta":{"text":"x"}`) + "event: ping\ndata: now\n\n" + begun + ended, "Hel", nil},
 		"no end":                {begun, "Hel", []string{"without saying that it is complete"}},

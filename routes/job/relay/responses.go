@@ -14,7 +14,7 @@ var responses = dialect{
 	read: func(a *answer, kind string, event object) {
 		switch kind {
 		case "response.output_text.delta":
-			a.inDeltas = true
+			a.inDeltas = a.inDeltas || event["delta"] != nil
 			a.add(event["delta"])
 		case "response.output_text.done":
 			if !a.inDeltas {
