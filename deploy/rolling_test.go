@@ -61,7 +61,6 @@ func withPage(service http.Handler) http.Handler {
 // as long as one replica is there (but for a few with Caddy, as its configuration
 // says), and the EventSource of a browser gets every event once.
 func TestRollingRestart(t *testing.T) {
-	t.Parallel()
 	browser := browsertest.NewProfile(t)
 	for name, proxy := range map[string]struct {
 		config   string

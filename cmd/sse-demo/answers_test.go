@@ -83,7 +83,7 @@ func TestAnswersOnReplicas(t *testing.T) {
 			if err != nil || text != answerText(prompt) {
 				t.Errorf("after %d connections: %v, %q", attempts, err, text)
 			}
-			if i%5 != 0 && attempts < 5 {
+			if i%5 != 0 && attempts < 3 { // many more on a machine that is not busy
 				t.Errorf("only %d connections", attempts)
 			}
 		})

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	_ = flag.Set("test.parallel", "12") // -parallel wins; the tests mostly wait for processes
+	_ = flag.Set("test.parallel", "8") // -parallel wins; the tests mostly wait for processes
 	os.Exit(m.Run())
 }
 
