@@ -72,7 +72,7 @@ export function openStream(url, options = {}) {
   let whyFinal = ""; // why there is no next attempt if this one fails
   let paused = false; // the page was hidden for too long, or is in the back/forward cache
   let endWait = () => {};
-  const isTrial = () => polling && !pollTime && firstByte === Infinity; // of a plain stream
+  const isTrial = () => pollUntil && !pollTime && firstByte === Infinity; // of a plain stream
   const watch = () => after(Math.min(3 * heartbeat, isTrial() ? MAX_TRIAL : Infinity), () => connection.abort(SILENT));
   let timer = /** @type {any} */ (undefined), hideTimer = timer;
 
@@ -164,13 +164,19 @@ export function openStream(url, options = {}) {
     firstByte = Infinity;
     pollTime = Date.now() < pollUntil ? Math.min(MAX_POLL, Math.ceil(2 * heartbeat)) : 0; // ends before it counts as dead
     succeeded = false;
+    const wasTrial = isTrial();
     try {
       return await judge(await request());
     } catch (error) {
       return lost(signal.aborted ? signal.reason : error);
     } finally {
       const alive = Date.now() - (signal.reason === SILENT ? 3 * heartbeat : 0); // the last time it was
-      if (alive - firstByte > heartbeat) polling = pollUntil = 0; // it began long before it ended: nothing buffers any more
+      if (firstByte === Infinity && signal.reason !== HIDDEN && (wasTrial || !pollTime && signal.reason === SILENT && previous.cause === SILENT)) {
+        polling = Math.min(2 * polling || MIN_POLLING, MAX_POLLING);
+        pollUntil = Date.now() + polling;
+      }
+      if (alive - firstByte > heartbeat) pollUntil = 0; // it began long before it ended: nothing buffers any more
+      if (alive - firstByte > MAX_POLLING) polling = 0;
       if (succeeded ||= alive - firstByte > 2 * heartbeat) failures = 0;
       clearTimeout(timer);
       connection.abort(); // ends a response that was not read
@@ -206,7 +212,7 @@ export function openStream(url, options = {}) {
   async function judge(response) {
     const {status, ok} = response;
     const types = response.headers.get("Content-Type") ?? ""; // if there are several, the last valid one counts
-    const type = /^(?:.*,)?\s*([^\s,;]+\/[^\s,;]+)\s*(?:[;,]|$)/.exec(types)?.[1]?.toLowerCase();
+    const type = /^(?:.*,)?\s*([^\s,;"]+\/[^\s,;"]+)\s*(?:[;,]|$)/.exec(types)?.[1]?.toLowerCase();
     const target = response.headers.get("Location") ?? "", base = response.url || origin;
     const moved = ok && whyFinal && target && URL.canParse(target, base);
     if (moved) location = new URL(target, base);
@@ -228,7 +234,7 @@ export function openStream(url, options = {}) {
   /** @param {Response} response @returns {Promise<Outcome>} */
   async function read(response) {
     const begin = response.headers.get("Last-Event-ID") ?? "";
-    heartbeat = Math.max(0, parseFloat(response.headers.get("SSE-Heartbeat") ?? "")) || options.heartbeat || Infinity;
+    heartbeat = Math.max(0, Number(response.headers.get("SSE-Heartbeat")?.split(",")[0])) || options.heartbeat || Infinity;
     if (!lastEventId) remember(begin); // one's own remains until an event follows, because a gap before that could be lost
     let busy = false; // the server's retry says when to come back
     const before = lastEventId, decoder = new TextDecoder();
@@ -260,10 +266,8 @@ export function openStream(url, options = {}) {
     const problem = {title: reason instanceof Error ? reason.message : String(reason), status: 0};
     if (whyFinal) return {over: true, problem: {...problem, detail: whyFinal}};
     const cause = firstByte === Infinity && reason;
-    if (cause !== SILENT || pollTime || !polling && previous.cause !== SILENT) return {problem, cause};
-    polling = Math.min(2 * polling || MIN_POLLING, MAX_POLLING);
-    pollUntil = Date.now() + polling;
-    return polling > MIN_POLLING ? {delay: 0} : {problem, delay: 1}; // that a trial has failed is no news
+    if (cause !== SILENT || pollTime || !pollUntil && previous.cause !== SILENT) return {problem, cause};
+    return isTrial() ? {delay: 0} : {problem, delay: 1}; // that a trial has failed is no news
   }
 }
 

@@ -262,7 +262,7 @@ describe("while it polls, it tries a plain stream", () => {
     assert.equal(stream.seen.problems.length, 3);
   });
 
-  test("again after the usual delay if it fails otherwise", async (t) => {
+  test("and polls again, after the usual delay, if it fails otherwise", async (t) => {
     const clock = stopClock(t);
     const server = await startServer(t);
     const {stream, trial} = await toTrial(t, clock, server);
@@ -271,7 +271,7 @@ describe("while it polls, it tries a plain stream", () => {
     await settle();
     await clock.move(1250);
     const next = await server.next();
-    assert.deepEqual([[...query(next)], next.headers["last-event-id"]], [[], "2"]);
+    assert.deepEqual([[...query(next)], next.headers["last-event-id"]], [[["wait", "25000"]], "2"]);
   });
 });
 
