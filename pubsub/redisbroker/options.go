@@ -36,9 +36,9 @@ type Options struct {
 type timing struct{ publish, start, block, silence, probe, recover time.Duration }
 
 var defaultTiming = timing{
-	publish: 1500 * time.Millisecond, // how long a publisher waits for Redis, a probe, and an answer for its first byte
+	publish: 1500 * time.Millisecond, // how long a publisher waits for Redis, a probe, and a read that does not block
 	start:   5 * time.Second,         // how long Start waits for a Redis that is not there yet
-	block:   500 * time.Millisecond,  // how long one read waits for entries; far less than publish
+	block:   500 * time.Millisecond,  // how long one read blocks if there are no entries
 	silence: 5 * time.Second,         // how long no byte may come in the middle of what is read
 	probe:   time.Second,             // between two probes
 	recover: 3 * time.Second,         // without any failure, before Err is nil again

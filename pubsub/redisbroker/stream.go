@@ -64,7 +64,7 @@ func newStream(o Options, append func(entry) (delivered int, err error), loseBef
 func (s *stream) connect() {
 	t := s.options.timing
 	s.commands = newClient(s.redis, t.publish, 0, func() {})
-	s.reads = newClient(s.redis, t.publish, t.silence, func() { s.unchecked.Store(true) })
+	s.reads = newClient(s.redis, t.block+t.publish, t.silence, func() { s.unchecked.Store(true) })
 }
 
 // Start loads what Redis keeps, and then follows it until Close. It waits a few seconds for
