@@ -61,7 +61,7 @@ func TestBadCommandLine(t *testing.T) {
 		{2, "--max-streams: expected an int but got nothing (usage", nil, []string{"--max-streams"}},
 		{2, "--redis-url: expected a value but got nothing (usage", nil, []string{"--redis-url"}},
 		{2, "--data-file: expected a value but got nothing (usage", nil, []string{"--data-file"}},
-		{2, "--data-file: expected a value but got nothing (usage", nil, []string{"--data-file", "--log-level=debug"}},
+		{2, "--data-file: expected a value but got a flag; a value that begins with -- must follow a = (usage", nil, []string{"--data-file", "--log-level=debug"}},
 		{2, "--data: expected a value but got nothing (usage", nil, []string{"check", "http://127.0.0.1:1", "--data"}},
 		{2, "--heartbeat must be at least 1ms, not 0s", nil, []string{"--heartbeat", "0s"}},
 		{2, "--heartbeat must be at least 1ms, not -5s", nil, []string{"--heartbeat", "-5s"}},

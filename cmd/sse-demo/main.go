@@ -118,9 +118,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 // decodeText reads the value of a flag. By itself kong takes nothing for an empty value,
 // and the next flag for a value. One that looks like a flag must come after a =.
 func decodeText(c *kong.DecodeContext, target reflect.Value) error {
-	next := c.Scan.Peek()
-	if next.IsEOL() || next.InferredType() == kong.FlagToken {
+	switch next := c.Scan.Peek(); {
+	case next.IsEOL():
 		return errors.New("expected a value but got nothing")
+	case next.InferredType() == kong.FlagToken:
+		return errors.New("expected a value but got a flag; a value that begins with -- must follow a =")
 	}
 	return c.Scan.PopValueInto("text", target.Addr().Interface())
 }
