@@ -260,6 +260,18 @@ describe("while it polls, it tries a plain stream", () => {
     await clock.move(44_999); // no trial any more: silence is what it was before
     assert.equal(server.unanswered(), 0);
     assert.equal(stream.seen.problems.length, 3);
+    await clock.move(1); // silent for the first time, and for the second
+    await stream.seen.until(() => stream.seen.problems.length === 4);
+    await settle();
+    await clock.move(200);
+    await server.next();
+    await clock.move(45_000);
+    await stream.seen.until(() => stream.seen.problems.length === 5);
+    await settle();
+    await clock.move(1);
+    const second = await afterPolls(2 * minute - 1, clock, server, await server.next());
+    assert.equal(second.headers["last-event-id"], "6");
+    assert.deepEqual([...query(second)], [], "a trial after twice the time");
   });
 
   test("and polls again, after the usual delay, if it fails otherwise", async (t) => {
