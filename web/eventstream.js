@@ -176,7 +176,6 @@ export function openStream(url, options = {}) {
         pollUntil = Date.now() + polling;
       }
       if (alive - firstByte > heartbeat) pollUntil = 0; // it began long before it ended: nothing buffers any more
-      if (alive - firstByte > MAX_POLLING) polling = 0;
       if (succeeded ||= alive - firstByte > 2 * heartbeat) failures = 0;
       clearTimeout(timer);
       connection.abort(); // ends a response that was not read
