@@ -71,6 +71,7 @@ func atOnce(t *testing.T, what string, do func()) {
 
 // TestNothingWaitsForTheDisk stops the disk while the follower reads it.
 func TestNothingWaitsForTheDisk(t *testing.T) {
+	t.Parallel() // it waits 5 s for the disk
 	f, disk := followGated(t, text(numbers(0, 10)))
 	old := f.client(1, "", "")
 	id := old.expect("line 9")
@@ -99,6 +100,7 @@ func TestNothingWaitsForTheDisk(t *testing.T) {
 
 // TestWorkersWaitAlone stops the disk while a client catches up.
 func TestWorkersWaitAlone(t *testing.T) {
+	t.Parallel() // it waits 5 s for the disk
 	f, disk := followGated(t, "line 0\n")
 	id := f.client(1, "", "").expect("line 0")
 	watcher := f.client(0, "", "")
