@@ -1,5 +1,5 @@
-// Package check tries an SSE endpoint, through whatever is in between, and says
-// what its clients would suffer.
+// Package check tests an SSE endpoint, through whatever is in between, and reports the
+// problems that its clients will have.
 //
 // [Run] opens the stream and listens to it as a client does, for Options.For. A few
 // more connections beside it, the probes, ask what one connection cannot show: what

@@ -1,7 +1,7 @@
 package relay
 
 // chat is OpenAI's chat completions, which most servers speak. Of several choices only
-// the first counts; an event without any says nothing.
+// the first counts; an event without any has no text.
 var chat = dialect{
 	key:          "Authorization: Bearer ",
 	conversation: "messages",
